@@ -1,0 +1,1 @@
+//! `vch-lb`: N instances of a container image behind HAProxy, on whatever endpoint the docker client points at.

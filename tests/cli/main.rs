@@ -1,0 +1,1 @@
+//! Scenarios: the real `vch-lb` binary against the fake docker.

@@ -1,0 +1,3 @@
+//! The fake docker client that the scenarios run on.
+
+fn main() {}
