@@ -1,1 +1,59 @@
-//! `vch-lb`: N instances of a container image behind HAProxy, on whatever endpoint the docker client points at.
+//! `vch-lb`: N instances of a container image behind `HAProxy`, on whatever endpoint the docker client points at.
+//!
+//! Look, plan, do: a command reads what is there (`look` into an `inventory`), computes a plan without any I/O (`plan`),
+//! and executes it (`execute`, `perform`) or shows it (`script`). Only `docker::spawn` starts processes, only `ui` prints.
+
+pub mod autopsy;
+pub mod calls;
+pub mod cli;
+pub mod commands;
+pub mod config_file;
+pub mod docker;
+pub mod error;
+pub mod execute;
+pub mod haproxy;
+pub mod http;
+pub mod interrupt;
+pub mod inventory;
+pub mod look;
+pub mod perform;
+pub mod plan;
+pub mod reach;
+pub mod ready;
+pub mod reload;
+pub mod script;
+pub mod settings;
+pub mod spec;
+pub mod ui;
+
+use std::process::ExitCode;
+
+use cli::Cli;
+use interrupt::Interrupt;
+use ui::Ui;
+
+/// Runs the command line that the process was given, and reports a failure once.
+pub fn run() -> ExitCode {
+    let cli = match Cli::from_words(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout, complaints to stderr; a closed one is no reason to fail differently.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                error::exit::USAGE
+            } else {
+                error::exit::DONE
+            });
+        }
+    };
+    cli.output.color.write_global();
+    let ui = Ui::new(cli.output.ui_options());
+    let interrupt = Interrupt::default();
+    match commands::dispatch(&cli, &ui, &interrupt) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            ui.failure(&failure);
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}

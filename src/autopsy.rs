@@ -1,0 +1,179 @@
+//! Why a container died or never got ready: its last log lines, and what can be said about the cause.
+
+use crate::docker::Docker;
+use crate::docker::argv;
+use crate::error::{Failure, LogTail};
+use crate::haproxy::log;
+use crate::inventory::{Container, State};
+use crate::spec::Spec;
+use crate::ui::list;
+
+/// How many log lines explain a failure.
+const LINES: usize = 10;
+
+/// The last log lines of `container`.
+pub fn log_tail(docker: &Docker, container: &str) -> LogTail {
+    // Without a log the failure stands as it is.
+    let lines = match docker.query(&argv::logs_tail(container, LINES)) {
+        Ok(answer) => {
+            let mut lines: Vec<String> = answer
+                .text()
+                .lines()
+                .chain(answer.stderr.lines())
+                .map(str::to_owned)
+                .collect();
+            lines.split_off(lines.len().saturating_sub(LINES))
+        }
+        Err(_) => Vec::new(),
+    };
+    LogTail {
+        container: container.to_owned(),
+        lines,
+    }
+}
+
+/// Adds to `failure` what `container` left behind.
+pub fn examine(docker: &Docker, spec: &Spec, container: &Container, failure: Failure) -> Failure {
+    let tail = log_tail(docker, &container.name);
+    let hint = cause_of_death(container, &tail).or_else(|| other_port(container, spec));
+    let mut failure = failure;
+    failure.logs.push(tail);
+    failure.hint = hint.or(failure.hint);
+    failure
+}
+
+/// How a container stands, in words: `exited with code 137 (killed: out of memory)`.
+pub fn standing(container: &Container) -> String {
+    match &container.state {
+        State::Created => "was never started".into(),
+        State::Starting => "is still starting".into(),
+        State::Running => "runs".into(),
+        State::Exited { code } => match meaning(*code, container.oom_killed) {
+            Some(meaning) => format!("exited with code {code} ({meaning})"),
+            None => format!("exited with code {code}"),
+        },
+        State::Other(state) => format!("is `{state}`"),
+    }
+}
+
+/// What shells and Docker mean by an exit code.
+fn meaning(code: i64, oom_killed: bool) -> Option<&'static str> {
+    match code {
+        _ if oom_killed => Some("out of memory"),
+        125 => Some("docker itself failed"),
+        126 => Some("the command can't be executed"),
+        127 => Some("command not found"),
+        137 => Some("killed"),
+        139 => Some("crashed"),
+        143 => Some("terminated"),
+        _ => None,
+    }
+}
+
+fn cause_of_death(container: &Container, tail: &LogTail) -> Option<String> {
+    if let Some(name) = tail
+        .lines
+        .iter()
+        .find_map(|line| log::unresolved_name(line))
+    {
+        return Some(format!(
+            "the load balancer could not resolve `{name}`: its instance is not running, or the load balancer asks a \
+             name server that does not know it"
+        ));
+    }
+    let State::Exited { code } = container.state else {
+        return None;
+    };
+    match code {
+        _ if container.oom_killed => {
+            Some("it ran out of memory: give it more, or fewer instances".into())
+        }
+        127 => Some("the image's command was not found in it".into()),
+        126 => Some("the image's command may not be executed".into()),
+        0 => Some("its command ended by itself: an instance has to stay in the foreground".into()),
+        _ => None,
+    }
+}
+
+/// An image that exposes other ports than the one that is sent to.
+fn other_port(container: &Container, spec: &Spec) -> Option<String> {
+    let wanted = format!("{}/tcp", spec.instance_port);
+    // A published port counts as exposed too: only what the image adds tells something.
+    let exposed: Vec<&str> = container
+        .exposed
+        .iter()
+        .map(String::as_str)
+        .filter(|port| *port != wanted)
+        .collect();
+    if exposed.is_empty() || container.name == spec.names.lb.as_str() {
+        return None;
+    }
+    Some(format!(
+        "INSTANCE_PORT is {}, but the image `{}` exposes {}",
+        spec.instance_port,
+        container.image,
+        list(&exposed)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::tests::container;
+    use crate::spec::tests::spec;
+
+    fn tail(lines: &[&str]) -> LogTail {
+        LogTail {
+            container: "x".into(),
+            lines: lines.iter().map(|&line| line.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn causes_of_death_are_told() {
+        let dead = |code| container("web-1", State::Exited { code }, &[("web-net", "")], "httpd");
+        assert!(
+            cause_of_death(&dead(127), &tail(&[]))
+                .unwrap()
+                .contains("not found")
+        );
+        assert!(
+            cause_of_death(&dead(0), &tail(&[]))
+                .unwrap()
+                .contains("foreground")
+        );
+        assert!(
+            cause_of_death(
+                &Container {
+                    oom_killed: true,
+                    ..dead(137)
+                },
+                &tail(&[])
+            )
+            .unwrap()
+            .contains("memory")
+        );
+        assert_eq!(cause_of_death(&dead(3), &tail(&["bye"])), None);
+        let unresolved = tail(&["[ALERT] : could not resolve address 'web-3'."]);
+        assert!(
+            cause_of_death(&dead(1), &unresolved)
+                .unwrap()
+                .contains("`web-3`")
+        );
+        assert_eq!(standing(&dead(137)), "exited with code 137 (killed)");
+        assert_eq!(standing(&dead(3)), "exited with code 3");
+    }
+
+    #[test]
+    fn another_exposed_port_is_told() {
+        let mut sick = container("web-1", State::Running, &[("web-net", "")], "httpd:sick");
+        sick.exposed = vec!["8080/tcp".into(), "80/tcp".into()];
+        assert!(
+            other_port(&sick, &spec(&[]))
+                .unwrap()
+                .contains("`8080/tcp`")
+        );
+        sick.exposed = vec!["80/tcp".into()];
+        assert_eq!(other_port(&sick, &spec(&[])), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Which docker calls an action consists of: the one place that ties the words of a plan to docker's. Pure.
+//!
+//! What is listed here is what `--dry-run` shows and what is run.
+
+use crate::docker::argv::{self, Argv};
+use crate::haproxy;
+use crate::plan::Action;
+use crate::spec::Spec;
+use crate::spec::names::Number;
+
+/// How long containers get to end by themselves, in seconds.
+pub const GRACE: u64 = 10;
+
+/// How many containers one `stop` or `rm` gets: docker's client works on them side by side, and argument lists have an
+/// end.
+const PORTION: usize = 500;
+
+/// The calls of `action` that change something on the endpoint, in their order. `config` is the local haproxy.cfg.
+pub fn changing(action: &Action, spec: &Spec, config: &str) -> Vec<Argv> {
+    let names = &spec.names;
+    let lb = names.lb.as_str();
+    match action {
+        Action::Pull(image) => vec![argv::pull(image.as_str())],
+        Action::CreateNetwork => vec![argv::network_create(&names.network())],
+        Action::Run(number) => vec![argv::run(argv::Run {
+            name: &names.instance(*number),
+            port: spec.instance_port.get(),
+            network: &names.network(),
+            image: spec.image.as_str(),
+        })],
+        Action::Start(number) => vec![argv::start(&[names.instance(*number)])],
+        Action::CreateLb => vec![argv::create(argv::Create {
+            name: lb,
+            network: spec.external_net.as_str(),
+            publish: &[],
+            image: spec.lb_image.as_str(),
+        })],
+        Action::ConnectLb => vec![argv::network_connect(&names.network(), lb)],
+        Action::CopyConfig(_) => vec![copy(spec, config)],
+        Action::StartLb => vec![argv::start(&[lb.to_owned()])],
+        Action::Reload(_) => vec![copy(spec, config), check(lb), reload(lb)],
+        Action::RestoreConfig { reload: true } => vec![restore(lb), reload(lb)],
+        Action::RestoreConfig { reload: false } => vec![restore(lb)],
+        Action::Stop(numbers) => portions(spec, numbers, |names| argv::stop(GRACE, names)),
+        Action::Remove(numbers) => portions(spec, numbers, argv::rm_force),
+        Action::StopLb => vec![argv::kill("TERM", lb)],
+        Action::RemoveLb => vec![argv::rm_force(&[lb.to_owned()])],
+        Action::RemoveNetwork => vec![argv::network_rm(&names.network())],
+        Action::AwaitService | Action::AwaitReady(_) | Action::Watch(_) | Action::Drain => {
+            Vec::new()
+        }
+    }
+}
+
+/// Copies the local haproxy.cfg into the load balancer.
+pub fn copy(spec: &Spec, config: &str) -> Argv {
+    argv::cp_in(config, spec.names.lb.as_str(), haproxy::CONFIG_PATH)
+}
+
+/// Unpacks a haproxy.cfg from stdin in the load balancer.
+pub fn restore(lb: &str) -> Argv {
+    argv::cp_stdin(lb, haproxy::CONFIG_DIR)
+}
+
+/// Asks HAProxy itself, in the load balancer: it finds unresolvable names too.
+pub fn check(lb: &str) -> Argv {
+    argv::exec(lb, &["haproxy", "-c", "-f", haproxy::CONFIG_PATH])
+}
+
+/// Reloads every official image from 1.6 on; the exit code says nothing about the outcome.
+pub fn reload(lb: &str) -> Argv {
+    argv::kill("HUP", lb)
+}
+
+fn portions(spec: &Spec, numbers: &[Number], call: impl Fn(&[String]) -> Argv) -> Vec<Argv> {
+    numbers
+        .chunks(PORTION)
+        .map(|portion| call(&spec.names.instances(portion)))
+        .collect()
+}
+
+/// What an action does, for people: `run web-1`.
+pub fn label(action: &Action, spec: &Spec) -> String {
+    let lb = &spec.names.lb;
+    let some = |verb: &str, numbers: &[Number]| match numbers {
+        [one] => format!("{verb} {}", spec.names.instance(*one)),
+        many => format!("{verb} {} instances", many.len()),
+    };
+    match action {
+        Action::Pull(image) => format!("pull {image}"),
+        Action::CreateNetwork => format!("create network {}", spec.names.network()),
+        Action::Run(number) => format!("run {}", spec.names.instance(*number)),
+        Action::Start(number) => format!("start {}", spec.names.instance(*number)),
+        Action::CreateLb => format!("create {lb}"),
+        Action::ConnectLb => format!("connect {lb} to {}", spec.names.network()),
+        Action::CopyConfig(_) => format!("copy haproxy.cfg to {lb}"),
+        Action::StartLb => format!("start {lb}"),
+        Action::AwaitService => format!("wait for {lb}"),
+        Action::AwaitReady(numbers) => some("wait for", numbers),
+        Action::Reload(servers) => format!(
+            "reload {lb} with {}",
+            crate::ui::plural(servers.len(), "server")
+        ),
+        Action::Watch(numbers) => some("watch", numbers),
+        Action::Drain => format!("drain {lb}"),
+        Action::Stop(numbers) => some("stop", numbers),
+        Action::Remove(numbers) => some("remove", numbers),
+        Action::StopLb => format!("stop {lb}"),
+        Action::RemoveLb => format!("remove {lb}"),
+        Action::RemoveNetwork => format!("remove network {}", spec.names.network()),
+        Action::RestoreConfig { .. } => format!("restore haproxy.cfg in {lb}"),
+    }
+}
+
+/// What did not happen when an action failed: a lowercase sentence without a period.
+pub fn not_done(action: &Action, spec: &Spec) -> String {
+    let names = &spec.names;
+    let lb = &names.lb;
+    let some = |numbers: &[Number]| match numbers {
+        [one] => format!("`{}` was", names.instance(*one)),
+        many => format!("{} instances were", many.len()),
+    };
+    match action {
+        Action::Pull(image) => format!("the image `{image}` was not pulled"),
+        Action::CreateNetwork => format!("the network `{}` was not created", names.network()),
+        Action::Run(number) => format!("`{}` was not started", names.instance(*number)),
+        Action::Start(number) => format!("`{}` was not started again", names.instance(*number)),
+        Action::CreateLb => format!("the load balancer `{lb}` was not created"),
+        Action::ConnectLb => format!(
+            "the load balancer `{lb}` was not connected to `{}`",
+            names.network()
+        ),
+        Action::CopyConfig(_) => {
+            format!("haproxy.cfg was not copied into the load balancer `{lb}`")
+        }
+        Action::StartLb => format!("the load balancer `{lb}` was not started"),
+        Action::AwaitService => format!("the load balancer `{lb}` does not serve"),
+        Action::AwaitReady(numbers) | Action::Watch(numbers) => {
+            format!("{} not ready", some(numbers))
+        }
+        Action::Reload(_) => format!("the load balancer `{lb}` was not reloaded"),
+        Action::Drain => format!("the load balancer `{lb}` was not drained"),
+        Action::Stop(numbers) => format!("{} not stopped", some(numbers)),
+        Action::Remove(numbers) => format!("{} not removed", some(numbers)),
+        Action::StopLb => format!("the load balancer `{lb}` was not stopped"),
+        Action::RemoveLb => format!("the load balancer `{lb}` was not removed"),
+        Action::RemoveNetwork => format!("the network `{}` was not removed", names.network()),
+        Action::RestoreConfig { .. } => {
+            format!("the haproxy.cfg from before is not back in `{lb}`")
+        }
+    }
+}

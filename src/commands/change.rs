@@ -1,0 +1,327 @@
+//! What all commands that change something share: show the plan, or execute it and undo it if it fails.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::Context;
+use crate::cli::ChangeArgs;
+use crate::docker::{Docker, argv};
+use crate::error::{Failure, Standing, exit};
+use crate::execute::{Execution, Outcome};
+use crate::interrupt::Interrupt;
+use crate::inventory::{Inventory, Kind};
+use crate::look::{self, Wanted};
+use crate::perform::{Patience, Performer};
+use crate::plan::{Action, Plan, undo};
+use crate::reach::Reach;
+use crate::script::{Style, script};
+use crate::spec::Spec;
+use crate::{calls, config_file};
+
+/// What an executed plan came to.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub reach: Option<Reach>,
+    pub steps: Vec<(String, Duration)>,
+    pub took: Duration,
+}
+
+/// Prints the script of `plan`; the result is the exit code.
+pub(super) fn show(
+    context: &Context<'_>,
+    docker: &Docker,
+    args: &ChangeArgs,
+    plan: &Plan,
+    title: &str,
+) -> Result<u8, Failure> {
+    let style = Style {
+        docker: &docker.prefix(),
+        config: &args.config_out,
+        title,
+    };
+    let text = script(plan, style)?;
+    if context.ui.json() {
+        let steps: Vec<String> = plan
+            .actions()
+            .map(|action| calls::label(action, &plan.spec))
+            .collect();
+        context.ui.answer_json(&serde_json::json!({
+            "schema": "vch-lb/plan/1",
+            "changes": !plan.is_empty(),
+            "reasons": plan.reasons,
+            "steps": steps,
+            "script": text,
+        }));
+    } else {
+        context.ui.answer(&text);
+    }
+    Ok(if args.exit_code && !plan.is_empty() {
+        exit::NOT_AS_DESIRED
+    } else {
+        exit::DONE
+    })
+}
+
+/// A run that may change something.
+pub(super) struct Change<'a> {
+    pub context: &'a Context<'a>,
+    pub docker: &'a Docker,
+    pub args: &'a ChangeArgs,
+    pub before: &'a Inventory,
+    /// Whether a failure is undone: not for `down`, which a second run finishes.
+    pub undoes: bool,
+}
+
+impl Change<'_> {
+    /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
+    pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
+        let started = Instant::now();
+        if plan
+            .actions()
+            .any(|action| matches!(action, Action::CopyConfig(_) | Action::Reload(_)))
+        {
+            config_file::check(Path::new(&self.args.config_out))?;
+        }
+        for reason in &plan.reasons {
+            self.context.ui.status(reason);
+        }
+        let performer = self.performer(plan, self.docker.clone(), self.context.interrupt.clone());
+        let steps = Mutex::new(Vec::new());
+        let outcome = self.run(plan, &performer, false, &|action, took| {
+            let label = calls::label(action, &plan.spec);
+            self.context.ui.step_done(&label, took);
+            if let Ok(mut steps) = steps.lock() {
+                steps.push((label, took));
+            }
+        });
+        match outcome.failure.clone() {
+            None => {
+                self.context.interrupt.forget_standing();
+                let reach = performer.memo().reach.clone();
+                let steps = steps.into_inner().unwrap_or_default();
+                Ok(Report {
+                    reach,
+                    steps,
+                    took: started.elapsed(),
+                })
+            }
+            Some(failure) => Err(self.aftermath(plan, &performer, &outcome, failure)),
+        }
+    }
+
+    fn run(
+        &self,
+        plan: &Plan,
+        performer: &Performer<'_>,
+        go_on: bool,
+        on_done: &(dyn Fn(&Action, Duration) + Sync),
+    ) -> Outcome {
+        let execution = Execution {
+            jobs: usize::from(self.args.jobs),
+            interrupt: &performer.interrupt,
+            go_on,
+            perform: &|action| performer.perform(action),
+            on_done,
+        };
+        execution.run(plan)
+    }
+
+    fn performer<'a>(
+        &'a self,
+        plan: &'a Plan,
+        docker: Docker,
+        interrupt: Interrupt,
+    ) -> Performer<'a> {
+        Performer {
+            docker,
+            spec: &plan.spec,
+            before: self.before,
+            ui: self.context.ui,
+            interrupt,
+            patience: Patience {
+                wait: self.args.wait,
+                settle: self.args.settle,
+                drain: self.args.drain,
+            },
+            config_path: &self.args.config_out,
+            published_on: published_on(self.context),
+            memo: Mutex::default(),
+        }
+    }
+
+    /// Undoes what was done, unless it is to be kept or there is no way back, and says what still stands.
+    fn aftermath(
+        &self,
+        plan: &Plan,
+        performer: &Performer<'_>,
+        outcome: &Outcome,
+        failure: Failure,
+    ) -> Failure {
+        let happened = undo::Happened {
+            done: &outcome.done,
+            uncertain: &outcome.uncertain,
+        };
+        let mut failure = failure;
+        let undo = undo::plan(&plan.spec, self.before, happened);
+        if !self.undoes || undo.is_empty() {
+            return failure;
+        }
+        if self.args.keep {
+            failure.aftermath = Some("kept for inspection (--keep)".into());
+        } else if undo::possible(happened) {
+            self.context.ui.status("undoing what was done");
+            let deaf = self.performer(plan, self.docker.uninterruptible(), Interrupt::default());
+            std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
+            let undone = self.run(&undo, &deaf, true, &|action, took| {
+                self.context
+                    .ui
+                    .step_done(&calls::label(action, &plan.spec), took);
+            });
+            if let Some(second) = undone.failure {
+                failure.undoing.push(second.render().trim_end().to_owned());
+            }
+            failure.aftermath = Some("what was done has been undone".into());
+        } else {
+            failure.aftermath = Some(
+                "not undone: what was removed does not come back; the new state is in force".into(),
+            );
+        }
+        failure.standing = self.standing(plan, outcome);
+        if failure.aftermath.as_deref() == Some("what was done has been undone")
+            && !failure.standing.is_empty()
+        {
+            failure.aftermath = Some("what was done could not be undone wholly".into());
+        }
+        failure
+    }
+
+    /// What this run made, or may have made, and is still there.
+    fn standing(&self, plan: &Plan, outcome: &Outcome) -> Vec<Standing> {
+        let spec = &plan.spec;
+        let wanted = Wanted {
+            names: &spec.names,
+            external_net: &spec.external_net,
+            images: &[],
+        };
+        let Ok(now) = look::look(&self.docker.uninterruptible(), wanted) else {
+            return Vec::new();
+        };
+        let mut standing = Vec::new();
+        let shown = |call: argv::Argv| self.docker.shown(&call);
+        for action in outcome.done.iter().chain(&outcome.uncertain) {
+            let container = match action {
+                Action::Run(number) => now.instances.get(number),
+                Action::CreateLb => now.lb.as_ref(),
+                _ => None,
+            };
+            if let Some(container) = container {
+                standing.push(Standing {
+                    what: format!("container `{}`", container.name),
+                    remove: shown(argv::rm_force(std::slice::from_ref(&container.name))),
+                });
+            }
+        }
+        let made_network = outcome
+            .done
+            .iter()
+            .chain(&outcome.uncertain)
+            .any(|action| *action == Action::CreateNetwork);
+        if made_network && now.bridge.is_some() {
+            let network = spec.names.network();
+            standing.push(Standing {
+                what: format!("network `{network}`"),
+                remove: shown(argv::network_rm(&network)),
+            });
+        }
+        standing
+    }
+}
+
+/// The host on which the endpoint publishes ports: the one that docker is told to talk to.
+fn published_on(context: &Context<'_>) -> Option<String> {
+    if context.cli.docker.context.is_some() {
+        return None;
+    }
+    let host = context
+        .cli
+        .docker
+        .host
+        .clone()
+        .or_else(|| std::env::var("DOCKER_HOST").ok());
+    match host.filter(|host| !host.is_empty()) {
+        Some(host) => host_of(&host),
+        None if std::env::var_os("DOCKER_CONTEXT").is_some() => None,
+        None => Some("127.0.0.1".to_owned()),
+    }
+}
+
+/// The host in `tcp://host:2376`, `ssh://user@host`, `host:2376`; this one for a socket.
+fn host_of(endpoint: &str) -> Option<String> {
+    let rest = match endpoint.split_once("://") {
+        Some(("unix" | "npipe" | "fd", _)) => return Some("127.0.0.1".to_owned()),
+        Some((_, rest)) => rest,
+        None => endpoint,
+    };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let host_port = authority.rsplit('@').next().unwrap_or(authority);
+    let host = match host_port.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(v6),
+        None => host_port.split(':').next().unwrap_or(host_port),
+    };
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
+/// What the endpoint is, for people: `Docker Engine 20.10.24`, `VCH vch1 (VIC v1.5.8)`.
+pub(super) fn describe(inventory: &Inventory) -> String {
+    let endpoint = &inventory.endpoint;
+    match endpoint.kind {
+        Kind::Engine => format!("Docker Engine {} on {}", endpoint.version, endpoint.name),
+        Kind::Vch => format!("VCH {} (VIC {})", endpoint.name, endpoint.version),
+    }
+}
+
+/// An external network that is not there, with those that are.
+pub(super) fn require_external(
+    docker: &Docker,
+    spec: &Spec,
+    inventory: &Inventory,
+) -> Result<(), Failure> {
+    if inventory.external.is_some() {
+        return Ok(());
+    }
+    let there = if inventory.endpoint.networks.is_empty() {
+        look::network_names(docker)
+    } else {
+        inventory.endpoint.networks.clone()
+    };
+    let failure = Failure::failed(format!(
+        "there is no network `{}` (EXTERNAL_NET) on this endpoint",
+        spec.external_net
+    ));
+    Err(if there.is_empty() {
+        failure
+    } else {
+        failure.hinted(format!("there are {}", crate::ui::list(&there)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_found_in_every_form_of_docker_host() {
+        for (endpoint, host) in [
+            ("tcp://vch.example.com:2376", Some("vch.example.com")),
+            ("vch.example.com:2376", Some("vch.example.com")),
+            ("tcp://[fd00::1]:2376/", Some("fd00::1")),
+            ("ssh://root@host:22", Some("host")),
+            ("unix:///var/run/docker.sock", Some("127.0.0.1")),
+            ("npipe:////./pipe/docker_engine", Some("127.0.0.1")),
+            ("tcp://", None),
+        ] {
+            assert_eq!(host_of(endpoint).as_deref(), host, "{endpoint}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! One file per subcommand: look, plan, show or execute, report. No docker argument is spelled here.
+
+mod change;
+mod render;
+mod up;
+
+use crate::cli::{Cli, Subcommands};
+use crate::docker::{Client, Docker};
+use crate::error::Failure;
+use crate::interrupt::Interrupt;
+use crate::settings::Settings;
+use crate::ui::Ui;
+
+/// What every command works with.
+pub struct Context<'a> {
+    pub cli: &'a Cli,
+    pub ui: &'a Ui,
+    pub interrupt: &'a Interrupt,
+    pub settings: Settings,
+}
+
+impl Context<'_> {
+    /// The docker client; nothing is called yet.
+    pub fn docker(&self) -> Result<Docker, Failure> {
+        let args = &self.cli.docker;
+        let client = Client {
+            program: args.docker.clone(),
+            host: args.host.clone(),
+            context: args.context.clone(),
+            timeout: args.timeout,
+        };
+        Docker::find(&client, self.interrupt, self.ui)
+    }
+
+    /// Listens for signals from here on: before the first call that changes something.
+    pub fn listen(&self) -> Result<(), Failure> {
+        self.interrupt
+            .listen(self.ui)
+            .map_err(|error| Failure::failed(format!("no handler for signals: {error}")))
+    }
+}
+
+/// Runs the command that was asked for; the result is the exit code.
+pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure> {
+    let settings = Settings::resolve(
+        |name| cli.settings.get(name),
+        |name| std::env::var(name).ok(),
+    );
+    let context = Context {
+        cli,
+        ui,
+        interrupt,
+        settings,
+    };
+    match &cli.command {
+        None => up::up(&context, &cli.up),
+        Some(Subcommands::Up(args)) => up::up(&context, args),
+        Some(Subcommands::Render) => render::render(&context),
+    }
+}

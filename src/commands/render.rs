@@ -1,0 +1,20 @@
+//! `vch-lb render`: the haproxy.cfg for the settings, touching nothing.
+
+use super::Context;
+use crate::error::{Failure, exit};
+use crate::haproxy::Config;
+use crate::spec::Spec;
+
+pub(super) fn render(context: &Context<'_>) -> Result<u8, Failure> {
+    let spec = Spec::from_settings(&context.settings)?;
+    let numbers: Vec<_> = (1..).take(spec.count.get()).collect();
+    let text = Config::by_name(&spec, &numbers).render()?;
+    if context.ui.json() {
+        context
+            .ui
+            .answer_json(&serde_json::json!({ "schema": "vch-lb/render/1", "haproxy_cfg": text }));
+    } else {
+        context.ui.answer(&text);
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,141 @@
+//! `vch-lb up`: makes the endpoint match the settings.
+
+use serde_json::json;
+
+use super::Context;
+use super::change::{Change, Report, describe, require_external, show};
+use crate::cli::UpArgs;
+use crate::docker::Docker;
+use crate::error::{Failure, exit};
+use crate::inventory::Inventory;
+use crate::look::{self, Wanted};
+use crate::plan::up::{self as planner, Options};
+use crate::reach::Reach;
+use crate::spec::Spec;
+use crate::ui::{list, plural, seconds};
+
+pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
+    let spec = Spec::from_settings(&context.settings)?;
+    let docker = context.docker()?;
+    context.listen()?;
+    let options = Options {
+        pull: args.pull,
+        overwrite: args.change.overwrite,
+        ..Options::default()
+    };
+    let inventory = inventory(&docker, &spec, args)?;
+    require_external(&docker, &spec, &inventory)?;
+    let plan = planner::plan(&spec, &inventory, options)?;
+    if args.change.dry_run {
+        return show(context, &docker, &args.change, &plan, "vch-lb up");
+    }
+    if plan.is_empty() {
+        return up_to_date(context, &spec, &inventory);
+    }
+    context.ui.status(&describe(&inventory));
+    let change = Change {
+        context,
+        docker: &docker,
+        args: &args.change,
+        before: &inventory,
+        undoes: true,
+    };
+    let report = change.execute(&plan)?;
+    let reach = match &report.reach {
+        Some(reach) => reach.clone(),
+        None => reach_before(&spec, &inventory)?,
+    };
+    answer(context, &spec, &reach, Some(&report));
+    Ok(exit::DONE)
+}
+
+/// Image IDs are asked for only where a decision depends on them: a look at an endpoint without the service is short.
+fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, Failure> {
+    let mut images = Vec::new();
+    if args.pull.is_some_and(|pull| pull != planner::Pull::Always) {
+        images.extend([spec.image.as_str(), spec.lb_image.as_str()]);
+    }
+    let wanted = Wanted {
+        names: &spec.names,
+        external_net: &spec.external_net,
+        images: &images,
+    };
+    let mut inventory = look::look(docker, wanted)?;
+    let others = inventory
+        .instances
+        .values()
+        .any(|instance| instance.image != spec.image.as_str())
+        || inventory
+            .lb
+            .as_ref()
+            .is_some_and(|lb| lb.image != spec.lb_image.as_str());
+    if others && images.is_empty() {
+        inventory.images =
+            look::images_called(docker, &[spec.image.as_str(), spec.lb_image.as_str()])?;
+    }
+    Ok(inventory)
+}
+
+fn up_to_date(context: &Context<'_>, spec: &Spec, inventory: &Inventory) -> Result<u8, Failure> {
+    let instances = plural(inventory.instances.len(), "instance");
+    context.ui.status(&format!(
+        "up to date: {instances} behind `{}`, nothing to do",
+        spec.names.lb
+    ));
+    answer(context, spec, &reach_before(spec, inventory)?, None);
+    Ok(exit::DONE)
+}
+
+/// The address as it was when this run looked: what changed since did not touch it.
+fn reach_before(spec: &Spec, inventory: &Inventory) -> Result<Reach, Failure> {
+    let lb = inventory.lb.as_ref();
+    match lb.and_then(|lb| lb.address_on(spec.external_net.as_str())) {
+        Some(address) => Ok(Reach {
+            address: address.to_owned(),
+            answered: true,
+        }),
+        None => Err(Failure::failed(format!(
+            "the load balancer `{}` runs, but has no address on `{}`",
+            spec.names.lb, spec.external_net
+        ))),
+    }
+}
+
+/// The last lines of the script that this tool replaces.
+fn answer(context: &Context<'_>, spec: &Spec, reach: &Reach, report: Option<&Report>) {
+    if !reach.answered {
+        let warning = format!(
+            "{}:{} does not answer from here: there may be no route from this workstation to `{}`",
+            reach.address, spec.lb_port, spec.external_net
+        );
+        context.ui.warn(&warning);
+    }
+    if context.ui.json() {
+        let steps: Vec<_> = report
+            .iter()
+            .flat_map(|report| &report.steps)
+            .map(|(label, took)| json!({ "step": label, "seconds": took.as_secs_f64() }))
+            .collect();
+        context.ui.answer_json(&json!({
+            "schema": "vch-lb/up/1",
+            "changed": report.is_some(),
+            "address": reach.address,
+            "port": spec.lb_port.get(),
+            "answered": reach.answered,
+            "seconds": report.map(|report| report.took.as_secs_f64()),
+            "steps": steps,
+        }));
+        return;
+    }
+    if let Some(report) = report {
+        let answers = if reach.answered { "answers" } else { "runs" };
+        let lb = list(&[spec.names.lb.as_str()]);
+        context
+            .ui
+            .status(&format!("done in {}: {lb} {answers}", seconds(report.took)));
+    }
+    context.ui.answer(&format!(
+        "\nService is available at\n{}\non port {}\n",
+        reach.address, spec.lb_port
+    ));
+}

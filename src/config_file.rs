@@ -1,0 +1,138 @@
+//! haproxy.cfg on this workstation: checked before anything is changed, written whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::error::Failure;
+
+/// Finds out whether the file can be written, without touching one that is there.
+pub fn check(path: &Path) -> Result<(), Failure> {
+    let target = target(path);
+    let refusal = |why: String| {
+        Failure::usage(format!(
+            "`{}` (--config-out) can't be written: {why}",
+            path.display()
+        ))
+    };
+    if target.is_dir() {
+        return Err(refusal("it is a directory".into()));
+    }
+    temporary(&target).map(drop).map_err(|error| {
+        refusal(format!("{error:#}"))
+            .hinted("name a file elsewhere with --config-out, or change to a directory of yours")
+    })
+}
+
+/// Writes the file with mode 0644, whatever the umask: the load balancer may not run as root.
+pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let target = target(path);
+    let result = (|| {
+        let mut file = temporary(&target)?;
+        file.write_all(text.as_bytes())?;
+        open_to_all(file.as_file())?;
+        file.persist(&target)?;
+        anyhow::Ok(())
+    })();
+    Ok(result.with_context(|| format!("`{}` was not written", path.display()))?)
+}
+
+/// Where a symbolic link leads: the link itself stays.
+fn target(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn temporary(target: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
+    let directory = target
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    Ok(tempfile::Builder::new()
+        .prefix(".haproxy.cfg.")
+        .tempfile_in(directory)?)
+}
+
+#[cfg(unix)]
+fn open_to_all(file: &fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the same shape as where there are modes"
+)]
+fn open_to_all(_file: &fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_touches_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("haproxy.cfg");
+        check(&path).unwrap();
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+        fs::write(&path, "old").unwrap();
+        check(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_found_before() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(
+            check(directory.path())
+                .unwrap_err()
+                .what
+                .contains("is a directory")
+        );
+        let nowhere = directory.path().join("no/such/haproxy.cfg");
+        assert!(
+            check(&nowhere)
+                .unwrap_err()
+                .what
+                .contains("can't be written")
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_replaced_whole_and_readable_by_all() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("haproxy.cfg");
+        write(&path, "one").unwrap();
+        write(&path, "two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_stays_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().join("real.cfg");
+        let link = directory.path().join("haproxy.cfg");
+        fs::write(&real, "old").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        write(&link, "new").unwrap();
+        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
+        assert!(
+            fs::symlink_metadata(&link)
+                .unwrap()
+                .file_type()
+                .is_symlink()
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! What docker prints, as types: the few fields that are read, tolerant of absent ones (a VCH, old engines).
+//!
+//! The only place that knows the shape of docker's JSON. Pure: bytes in, values or a sentence out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+/// A field that some endpoints leave out and others fill with `null`.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// `docker info`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Info {
+    #[serde(rename = "ID", deserialize_with = "or_default")]
+    pub id: String,
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub driver: String,
+    #[serde(deserialize_with = "or_default")]
+    pub server_version: String,
+    #[serde(deserialize_with = "or_default")]
+    pub plugins: Plugins,
+    /// What the client of 20.10 prints, with exit code 0, when there is no server.
+    #[serde(deserialize_with = "or_default")]
+    pub server_errors: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Plugins {
+    /// On a VCH: the names of its networks.
+    #[serde(deserialize_with = "or_default")]
+    pub network: Vec<String>,
+}
+
+/// One entry of `docker network inspect`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Network {
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub id: String,
+    #[serde(deserialize_with = "or_default")]
+    pub driver: String,
+}
+
+/// One line of `docker inspect` with [`super::argv::CONTAINER_FORMAT`].
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Container {
+    /// With a leading slash.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub state: State,
+    /// The image's ID; a VCH leaves out the `sha256:`.
+    #[serde(deserialize_with = "or_default")]
+    pub image: String,
+    /// The image as it was named when the container was made.
+    #[serde(deserialize_with = "or_default")]
+    pub config_image: String,
+    #[serde(deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
+    /// Keys such as `80/tcp`.
+    #[serde(deserialize_with = "or_default")]
+    pub exposed_ports: BTreeMap<String, serde::de::IgnoredAny>,
+    /// What was asked for with `-p`.
+    #[serde(deserialize_with = "or_default")]
+    pub port_bindings: BTreeMap<String, serde::de::IgnoredAny>,
+    /// What is published now; only of a running container.
+    #[serde(deserialize_with = "or_default")]
+    pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
+    #[serde(deserialize_with = "or_default")]
+    pub networks: BTreeMap<String, Option<Endpoint>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct State {
+    #[serde(deserialize_with = "or_default")]
+    pub status: String,
+    #[serde(deserialize_with = "or_default")]
+    pub running: bool,
+    #[serde(rename = "OOMKilled", deserialize_with = "or_default")]
+    pub oom_killed: bool,
+    #[serde(deserialize_with = "or_default")]
+    pub exit_code: i64,
+    #[serde(deserialize_with = "or_default")]
+    pub error: String,
+    /// `0001-…` or, on a VCH, empty if never started.
+    #[serde(deserialize_with = "or_default")]
+    pub started_at: String,
+    #[serde(deserialize_with = "or_default")]
+    pub finished_at: String,
+    pub health: Option<Health>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Health {
+    #[serde(deserialize_with = "or_default")]
+    pub status: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PortBinding {
+    #[serde(deserialize_with = "or_default")]
+    pub host_ip: String,
+    #[serde(deserialize_with = "or_default")]
+    pub host_port: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Endpoint {
+    #[serde(rename = "IPAddress", deserialize_with = "or_default")]
+    pub ip_address: String,
+}
+
+/// One line of `docker image inspect` with [`super::argv::IMAGE_FORMAT`].
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Image {
+    #[serde(deserialize_with = "or_default")]
+    pub id: String,
+}
+
+/// One JSON value; docker may have printed warnings in front of it.
+pub fn json<'a, T: Deserialize<'a>>(stdout: &'a [u8]) -> Result<T, String> {
+    let begins = |line: &[u8]| matches!(line.first(), Some(b'{' | b'['));
+    let mut start = 0;
+    for line in stdout.split_inclusive(|&byte| byte == b'\n') {
+        if begins(line) {
+            break;
+        }
+        start += line.len();
+    }
+    let value = if start < stdout.len() {
+        &stdout[start..]
+    } else {
+        stdout
+    };
+    serde_json::from_slice(value).map_err(|error| not_understood(&error, stdout))
+}
+
+/// One JSON object a line. Lines that hold no object, docker's warnings, are passed over.
+pub fn json_lines<T: for<'a> Deserialize<'a>>(stdout: &[u8]) -> Result<Vec<T>, String> {
+    stdout
+        .split(|&byte| byte == b'\n')
+        .filter(|line| line.trim_ascii_start().starts_with(b"{"))
+        .map(|line| serde_json::from_slice(line).map_err(|error| not_understood(&error, line)))
+        .collect()
+}
+
+/// The names that `docker ps --format '{{.Names}}'` prints: links (`other/alias`) are not names.
+pub fn names(stdout: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(stdout)
+        .split(['\n', ','])
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.contains('/'))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn not_understood(error: &serde_json::Error, bytes: &[u8]) -> String {
+    let shown: String = String::from_utf8_lossy(&bytes[..bytes.len().min(200)])
+        .trim()
+        .chars()
+        .collect();
+    if shown.is_empty() {
+        "docker succeeded and printed nothing, where an answer in JSON was expected".into()
+    } else {
+        format!(
+            "docker's answer is not understood ({error}): {}",
+            crate::error::printable(&shown)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_and_null_fields_are_empty() {
+        let line = br#"{"Name":"/1","State":{"Status":"created","StartedAt":null},"Networks":{"web-net":null},"Labels":null}"#;
+        let container: Container = json(line).unwrap();
+        assert_eq!(container.name, "/1");
+        assert_eq!(container.state.started_at, "");
+        assert!(container.state.health.is_none());
+        assert!(container.networks["web-net"].is_none());
+    }
+
+    #[test]
+    fn warnings_around_an_answer_are_passed_over() {
+        let info: Info = json(b"WARNING: [something]\n{\"ID\":\"x\"}\n").unwrap();
+        assert_eq!(info.id, "x");
+        let containers: Vec<Container> =
+            json_lines(b"WARNING\n{\"Name\":\"1\"}\n\n{\"Name\":\"2\"}\n").unwrap();
+        assert_eq!(containers.len(), 2);
+    }
+
+    #[test]
+    fn garbage_is_said_not_trusted() {
+        assert!(json::<Info>(b"").unwrap_err().contains("printed nothing"));
+        assert!(
+            json::<Info>(b"\xff\xfe\x1b[2J")
+                .unwrap_err()
+                .contains("not understood")
+        );
+        assert!(
+            json::<Info>(b"{\"ID\":")
+                .unwrap_err()
+                .contains("not understood")
+        );
+        assert!(json_lines::<Container>(b"{\"Name\":12}").is_err());
+    }
+
+    #[test]
+    fn names_leave_out_links() {
+        assert_eq!(names(b"web-1,lb/web-1\nlb\n\n"), ["web-1", "lb"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = json::<Info>(&bytes);
+            let _ = json_lines::<Container>(&bytes);
+            let _ = names(&bytes);
+        }
+    }
+}

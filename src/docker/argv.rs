@@ -1,0 +1,415 @@
+//! Pure builders of docker argument lists, one function per docker subcommand, read top to bottom like the command.
+//!
+//! Nothing is run here and nothing is read. Everything that is emitted has to work on a VCH (API 1.25): a new flag
+//! belongs on the safe list in `tests/cli/safe_list.rs` first.
+
+use std::fmt;
+
+/// The arguments of one docker call, without the program and its global options.
+///
+/// `Display` quotes them as a shell would and hides the values of environment variables; [`Argv::words`] hides nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argv(Vec<String>);
+
+impl Argv {
+    /// The words as docker gets them.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Quoted for a shell, nothing hidden: for a script that is to be run.
+    pub fn script(&self) -> String {
+        quote(&self.0)
+    }
+
+    fn new<const N: usize>(words: [&str; N]) -> Self {
+        Self(words.map(str::to_owned).to_vec())
+    }
+
+    fn and<I>(mut self, words: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.0.extend(words.into_iter().map(Into::into));
+        self
+    }
+}
+
+impl fmt::Display for Argv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quote(&redact(&self.0)))
+    }
+}
+
+/// Quotes words for bash, only where they need it.
+pub fn quote<S: AsRef<str>>(words: &[S]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| quote_word(word.as_ref())).collect();
+    quoted.join(" ")
+}
+
+fn quote_word(word: &str) -> String {
+    let quoted = shell_words::quote(word);
+    // Plain for a POSIX shell, but not for bash: brace expansion and history.
+    if quoted == word && word.contains(['{', '}', '!', '^']) {
+        format!("'{word}'")
+    } else {
+        quoted.into_owned()
+    }
+}
+
+/// Replaces what follows `NAME=` in `-e`/`--env` by `***`: values are secrets until proven otherwise.
+fn redact(words: &[String]) -> Vec<String> {
+    let mut shown = Vec::with_capacity(words.len());
+    let mut value_follows = false;
+    for word in words {
+        shown.push(if value_follows {
+            hide_value(word)
+        } else if let Some(assignment) = word.strip_prefix("--env=") {
+            format!("--env={}", hide_value(assignment))
+        } else if let Some(assignment) = word.strip_prefix("-e").filter(|rest| rest.contains('=')) {
+            format!("-e{}", hide_value(assignment))
+        } else {
+            hide_password(word)
+        });
+        value_follows = word == "-e" || word == "--env";
+    }
+    shown
+}
+
+fn hide_value(assignment: &str) -> String {
+    match assignment.split_once('=') {
+        Some((name, _)) => format!("{name}=***"),
+        None => assignment.to_owned(),
+    }
+}
+
+/// Hides the password in `scheme://user:password@host`.
+pub fn hide_password(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return word.to_owned();
+    };
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let Some((credentials, _)) = rest[..authority_end].rsplit_once('@') else {
+        return word.to_owned();
+    };
+    match credentials.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[credentials.len()..]),
+        None => word.to_owned(),
+    }
+}
+
+/// What is asked of each container: one JSON object a line, only what is read, so that thousands stay cheap.
+///
+/// Only fields whose Go name is their JSON name: for another, docker's client falls back from its own type to the bare
+/// answer, in which empty fields are missing, and fails on them.
+pub const CONTAINER_FORMAT: &str = concat!(
+    r#"{"Name":{{json .Name}},"State":{{json .State}},"Image":{{json .Image}},"#,
+    r#""ConfigImage":{{json .Config.Image}},"Labels":{{json .Config.Labels}},"#,
+    r#""ExposedPorts":{{json .Config.ExposedPorts}},"PortBindings":{{json .HostConfig.PortBindings}},"#,
+    r#""Ports":{{json .NetworkSettings.Ports}},"Networks":{{json .NetworkSettings.Networks}}}"#
+);
+
+/// What is asked of each image.
+pub const IMAGE_FORMAT: &str = r#"{"Id":{{json .Id}}}"#;
+
+/// What the endpoint says of itself.
+pub fn info() -> Argv {
+    Argv::new(["info", "--format", "{{json .}}"])
+}
+
+pub fn network_inspect(networks: &[&str]) -> Argv {
+    Argv::new(["network", "inspect"]).and(networks.iter().copied())
+}
+
+pub fn network_ls() -> Argv {
+    Argv::new(["network", "ls", "--format", "{{.Name}}"])
+}
+
+/// The names of all containers, in whatever state, that match `name_pattern` (a regular expression without slash:
+/// a VCH matches the bare name).
+pub fn ps(name_pattern: &str) -> Argv {
+    Argv::new(["ps", "-a", "--no-trunc"])
+        .and(["--filter".to_owned(), format!("name={name_pattern}")])
+        .and(["--format", "{{.Names}}"])
+}
+
+/// The names of all containers, in whatever state, on `network`.
+pub fn ps_on_network(network: &str) -> Argv {
+    Argv::new(["ps", "-a", "--no-trunc"])
+        .and(["--filter".to_owned(), format!("network={network}")])
+        .and(["--format", "{{.Names}}"])
+}
+
+pub fn inspect(containers: &[String]) -> Argv {
+    Argv::new([
+        "inspect",
+        "--type",
+        "container",
+        "--format",
+        CONTAINER_FORMAT,
+    ])
+    .and(containers)
+}
+
+pub fn image_inspect(images: &[&str]) -> Argv {
+    Argv::new(["image", "inspect", "--format", IMAGE_FORMAT]).and(images.iter().copied())
+}
+
+pub fn pull(image: &str) -> Argv {
+    Argv::new(["pull", image])
+}
+
+pub fn network_create(network: &str) -> Argv {
+    Argv::new(["network", "create", network])
+}
+
+pub fn network_rm(network: &str) -> Argv {
+    Argv::new(["network", "rm", network])
+}
+
+/// How `docker run` of an instance goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    pub name: &'a str,
+    pub port: u16,
+    pub network: &'a str,
+    pub image: &'a str,
+}
+
+pub fn run(run: Run<'_>) -> Argv {
+    Argv::new(["run", "-d"])
+        .and(["-p".to_owned(), run.port.to_string()])
+        .and(["--name", run.name])
+        .and(["--net", run.network])
+        .and([run.image])
+}
+
+/// How `docker create` of the load balancer goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Create<'a> {
+    pub name: &'a str,
+    pub network: &'a str,
+    /// Ports to open, each as `-p PORT:PORT`.
+    pub publish: &'a [u16],
+    pub image: &'a str,
+}
+
+pub fn create(create: Create<'_>) -> Argv {
+    Argv::new(["create"])
+        .and(["--name", create.name])
+        .and(["--net", create.network])
+        .and(
+            create
+                .publish
+                .iter()
+                .flat_map(|port| ["-p".to_owned(), format!("{port}:{port}")]),
+        )
+        .and([create.image])
+}
+
+pub fn network_connect(network: &str, container: &str) -> Argv {
+    Argv::new(["network", "connect", network, container])
+}
+
+/// Copies the local file `from` to `path` in `container`.
+pub fn cp_in(from: &str, container: &str, path: &str) -> Argv {
+    Argv::new(["cp"]).and([local_path(from), format!("{container}:{path}")])
+}
+
+/// Unpacks the tar archive on stdin into the directory `path` of `container`.
+pub fn cp_stdin(container: &str, path: &str) -> Argv {
+    Argv::new(["cp", "-"]).and([format!("{container}:{path}")])
+}
+
+/// Writes a tar archive of `path` in `container` to stdout.
+pub fn cp_out(container: &str, path: &str) -> Argv {
+    Argv::new(["cp"])
+        .and([format!("{container}:{path}")])
+        .and(["-"])
+}
+
+/// A path that docker can't take for an option, for stdin or for `CONTAINER:PATH`.
+fn local_path(path: &str) -> String {
+    let plain = !path.starts_with('-') && !path.contains(':');
+    if plain || path.starts_with('/') || path.starts_with('.') {
+        path.to_owned()
+    } else {
+        format!("./{path}")
+    }
+}
+
+pub fn start(containers: &[String]) -> Argv {
+    Argv::new(["start"]).and(containers)
+}
+
+/// `grace` is in seconds and at least 1: a VCH takes 0 for 10.
+pub fn stop(grace: u64, containers: &[String]) -> Argv {
+    Argv::new(["stop"])
+        .and(["-t".to_owned(), grace.max(1).to_string()])
+        .and(containers)
+}
+
+pub fn kill(signal: &str, container: &str) -> Argv {
+    Argv::new(["kill", "-s", signal, container])
+}
+
+/// Removes containers with their anonymous volumes.
+pub fn rm(containers: &[String]) -> Argv {
+    Argv::new(["rm", "-v"]).and(containers)
+}
+
+/// Removes containers with their anonymous volumes, running ones too.
+pub fn rm_force(containers: &[String]) -> Argv {
+    Argv::new(["rm", "-f", "-v"]).and(containers)
+}
+
+pub fn exec(container: &str, command: &[&str]) -> Argv {
+    Argv::new(["exec", container]).and(command.iter().copied())
+}
+
+/// The last `tail` log lines.
+pub fn logs_tail(container: &str, tail: usize) -> Argv {
+    Argv::new(["logs"]).and(["--tail".to_owned(), tail.to_string(), container.to_owned()])
+}
+
+/// The log with the endpoint's own time before each line, from `since` (such a time) on, or the last `tail` lines.
+pub fn logs_timed(container: &str, since: Option<&str>, tail: usize) -> Argv {
+    let from = match since {
+        Some(since) => ["--since".to_owned(), since.to_owned()],
+        None => ["--tail".to_owned(), tail.to_string()],
+    };
+    Argv::new(["logs", "-t"]).and(from).and([container])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn builders_read_like_the_command() {
+        let run = Run {
+            name: "web-1",
+            port: 80,
+            network: "web-net",
+            image: "httpd",
+        };
+        let lb = Create {
+            name: "lb",
+            network: "routable",
+            publish: &[],
+            image: "haproxy:1.7",
+        };
+        let published = Create {
+            publish: &[80, 9000],
+            ..lb
+        };
+        let cfg = "/usr/local/etc/haproxy/haproxy.cfg";
+        for (argv, line) in [
+            (pull("httpd"), "pull httpd"),
+            (network_create("web-net"), "network create web-net"),
+            (
+                super::run(run),
+                "run -d -p 80 --name web-1 --net web-net httpd",
+            ),
+            (create(lb), "create --name lb --net routable haproxy:1.7"),
+            (
+                create(published),
+                "create --name lb --net routable -p 80:80 -p 9000:9000 haproxy:1.7",
+            ),
+            (
+                network_connect("web-net", "lb"),
+                "network connect web-net lb",
+            ),
+            (
+                cp_in("haproxy.cfg", "lb", cfg),
+                "cp haproxy.cfg lb:/usr/local/etc/haproxy/haproxy.cfg",
+            ),
+            (cp_stdin("lb", "/etc"), "cp - lb:/etc"),
+            (
+                cp_out("lb", cfg),
+                "cp lb:/usr/local/etc/haproxy/haproxy.cfg -",
+            ),
+            (start(&names(&["lb"])), "start lb"),
+            (
+                stop(0, &names(&["web-1", "web-2"])),
+                "stop -t 1 web-1 web-2",
+            ),
+            (kill("HUP", "lb"), "kill -s HUP lb"),
+            (rm(&names(&["web-1"])), "rm -v web-1"),
+            (rm_force(&names(&["web-1"])), "rm -f -v web-1"),
+            (
+                exec("lb", &["haproxy", "-c", "-f", cfg]),
+                "exec lb haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
+            ),
+            (logs_tail("lb", 10), "logs --tail 10 lb"),
+            (logs_timed("lb", None, 5), "logs -t --tail 5 lb"),
+            (
+                logs_timed("lb", Some("2026-01-02T03:04:05.6Z"), 5),
+                "logs -t --since 2026-01-02T03:04:05.6Z lb",
+            ),
+            (network_rm("web-net"), "network rm web-net"),
+            (
+                ps("^(web-[0-9]+|lb)$"),
+                "ps -a --no-trunc --filter 'name=^(web-[0-9]+|lb)$' --format '{{.Names}}'",
+            ),
+        ] {
+            assert_eq!(argv.script(), line);
+            assert_eq!(argv.to_string(), line);
+        }
+    }
+
+    #[test]
+    fn a_local_path_is_never_taken_for_something_else() {
+        for (given, passed) in [
+            ("haproxy.cfg", "haproxy.cfg"),
+            ("-", "./-"),
+            ("-x.cfg", "./-x.cfg"),
+            ("lb:x.cfg", "./lb:x.cfg"),
+            ("/tmp/a:b.cfg", "/tmp/a:b.cfg"),
+            ("../a:b.cfg", "../a:b.cfg"),
+        ] {
+            assert_eq!(local_path(given), passed);
+        }
+    }
+
+    #[test]
+    fn values_of_environment_variables_are_hidden_where_they_are_shown() {
+        let argv = Argv::new([
+            "run",
+            "-e",
+            "A=1",
+            "--env",
+            "B=two words",
+            "--env=C=3",
+            "-eD=4",
+            "--env",
+            "E",
+            "x",
+        ]);
+        assert_eq!(
+            argv.to_string(),
+            "run -e 'A=***' --env 'B=***' '--env=C=***' '-eD=***' --env E x"
+        );
+        assert_eq!(
+            argv.script(),
+            "run -e 'A=1' --env 'B=two words' '--env=C=3' '-eD=4' --env E x"
+        );
+    }
+
+    #[test]
+    fn passwords_in_urls_are_hidden() {
+        for (word, shown) in [
+            ("ssh://root:secret@vch/x@y", "ssh://root:***@vch/x@y"),
+            ("ssh://root@vch", "ssh://root@vch"),
+            ("tcp://vch:2376", "tcp://vch:2376"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(hide_password(word), shown);
+        }
+    }
+}

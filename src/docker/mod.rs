@@ -1,0 +1,347 @@
+//! The docker client as a value: which program, which global options, how long a call may take.
+//!
+//! [`Docker::query`] reads, [`Docker::change`] changes; both return docker's answer or a [`CallError`] that tells the
+//! whole story. What docker's answers mean lives in `answer`, what its errors mean in `cause`.
+
+pub mod answer;
+pub mod archive;
+pub mod argv;
+pub mod cause;
+pub mod spawn;
+
+use std::time::Duration;
+
+use argv::Argv;
+use cause::Cause;
+use spawn::{Command, End, Group, Lost, OnInterrupt};
+
+use crate::error::Failure;
+use crate::interrupt::Interrupt;
+use crate::ui::Ui;
+
+/// How the client is found and asked, from the command line.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// `--docker`: a name to look up, or a path.
+    pub program: String,
+    pub host: Option<String>,
+    pub context: Option<String>,
+    /// Per call.
+    pub timeout: Duration,
+}
+
+/// A docker client that was found.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    program: String,
+    /// As the admin called it: for scripts and messages.
+    shown: String,
+    globals: Vec<String>,
+    env: Vec<(String, String)>,
+    timeout: Duration,
+    /// Whether the client may have to ask for a passphrase on the terminal (ssh).
+    may_ask: bool,
+    interrupt: Interrupt,
+    ui: Ui,
+}
+
+/// What a successful call printed.
+#[derive(Debug)]
+pub struct Answer {
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+/// A call that did not succeed.
+#[derive(Debug, Clone)]
+pub struct CallError {
+    call: String,
+    problem: Problem,
+    /// What arrived on stdout all the same: `inspect A B` prints those that it found.
+    pub stdout: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+enum Problem {
+    NotStarted(String),
+    Exit {
+        code: i32,
+        stderr: String,
+    },
+    Signal {
+        signal: i32,
+        stderr: String,
+    },
+    TimedOut {
+        after: Duration,
+        stderr: String,
+    },
+    Interrupted {
+        signal: i32,
+    },
+    TooMuchOutput,
+    /// docker succeeded, but what it printed is not what such a call prints.
+    Answer(String),
+}
+
+impl CallError {
+    /// The call, quoted as a shell would.
+    pub fn call(&self) -> &str {
+        &self.call
+    }
+
+    /// docker's own words, or ours where docker said nothing.
+    pub fn words(&self) -> String {
+        match &self.problem {
+            Problem::NotStarted(why) => format!("docker could not be started: {why}"),
+            Problem::Exit { code, stderr } if stderr.trim().is_empty() => {
+                format!("docker exited with code {code} and said nothing")
+            }
+            Problem::Exit { stderr, .. } => stderr.trim_end().to_owned(),
+            Problem::Signal { signal, stderr } => {
+                with_words(&format!("docker was killed by signal {signal}"), stderr)
+            }
+            Problem::TimedOut { after, stderr } => {
+                let after = humantime::format_duration(*after);
+                with_words(
+                    &format!("no answer within {after} (--timeout): the call was ended"),
+                    stderr,
+                )
+            }
+            Problem::Interrupted { .. } => "interrupted".to_owned(),
+            Problem::TooMuchOutput => {
+                format!("docker printed more than {} MiB", spawn::STDOUT_LIMIT >> 20)
+            }
+            Problem::Answer(why) => why.clone(),
+        }
+    }
+
+    pub fn cause(&self) -> Option<Cause> {
+        match &self.problem {
+            Problem::Exit { stderr, .. }
+            | Problem::TimedOut { stderr, .. }
+            | Problem::Signal { stderr, .. } => cause::classify(stderr),
+            _ => None,
+        }
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        match &self.problem {
+            Problem::TimedOut { .. } => {
+                Some("a VCH may take 3 minutes to start a container; raise --timeout if the endpoint is that slow".into())
+            }
+            _ => self.cause().map(|cause| cause.hint().to_owned()),
+        }
+    }
+
+    pub fn endpoint_unusable(&self) -> bool {
+        matches!(self.problem, Problem::NotStarted(_))
+            || self.cause().is_some_and(Cause::endpoint_unusable)
+    }
+
+    pub fn interrupted(&self) -> Option<i32> {
+        match self.problem {
+            Problem::Interrupted { signal } => Some(signal),
+            _ => None,
+        }
+    }
+
+    /// docker itself said no, so the endpoint did answer.
+    pub fn refused(&self) -> bool {
+        matches!(self.problem, Problem::Exit { .. })
+    }
+
+    pub fn timed_out(&self) -> bool {
+        matches!(self.problem, Problem::TimedOut { .. })
+    }
+
+    pub fn is_not_found(&self) -> bool {
+        self.cause().is_some_and(Cause::is_not_found)
+    }
+
+    fn answer(call: String, why: String) -> Self {
+        Self {
+            call,
+            problem: Problem::Answer(why),
+            stdout: Vec::new(),
+        }
+    }
+}
+
+fn with_words(said: &str, stderr: &str) -> String {
+    match stderr.trim_end() {
+        "" => said.to_owned(),
+        words => format!("{said}\n{words}"),
+    }
+}
+
+impl Docker {
+    /// Finds the program; nothing is run yet.
+    pub fn find(client: &Client, interrupt: &Interrupt, ui: &Ui) -> Result<Self, Failure> {
+        let program = which::which(&client.program).map_err(|_| not_found(&client.program))?;
+        let mut globals = Vec::new();
+        if let Some(host) = &client.host {
+            globals.extend(["-H".to_owned(), host.clone()]);
+        }
+        if let Some(context) = &client.context {
+            globals.extend(["--context".to_owned(), context.clone()]);
+        }
+        let host = client
+            .host
+            .clone()
+            .or_else(|| std::env::var("DOCKER_HOST").ok());
+        Ok(Self {
+            program: program.to_string_lossy().into_owned(),
+            shown: client.program.clone(),
+            globals,
+            env: Vec::new(),
+            timeout: client.timeout,
+            may_ask: host.is_some_and(|host| host.starts_with("ssh://")),
+            interrupt: interrupt.clone(),
+            ui: ui.clone(),
+        })
+    }
+
+    /// The words before the subcommand, for a shell: `docker -H tcp://vch:2376`.
+    pub fn prefix(&self) -> String {
+        let mut words = vec![self.shown.clone()];
+        words.extend(self.globals.iter().cloned());
+        argv::quote(&words)
+    }
+
+    /// A call as a shell would echo it, secrets hidden.
+    pub fn shown(&self, argv: &Argv) -> String {
+        let mut words = vec![self.shown.clone()];
+        words.extend(self.globals.iter().map(|word| argv::hide_password(word)));
+        format!("{} {argv}", argv::quote(&words))
+    }
+
+    /// A call that only reads. It is ended when we are interrupted.
+    pub fn query(&self, argv: &Argv) -> Result<Answer, CallError> {
+        self.call(argv, None, OnInterrupt::End)
+    }
+
+    /// A call that changes something. It completes even when we are interrupted.
+    pub fn change(&self, argv: &Argv) -> Result<Answer, CallError> {
+        self.call(argv, None, OnInterrupt::Complete)
+    }
+
+    /// Like [`Docker::change`], with `stdin` for the call to read.
+    pub fn change_with_stdin(&self, argv: &Argv, stdin: Vec<u8>) -> Result<Answer, CallError> {
+        self.call(argv, Some(stdin), OnInterrupt::Complete)
+    }
+
+    /// A failure of ours to make sense of what `argv` printed.
+    pub fn bad_answer(&self, argv: &Argv, why: impl Into<String>) -> CallError {
+        CallError::answer(self.shown(argv), why.into())
+    }
+
+    /// No server behind the client, in the words of its own answer.
+    pub fn no_server(&self, argv: &Argv, words: &str) -> CallError {
+        let problem = Problem::Exit {
+            code: 1,
+            stderr: words.to_owned(),
+        };
+        CallError {
+            call: self.shown(argv),
+            problem,
+            stdout: Vec::new(),
+        }
+    }
+
+    /// The same client, deaf to interrupts: for undoing.
+    #[must_use]
+    pub fn uninterruptible(&self) -> Self {
+        Self {
+            interrupt: Interrupt::default(),
+            ..self.clone()
+        }
+    }
+
+    fn call(
+        &self,
+        argv: &Argv,
+        stdin: Option<Vec<u8>>,
+        on_interrupt: OnInterrupt,
+    ) -> Result<Answer, CallError> {
+        let call = self.shown(argv);
+        self.ui.echo(&call);
+        let command = Command {
+            program: &self.program,
+            args: self.globals.iter().chain(argv.words()).cloned().collect(),
+            env: &self.env,
+            stdin,
+            group: if self.may_ask && on_interrupt == OnInterrupt::End {
+                Group::Ours
+            } else {
+                Group::Own
+            },
+            timeout: self.timeout,
+            on_interrupt,
+        };
+        let output =
+            spawn::run(command, &self.interrupt).map_err(|lost| self.lost(call.clone(), lost))?;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let problem = match output.end {
+            End::Code(0) => {
+                return Ok(Answer {
+                    stdout: output.stdout,
+                    stderr,
+                });
+            }
+            End::Code(code) => Problem::Exit { code, stderr },
+            End::Signal(signal) => Problem::Signal { signal, stderr },
+        };
+        Err(CallError {
+            call,
+            problem,
+            stdout: output.stdout,
+        })
+    }
+
+    fn lost(&self, call: String, lost: Lost) -> CallError {
+        let problem = match lost {
+            Lost::NotStarted(error) => Problem::NotStarted(format!("{}: {error}", self.program)),
+            Lost::NotAwaited(error) => {
+                Problem::Answer(format!("docker could not be waited for: {error}"))
+            }
+            Lost::TimedOut { stderr } => {
+                let stderr = String::from_utf8_lossy(&stderr).into_owned();
+                Problem::TimedOut {
+                    after: self.timeout,
+                    stderr,
+                }
+            }
+            Lost::Interrupted => Problem::Interrupted {
+                signal: self.interrupt.signal().unwrap_or_default(),
+            },
+            Lost::TooMuchOutput => Problem::TooMuchOutput,
+        };
+        CallError {
+            call,
+            problem,
+            stdout: Vec::new(),
+        }
+    }
+}
+
+fn not_found(program: &str) -> Failure {
+    let is_path = program.contains(['/', '\\']);
+    let failure = Failure::new(
+        crate::error::Kind::Unusable,
+        format!("no docker client: `{program}` was not found"),
+    );
+    if is_path {
+        failure.hinted("--docker names a file that is not there, or that may not be executed")
+    } else {
+        failure.hinted(format!(
+            "install the docker client, or name it with --docker PATH; `{program}` is not on PATH"
+        ))
+    }
+}

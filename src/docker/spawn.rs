@@ -1,0 +1,428 @@
+//! The only place that starts a process (and the only one that names duct).
+//!
+//! Every call gets no terminal on stdin, bounded memory for what it prints, a deadline, and, unless it may have to ask
+//! on the terminal, a process group of its own: Ctrl-C on the terminal then reaches us and not docker, and a call that
+//! hangs is ended together with its plugins and ssh.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::interrupt::Interrupt;
+
+/// What a call may print on stdout; docker's answers are asked for in portions far below.
+pub const STDOUT_LIMIT: usize = 16 << 20;
+/// What is kept of stderr: its end.
+const STDERR_KEPT: usize = 64 << 10;
+/// How often a waiting call looks at the interrupt flag; the end of the child itself wakes it at once.
+const POLL: Duration = Duration::from_millis(100);
+/// How long to wait for the rest of the output after the child ended: a grandchild (ssh's master connection, say) may
+/// keep the pipe open for hours.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// One process to run.
+#[derive(Debug)]
+pub struct Command<'a> {
+    pub program: &'a str,
+    pub args: Vec<String>,
+    pub env: &'a [(String, String)],
+    /// What it reads on stdin; nothing at all if `None`.
+    pub stdin: Option<Vec<u8>>,
+    pub group: Group,
+    pub timeout: Duration,
+    pub on_interrupt: OnInterrupt,
+}
+
+/// Whose process group the child joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// A group of its own, away from the terminal's signals.
+    Own,
+    /// Ours: where ssh may have to ask for a passphrase on the terminal.
+    Ours,
+}
+
+/// What a signal to us does to a running child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInterrupt {
+    /// It changes something: it completes.
+    Complete,
+    /// It only reads: it is ended.
+    End,
+}
+
+/// How a process ended and what it printed.
+#[derive(Debug)]
+pub struct Output {
+    pub stdout: Vec<u8>,
+    /// The last 64 KiB.
+    pub stderr: Vec<u8>,
+    pub end: End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Code(i32),
+    Signal(i32),
+}
+
+/// Why there is no [`Output`].
+#[derive(Debug)]
+pub enum Lost {
+    NotStarted(io::Error),
+    TimedOut { stderr: Vec<u8> },
+    Interrupted,
+    TooMuchOutput,
+    NotAwaited(io::Error),
+}
+
+/// Runs `command` to its end.
+pub fn run(command: Command<'_>, interrupt: &Interrupt) -> Result<Output, Lost> {
+    let child = Child::start(command)?;
+    child.wait(interrupt)
+}
+
+struct Child {
+    handle: duct::Handle,
+    stdout: Captured,
+    stderr: Captured,
+    group: Group,
+    on_interrupt: OnInterrupt,
+    timeout: Duration,
+}
+
+impl Child {
+    fn start(command: Command<'_>) -> Result<Self, Lost> {
+        let (stdout, stdout_writer) =
+            Captured::new(Keep::Start(STDOUT_LIMIT)).map_err(Lost::NotStarted)?;
+        let (stderr, stderr_writer) =
+            Captured::new(Keep::End(STDERR_KEPT)).map_err(Lost::NotStarted)?;
+        let mut expression = duct::cmd(command.program, &command.args)
+            .stdout_file(stdout_writer)
+            .stderr_file(stderr_writer)
+            .unchecked();
+        expression = match command.stdin {
+            Some(bytes) => expression.stdin_bytes(bytes),
+            None => expression.stdin_null(),
+        };
+        for (name, value) in command.env {
+            expression = expression.env(name, value);
+        }
+        if command.group == Group::Own {
+            expression = in_own_group(&expression);
+        }
+        let handle = expression.start().map_err(Lost::NotStarted)?;
+        // The expression holds the pipes' writing ends: while it lives, the readers never see the end.
+        drop(expression);
+        Ok(Self {
+            handle,
+            stdout,
+            stderr,
+            group: command.group,
+            on_interrupt: command.on_interrupt,
+            timeout: command.timeout,
+        })
+    }
+
+    fn wait(self, interrupt: &Interrupt) -> Result<Output, Lost> {
+        let deadline = Instant::now().checked_add(self.timeout);
+        loop {
+            let left = deadline.map_or(POLL, |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
+            match self.handle.wait_timeout(left.min(POLL)) {
+                Ok(Some(output)) => {
+                    let end = end_of(output.status);
+                    return self.collect(end);
+                }
+                Ok(None) => {}
+                Err(error) => return Err(Lost::NotAwaited(error)),
+            }
+            if left.is_zero() {
+                self.end();
+                return Err(Lost::TimedOut {
+                    stderr: self.stderr.take(),
+                });
+            }
+            if self.stdout.overflowed() {
+                self.end();
+                return Err(Lost::TooMuchOutput);
+            }
+            if self.on_interrupt == OnInterrupt::End && interrupt.raised() {
+                self.end();
+                return Err(Lost::Interrupted);
+            }
+        }
+    }
+
+    fn collect(self, end: End) -> Result<Output, Lost> {
+        let stdout = self.stdout.finish();
+        let stderr = self.stderr.finish();
+        if self.stdout.overflowed() {
+            return Err(Lost::TooMuchOutput);
+        }
+        Ok(Output {
+            stdout,
+            stderr,
+            end,
+        })
+    }
+
+    /// Ends the child with all that it started, and reaps it.
+    fn end(&self) {
+        if self.group == Group::Own {
+            end_group(&self.handle);
+        }
+        // Nothing more can be done about a child that can't be killed: its time is over either way.
+        let _ = self.handle.kill();
+        let _ = self.handle.wait_timeout(LINGER);
+    }
+}
+
+#[cfg(unix)]
+fn in_own_group(expression: &duct::Expression) -> duct::Expression {
+    use std::os::unix::process::CommandExt;
+    expression.before_spawn(|command| {
+        command.process_group(0);
+        Ok(())
+    })
+}
+
+#[cfg(windows)]
+fn in_own_group(expression: &duct::Expression) -> duct::Expression {
+    use std::os::windows::process::CommandExt;
+    /// From the Windows API: the child does not get our Ctrl-C.
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+    expression.before_spawn(|command| {
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+        Ok(())
+    })
+}
+
+#[cfg(unix)]
+fn end_group(handle: &duct::Handle) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    for pid in handle.pids() {
+        if let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+            // Fails where the group is gone already, which is what is wanted.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn end_group(_handle: &duct::Handle) {}
+
+#[cfg(unix)]
+fn end_of(status: std::process::ExitStatus) -> End {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => End::Code(code),
+        (None, Some(signal)) => End::Signal(signal),
+        (None, None) => End::Code(-1),
+    }
+}
+
+#[cfg(not(unix))]
+fn end_of(status: std::process::ExitStatus) -> End {
+    End::Code(status.code().unwrap_or(-1))
+}
+
+/// Which part of a stream is kept.
+#[derive(Debug, Clone, Copy)]
+enum Keep {
+    Start(usize),
+    End(usize),
+}
+
+/// A stream that is read on a thread of its own, into bounded memory.
+struct Captured {
+    buffer: Arc<Mutex<Buffer>>,
+    done: Receiver<()>,
+}
+
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    overflowed: bool,
+}
+
+impl Captured {
+    fn new(keep: Keep) -> io::Result<(Self, io::PipeWriter)> {
+        let (reader, writer) = io::pipe()?;
+        let buffer = Arc::new(Mutex::new(Buffer::default()));
+        let (done_sender, done) = mpsc::sync_channel(1);
+        let target = Arc::clone(&buffer);
+        std::thread::Builder::new()
+            .stack_size(128 * 1024)
+            .spawn(move || {
+                read_all(reader, &target, keep);
+                // Nobody waits any more where the call was given up.
+                let _ = done_sender.send(());
+            })?;
+        Ok((Self { buffer, done }, writer))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn overflowed(&self) -> bool {
+        self.lock().overflowed
+    }
+
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.lock().bytes)
+    }
+
+    /// All of it, once the child ended.
+    fn finish(&self) -> Vec<u8> {
+        // On a time-out a grandchild still holds the pipe; what the child itself wrote has arrived.
+        let _ = self.done.recv_timeout(LINGER);
+        self.take()
+    }
+}
+
+fn read_all(mut reader: impl Read, target: &Mutex<Buffer>, keep: Keep) {
+    let mut chunk = [0; 16 << 10];
+    loop {
+        match reader.read(&mut chunk) {
+            Ok(0) => return,
+            Ok(count) => target
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .add(&chunk[..count], keep),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+impl Buffer {
+    fn add(&mut self, chunk: &[u8], keep: Keep) {
+        match keep {
+            Keep::Start(limit) => {
+                let room = limit - self.bytes.len();
+                self.overflowed |= chunk.len() > room;
+                self.bytes
+                    .extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+            Keep::End(limit) => {
+                self.bytes.extend_from_slice(chunk);
+                // Cut only now and then: moving the bytes for every chunk would cost more than it saves.
+                if self.bytes.len() > 2 * limit {
+                    self.bytes.drain(..self.bytes.len() - limit);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command<'_> {
+        Command {
+            program: "/bin/sh",
+            args: vec!["-c".into(), script.into()],
+            env: &[],
+            stdin: None,
+            group: Group::Own,
+            timeout: Duration::from_secs(20),
+            on_interrupt: OnInterrupt::Complete,
+        }
+    }
+
+    #[test]
+    fn both_streams_and_the_exit_code_come_back() {
+        let output = run(
+            sh("printf out; printf err >&2; exit 3"),
+            &Interrupt::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_slice()),
+            (&b"out"[..], &b"err"[..])
+        );
+        assert_eq!(output.end, End::Code(3));
+    }
+
+    #[test]
+    fn a_signal_is_told_from_an_exit_code() {
+        let output = run(sh("kill -9 $$"), &Interrupt::default()).unwrap();
+        assert_eq!(output.end, End::Signal(9));
+    }
+
+    #[test]
+    fn stdin_is_what_was_given_or_empty() {
+        let with = Command {
+            stdin: Some(b"hello".to_vec()),
+            ..sh("cat")
+        };
+        assert_eq!(run(with, &Interrupt::default()).unwrap().stdout, b"hello");
+        assert_eq!(run(sh("cat"), &Interrupt::default()).unwrap().stdout, b"");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_said() {
+        let command = Command {
+            program: "/nowhere/docker",
+            ..sh("")
+        };
+        assert!(matches!(
+            run(command, &Interrupt::default()),
+            Err(Lost::NotStarted(_))
+        ));
+    }
+
+    #[test]
+    fn a_call_that_hangs_is_ended_with_its_grandchildren() {
+        let started = Instant::now();
+        let command = Command {
+            timeout: Duration::from_millis(200),
+            ..sh("echo soon >&2; sleep 60 & sleep 60")
+        };
+        let Err(Lost::TimedOut { stderr }) = run(command, &Interrupt::default()) else {
+            panic!("expected a time-out");
+        };
+        assert_eq!(stderr, b"soon\n");
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_grandchild_that_keeps_the_pipe_open_delays_nothing_for_long() {
+        let started = Instant::now();
+        let output = run(sh("sleep 30 & echo done"), &Interrupt::default()).unwrap();
+        assert_eq!(output.stdout, b"done\n");
+        assert!(started.elapsed() < Duration::from_secs(15));
+    }
+
+    #[test]
+    fn memory_stays_bounded_whatever_is_printed() {
+        assert!(matches!(
+            run(sh("yes"), &Interrupt::default()),
+            Err(Lost::TooMuchOutput)
+        ));
+        let output = run(
+            sh("head -c 1000000 /dev/zero >&2; printf END >&2"),
+            &Interrupt::default(),
+        )
+        .unwrap();
+        assert!(output.stderr.len() <= 2 * STDERR_KEPT);
+        assert!(output.stderr.ends_with(b"END"));
+    }
+
+    #[test]
+    fn a_query_ends_at_an_interrupt_and_a_change_completes() {
+        let interrupt = Interrupt::raised_for_test(2);
+        let query = Command {
+            on_interrupt: OnInterrupt::End,
+            ..sh("sleep 60")
+        };
+        assert!(matches!(run(query, &interrupt), Err(Lost::Interrupted)));
+        let change = sh("sleep 0.3; echo done");
+        assert_eq!(run(change, &interrupt).unwrap().stdout, b"done\n");
+    }
+}

@@ -1,0 +1,281 @@
+//! What went wrong, as the admin is told it: one type, one renderer, one table of exit codes.
+//!
+//! Deciding what a text of docker's means happens in `docker::cause`; nothing here talks to docker.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::docker::CallError;
+
+/// Exit codes: a public contract, documented in the README.
+pub mod exit {
+    /// Done, or nothing to do.
+    pub const DONE: u8 = 0;
+    /// Something asked for did not happen.
+    pub const FAILED: u8 = 1;
+    /// The command line or a setting is wrong; nothing was tried.
+    pub const USAGE: u8 = 2;
+    /// Not as desired: degraded or not deployed (`status`), or the plan isn't empty (`--dry-run --exit-code`).
+    pub const NOT_AS_DESIRED: u8 = 3;
+    /// docker or the endpoint can't be used.
+    pub const UNUSABLE: u8 = 4;
+}
+
+/// 128 + the signal's number, as shells say it.
+pub fn signal_exit_code(signal: i32) -> i32 {
+    128 + signal
+}
+
+/// Which exit code a failure has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Failed,
+    Usage,
+    Unusable,
+    Interrupted(i32),
+}
+
+impl Kind {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => exit::FAILED,
+            Self::Usage => exit::USAGE,
+            Self::Unusable => exit::UNUSABLE,
+            Self::Interrupted(signal) => {
+                u8::try_from(signal_exit_code(signal)).unwrap_or(exit::FAILED)
+            }
+        }
+    }
+}
+
+/// The last log lines of a container, shown where they explain a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogTail {
+    pub container: String,
+    pub lines: Vec<String>,
+}
+
+/// Something that this run made, or may have made, and that is still there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    pub what: String,
+    /// The command that removes it, for a shell.
+    pub remove: String,
+}
+
+/// A command that did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: Kind,
+    /// What was asked for and did not happen: a lowercase sentence without a period.
+    pub what: String,
+    /// The docker call, quoted as a shell would.
+    pub call: Option<String>,
+    /// Docker's own words, unaltered.
+    pub words: Option<String>,
+    pub logs: Vec<LogTail>,
+    /// Failures while undoing: they never hide the first one.
+    pub undoing: Vec<String>,
+    pub standing: Vec<Standing>,
+    /// Said where something was undone or kept on purpose.
+    pub aftermath: Option<String>,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            call: None,
+            words: None,
+            logs: Vec::new(),
+            undoing: Vec::new(),
+            standing: Vec::new(),
+            aftermath: None,
+            hint: None,
+        }
+    }
+
+    pub fn failed(what: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, what)
+    }
+
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, what)
+    }
+
+    /// `what` did not happen because a docker call failed.
+    pub fn from_call(what: impl Into<String>, error: &CallError) -> Self {
+        let kind = if let Some(signal) = error.interrupted() {
+            Kind::Interrupted(signal)
+        } else if error.endpoint_unusable() {
+            Kind::Unusable
+        } else {
+            Kind::Failed
+        };
+        Self {
+            call: Some(error.call().to_owned()),
+            words: Some(error.words()),
+            hint: error.hint(),
+            ..Self::new(kind, what)
+        }
+    }
+
+    /// Interrupted by `signal` before anything failed.
+    pub fn interrupted(signal: i32) -> Self {
+        Self::new(Kind::Interrupted(signal), "interrupted")
+    }
+
+    #[must_use]
+    pub fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn worded(mut self, words: impl Into<String>) -> Self {
+        self.words = Some(words.into());
+        self
+    }
+
+    /// The whole message, without colour, ending with a newline.
+    pub fn render(&self) -> String {
+        let mut text = format!("error: {}\n", self.what);
+        if let Some(call) = &self.call {
+            let _ = writeln!(text, "  {call}");
+        }
+        if let Some(words) = &self.words {
+            quote_block(&mut text, words.lines());
+        }
+        for log in &self.logs {
+            if log.lines.is_empty() {
+                let _ = writeln!(text, "`{}` logged nothing", log.container);
+            } else {
+                let _ = writeln!(text, "the last log lines of `{}`:", log.container);
+                quote_block(&mut text, log.lines.iter().map(String::as_str));
+            }
+        }
+        for failure in &self.undoing {
+            let _ = writeln!(text, "while undoing: {failure}");
+        }
+        if let Some(aftermath) = &self.aftermath {
+            let _ = writeln!(text, "{aftermath}");
+        }
+        if !self.standing.is_empty() {
+            text.push_str("left standing:\n");
+            for standing in &self.standing {
+                let _ = writeln!(
+                    text,
+                    "  {} (to remove it: {})",
+                    standing.what, standing.remove
+                );
+            }
+        }
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "hint: {hint}");
+        }
+        text
+    }
+
+    /// The error object that `--format json` writes to stderr.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "schema": "vch-lb/error/1",
+            "error": self.what,
+            "exit_code": self.kind.exit_code(),
+            "call": self.call,
+            "docker": self.words,
+            "logs": self.logs,
+            "undoing": self.undoing,
+            "aftermath": self.aftermath,
+            "standing": self.standing,
+            "hint": self.hint,
+        })
+    }
+}
+
+fn quote_block<'a>(text: &mut String, lines: impl Iterator<Item = &'a str>) {
+    for line in lines {
+        let _ = writeln!(text, "  | {}", printable(line));
+    }
+}
+
+/// What a container or docker wrote must not steer the admin's terminal.
+pub fn printable(line: &str) -> String {
+    line.chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// For what goes wrong on this workstation: files, threads, templates.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::failed(format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_tells_everything_in_order() {
+        let failure = Failure {
+            call: Some("docker start lb".into()),
+            words: Some("Error response from daemon: no\nexit status 1".into()),
+            logs: vec![
+                LogTail {
+                    container: "lb".into(),
+                    lines: vec!["\u{1b}[31m[ALERT]".into()],
+                },
+                LogTail {
+                    container: "web-1".into(),
+                    lines: vec![],
+                },
+            ],
+            undoing: vec!["docker rm -f -v lb: timed out".into()],
+            standing: vec![Standing {
+                what: "container `lb`".into(),
+                remove: "docker rm -f -v lb".into(),
+            }],
+            aftermath: Some("undone: 3 containers".into()),
+            ..Failure::failed("the load balancer was not started").hinted("look")
+        };
+        assert_eq!(
+            failure.render(),
+            "error: the load balancer was not started\n  docker start lb\n  | Error response from daemon: no\n  \
+             | exit status 1\nthe last log lines of `lb`:\n  | \u{fffd}[31m[ALERT]\n`web-1` logged nothing\nwhile undoing: \
+             docker rm -f -v lb: timed out\nundone: 3 containers\nleft standing:\n  container `lb` (to remove it: docker \
+             rm -f -v lb)\nhint: look\n"
+        );
+    }
+
+    #[test]
+    fn exit_codes_are_the_documented_ones() {
+        let codes = [
+            Kind::Failed,
+            Kind::Usage,
+            Kind::Unusable,
+            Kind::Interrupted(2),
+            Kind::Interrupted(15),
+        ];
+        assert_eq!(codes.map(Kind::exit_code), [1, 2, 4, 130, 143]);
+    }
+}

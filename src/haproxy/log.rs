@@ -1,0 +1,163 @@
+//! What HAProxy says in its log and in `haproxy -c`: small functions on lines, each quoting what it looks for. Pure.
+//!
+//! The texts of 1.7 to 3.2 differ; those that count are the same in all: a fatal problem is an `[ALERT]`.
+
+/// A log line and the endpoint's own time in front of it, as `docker logs -t` prints them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    /// RFC 3339 in UTC with nine decimals: as text, later is greater.
+    pub time: String,
+    pub text: String,
+}
+
+/// The lines of both streams, in the order of their times.
+pub fn lines(stdout: &str, stderr: &str) -> Vec<Line> {
+    let line = |line: &str| {
+        let (time, text) = line.split_once(' ')?;
+        time.contains('T').then(|| Line {
+            time: time.to_owned(),
+            text: text.to_owned(),
+        })
+    };
+    let mut lines: Vec<Line> = stdout
+        .lines()
+        .chain(stderr.lines())
+        .filter_map(line)
+        .collect();
+    lines.sort_by(|a, b| a.time.cmp(&b.time));
+    lines
+}
+
+/// Whether this HAProxy is one that tells of its reloads, as all but 1.8 do in one way or another.
+pub fn tells_of_reloads(lines: &[Line]) -> bool {
+    lines.iter().any(|line| reload_seen(&line.text))
+}
+
+/// A sign that a reload was begun: a new worker, or 1.7's `haproxy-systemd-wrapper: executing /usr/…/haproxy … -sf 8`.
+pub fn reload_seen(line: &str) -> bool {
+    says_loaded(line)
+        || new_worker(line).is_some()
+        || line.contains("haproxy-systemd-wrapper: executing")
+}
+
+/// `[ALERT] 327/101010 (1) : Fatal errors found in configuration`: from 1.5 to 3.2.
+pub fn alerts<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    lines
+        .into_iter()
+        .filter(|line| line.contains("[ALERT]"))
+        .collect()
+}
+
+/// `Loading success.`: from 2.5 on, once the new worker serves.
+pub fn says_loaded(line: &str) -> bool {
+    line.contains("Loading success.")
+}
+
+/// The process ID in `New worker (12) forked` (2.5 and later), `New worker #1 (12) forked` (2.0 to 2.4) or
+/// `Initializing new worker (12)` (3.2).
+pub fn new_worker(line: &str) -> Option<u32> {
+    let lower = line.to_ascii_lowercase();
+    let rest = &line[lower.find("new worker")?..];
+    (lower.contains("forked") || lower.contains("initializing"))
+        .then(|| first_in_parentheses(rest))?
+}
+
+/// The process ID in `Former worker (12) exited with code 0` (2.5 and later), `Former worker #1 (12) exited …` (2.0 to
+/// 2.4) or `Former worker 12 left with exit code 0` (1.8).
+pub fn former_worker_gone(line: &str) -> Option<u32> {
+    let rest = &line[line.find("Former worker")? + "Former worker".len()..];
+    if !(rest.contains("exited with code") || rest.contains("left with exit code")) {
+        return None;
+    }
+    first_in_parentheses(rest).or_else(|| rest.split_ascii_whitespace().next()?.parse().ok())
+}
+
+fn first_in_parentheses(text: &str) -> Option<u32> {
+    let (_, rest) = text.split_once('(')?;
+    rest.split_once(')')?.0.parse().ok()
+}
+
+/// A server whose name could not be resolved, as HAProxy refuses to start with it:
+/// `could not resolve address 'web-3'.`
+pub fn unresolved_name(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("could not resolve address '")?;
+    Some(rest.split_once('\'')?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_all_versions_are_understood() {
+        for (line, worker) in [
+            ("[NOTICE]   (1) : New worker (8) forked", Some(8)),
+            (
+                "[NOTICE] 327/101010 (1) : New worker #1 (12) forked",
+                Some(12),
+            ),
+            ("[NOTICE]   (1) : Initializing new worker (31)", Some(31)),
+            ("[NOTICE]   (1) : Loading success.", None),
+            ("new worker", None),
+        ] {
+            assert_eq!(new_worker(line), worker, "{line}");
+        }
+        for (line, worker) in [
+            (
+                "[WARNING] 327/101010 (1) : Former worker 7 left with exit code 0",
+                Some(7),
+            ),
+            (
+                "[WARNING] 327/101010 (1) : Former worker #1 (7) exited with code 0 (Exit)",
+                Some(7),
+            ),
+            (
+                "[NOTICE]   (1) : Former worker (7) exited with code 0 (Exit)",
+                Some(7),
+            ),
+            (
+                "[WARNING]  (1) : Current worker (7) exited with code 143 (Terminated)",
+                None,
+            ),
+            ("Former worker", None),
+        ] {
+            assert_eq!(former_worker_gone(line), worker, "{line}");
+        }
+        assert!(says_loaded("[NOTICE]   (1) : Loading success."));
+        assert_eq!(alerts(["a", "[ALERT]    (1) : config : x", "b"]).len(), 1);
+    }
+
+    #[test]
+    fn lines_of_both_streams_come_in_the_order_of_time() {
+        let out = "2026-01-02T03:04:05.000000002Z b\nno time here\n";
+        let err = "2026-01-02T03:04:05.000000001Z a\n2026-01-02T03:04:05.000000003Z New worker (8) forked\n";
+        let lines = lines(out, err);
+        assert_eq!(
+            lines
+                .iter()
+                .map(|line| line.text.as_str())
+                .collect::<Vec<_>>(),
+            ["a", "b", "New worker (8) forked"]
+        );
+        assert!(tells_of_reloads(&lines));
+        assert!(!tells_of_reloads(&lines[..2]));
+        assert!(reload_seen(
+            "<7>haproxy-systemd-wrapper: executing /usr/local/sbin/haproxy -p /run/haproxy.pid -sf 8"
+        ));
+    }
+
+    #[test]
+    fn the_name_that_did_not_resolve_is_found() {
+        let line = "[ALERT] (8) : parsing [/usr/local/etc/haproxy/haproxy.cfg:15] : 'server server3' : could not \
+                    resolve address 'web-3'.";
+        assert_eq!(unresolved_name(line), Some("web-3"));
+        assert_eq!(unresolved_name("fine"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_lines_never_panic(line: String) {
+            let _ = (new_worker(&line), former_worker_gone(&line), unresolved_name(&line));
+        }
+    }
+}

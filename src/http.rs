@@ -1,0 +1,151 @@
+//! One question to a port: does somebody answer there? For the load balancer and for instances, over HTTP.
+
+use std::io;
+use std::time::Duration;
+
+use ureq::Agent;
+
+/// What came of asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// An HTTP response with this status.
+    Status(u16),
+    /// HAProxy's own 503: it is there, but no server of its is.
+    NoServer,
+    /// A connection, but nothing that is HTTP, or nothing in time.
+    NotHttp,
+    /// A connection that was closed, or reset, before anything came.
+    Closed,
+    Refused,
+    /// Nothing at all: a firewall, no route, or a host that isn't there.
+    Silent,
+}
+
+/// HAProxy's own page for a backend without a server; an application's 503 says something else.
+const NO_SERVER: &str = "No server is available to handle this request";
+
+/// Asks `http://address:port/`, with at most `timeout` for the connection and as much for the response.
+pub fn ask(address: &str, port: u16, timeout: Duration) -> Reply {
+    let agent = agent(timeout);
+    let host = if address.contains(':') {
+        format!("[{address}]")
+    } else {
+        address.to_owned()
+    };
+    match agent.get(format!("http://{host}:{port}/")).call() {
+        Ok(mut response) => {
+            let status = response.status().as_u16();
+            let is_haproxys = status == 503
+                && response
+                    .body_mut()
+                    .with_config()
+                    .limit(4096)
+                    .read_to_string()
+                    .is_ok_and(|body| body.contains(NO_SERVER));
+            if is_haproxys {
+                Reply::NoServer
+            } else {
+                Reply::Status(status)
+            }
+        }
+        Err(error) => reply(&error),
+    }
+}
+
+/// A client that takes any status for an answer, goes nowhere else, and opens a connection for each request.
+fn agent(timeout: Duration) -> Agent {
+    Agent::config_builder()
+        .timeout_connect(Some(timeout))
+        .timeout_recv_response(Some(timeout))
+        .timeout_recv_body(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_idle_connections(0)
+        .proxy(None)
+        .user_agent(concat!("vch-lb/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
+}
+
+fn reply(error: &ureq::Error) -> Reply {
+    match error {
+        ureq::Error::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Reply::Refused,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::UnexpectedEof => Reply::Closed,
+            _ => Reply::Silent,
+        },
+        ureq::Error::Timeout(ureq::Timeout::RecvResponse | ureq::Timeout::RecvBody) => {
+            Reply::NotHttp
+        }
+        ureq::Error::Protocol(_) => Reply::NotHttp,
+        _ => Reply::Silent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(500);
+
+    /// Answers one connection with `text` and closes it.
+    fn once(text: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            if !text.is_empty() {
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(text.as_bytes());
+            }
+        });
+        port
+    }
+
+    #[test]
+    fn every_kind_of_reply_is_told_apart() {
+        for (text, reply) in [
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+                Reply::Status(200),
+            ),
+            (
+                "HTTP/1.0 302 Found\r\nLocation: http://elsewhere.invalid/\r\n\r\n",
+                Reply::Status(302),
+            ),
+            (
+                "HTTP/1.0 503 Service Unavailable\r\n\r\nbusy",
+                Reply::Status(503),
+            ),
+            (
+                "HTTP/1.0 503 Service Unavailable\r\n\r\n<h1>503</h1>\nNo server is available to handle this request.\n",
+                Reply::NoServer,
+            ),
+            ("220 mail ready\r\n", Reply::NotHttp),
+            ("", Reply::Closed),
+        ] {
+            assert_eq!(ask("127.0.0.1", once(text), PATIENCE), reply, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_without_a_listener_refuses() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        assert_eq!(ask("127.0.0.1", port, PATIENCE), Reply::Refused);
+    }
+
+    #[test]
+    fn a_listener_that_says_nothing_is_no_http() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(ask("127.0.0.1", port, PATIENCE), Reply::NotHttp);
+    }
+}

@@ -1,0 +1,118 @@
+//! Ctrl-C and its like: a flag that everything polls, and what a second signal does.
+//!
+//! The first signal only sets the flag: whoever runs docker calls lets those in flight complete, starts no new one and
+//! undoes what was made. The second one leaves at once, after saying what stands.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::ui::Ui;
+
+/// Shared by everyone who has to stop early; cloning is cheap.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt {
+    signal: Arc<AtomicI32>,
+    standing: Arc<Mutex<Vec<String>>>,
+}
+
+impl Interrupt {
+    /// The signal that asked for an end, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => None,
+            signal => Some(signal),
+        }
+    }
+
+    pub fn raised(&self) -> bool {
+        self.signal().is_some()
+    }
+
+    /// Notes what now stands because of this run: words to say should it have to leave at once.
+    pub fn note_standing(&self, what: String) {
+        self.lock().push(what);
+    }
+
+    /// What was noted and not forgotten since.
+    pub fn standing(&self) -> Vec<String> {
+        self.lock().clone()
+    }
+
+    /// Nothing of what was noted needs to be said any more.
+    pub fn forget_standing(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.standing
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Starts listening for SIGINT, SIGTERM and SIGHUP.
+    #[cfg(unix)]
+    pub fn listen(&self, ui: &Ui) -> std::io::Result<()> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let interrupt = self.clone();
+        let ui = ui.clone();
+        std::thread::Builder::new()
+            .name("signals".into())
+            .stack_size(64 * 1024)
+            .spawn(move || {
+                for signal in &mut signals {
+                    interrupt.raise(signal, &ui);
+                }
+            })?;
+        Ok(())
+    }
+
+    /// Starts listening for Ctrl-C; a second one ends the process by the library's own means.
+    #[cfg(not(unix))]
+    pub fn listen(&self, _ui: &Ui) -> std::io::Result<()> {
+        use signal_hook::consts::SIGINT;
+        use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+        let again = Arc::new(AtomicBool::new(false));
+        let seen = Arc::new(AtomicUsize::new(0));
+        signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&again))?;
+        signal_hook::flag::register(SIGINT, again)?;
+        signal_hook::flag::register_usize(SIGINT, Arc::clone(&seen), 1)?;
+        let interrupt = self.clone();
+        std::thread::spawn(move || {
+            while seen.load(Ordering::Relaxed) == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            interrupt.signal.store(SIGINT, Ordering::Relaxed);
+        });
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn raise(&self, signal: i32, ui: &Ui) {
+        if self
+            .signal
+            .compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+        {
+            if signal == signal_hook::consts::SIGINT {
+                ui.warn("interrupted: letting the running docker calls complete (again to leave at once)");
+            }
+            return;
+        }
+        ui.leaving_at_once(&self.standing());
+        // The admin asked twice to leave, whatever is still running.
+        std::process::exit(crate::error::signal_exit_code(signal));
+    }
+}
+
+#[cfg(test)]
+impl Interrupt {
+    /// As after `signal` arrived.
+    pub(crate) fn raised_for_test(signal: i32) -> Self {
+        let interrupt = Self::default();
+        interrupt.signal.store(signal, Ordering::Relaxed);
+        interrupt
+    }
+}

@@ -1,0 +1,385 @@
+//! What is there: the endpoint, the networks and the containers of one service. Pure: made from docker's answers.
+//!
+//! A container is ours if it is called LB_CTR_NAME or PREFIX-<number> and is on PREFIX-net. Never by label and never by
+//! a remembered ID, so that what the bash script made is found too.
+
+use std::collections::BTreeMap;
+
+use crate::docker::answer;
+use crate::haproxy::read::Found;
+use crate::spec::names::{Names, NetworkName, Number};
+
+/// What the docker client talks to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub kind: Kind,
+    /// The endpoint's own name for itself.
+    pub name: String,
+    pub version: String,
+    /// The names of the networks, where `docker info` tells them: on a VCH.
+    pub networks: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Engine,
+    Vch,
+}
+
+impl Endpoint {
+    /// A VCH says what it is where an engine names its storage driver.
+    pub fn new(info: answer::Info) -> Self {
+        const VIC: &str = "vSphere Integrated Containers";
+        let vch = info.driver.starts_with(VIC) || info.id.starts_with(VIC);
+        Self {
+            kind: if vch { Kind::Vch } else { Kind::Engine },
+            name: info.name,
+            version: info.server_version,
+            networks: if vch {
+                info.plugins.network
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
+/// A container's state, in Docker's words and the ones that VIC lets through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Made, never started.
+    Created,
+    /// Being started (VIC).
+    Starting,
+    Running,
+    Exited {
+        code: i64,
+    },
+    /// `paused`, `restarting`, `dead`, `removing`, `Stopping`, …: as the endpoint says it.
+    Other(String),
+}
+
+/// Docker's own health check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// The image has no check, or the endpoint does not run it.
+    None,
+    Starting,
+    Healthy,
+    Unhealthy,
+}
+
+/// A container, reduced to what decisions need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub name: String,
+    pub state: State,
+    pub started_at: String,
+    pub finished_at: String,
+    pub oom_killed: bool,
+    pub error: String,
+    pub health: Health,
+    /// Without `sha256:`, which a VCH leaves out.
+    pub image_id: String,
+    /// As it was named when the container was made.
+    pub image: String,
+    pub labels: BTreeMap<String, String>,
+    /// Addresses by network; empty where it has none (yet).
+    pub networks: BTreeMap<String, String>,
+    /// Ports of the container that were asked to be published, `80/tcp`.
+    pub published: Vec<String>,
+    /// Ports of the container and where they are published now.
+    pub ports: BTreeMap<String, Vec<(String, u16)>>,
+    /// Ports that the image exposes.
+    pub exposed: Vec<String>,
+}
+
+impl Container {
+    pub fn new(found: answer::Container) -> Self {
+        let state = state(&found.state);
+        let addresses = found.networks.into_iter();
+        let bindings = found.ports.into_iter();
+        Self {
+            name: found.name.trim_start_matches('/').to_owned(),
+            state,
+            started_at: found.state.started_at,
+            finished_at: found.state.finished_at,
+            oom_killed: found.state.oom_killed,
+            error: found.state.error,
+            health: health(found.state.health.as_ref()),
+            image_id: bare_id(&found.image).to_owned(),
+            image: found.config_image,
+            labels: found.labels,
+            networks: addresses
+                .map(|(name, end)| (name, end.unwrap_or_default().ip_address))
+                .collect(),
+            published: found.port_bindings.into_keys().collect(),
+            ports: bindings
+                .map(|(port, hosts)| (port, host_ports(hosts)))
+                .collect(),
+            exposed: found.exposed_ports.into_keys().collect(),
+        }
+    }
+
+    pub fn running(&self) -> bool {
+        self.state == State::Running
+    }
+
+    /// Its address on `network`; `None` where it has none.
+    pub fn address_on(&self, network: &str) -> Option<&str> {
+        self.networks
+            .get(network)
+            .map(String::as_str)
+            .filter(|address| !address.is_empty())
+    }
+
+    pub fn is_on(&self, network: &str) -> bool {
+        self.networks.contains_key(network)
+    }
+}
+
+/// An image's ID without `sha256:`, which only some answers have.
+pub fn bare_id(id: &str) -> &str {
+    id.strip_prefix("sha256:").unwrap_or(id)
+}
+
+fn state(found: &answer::State) -> State {
+    match found.status.to_ascii_lowercase().as_str() {
+        "created" => State::Created,
+        "starting" => State::Starting,
+        "running" => State::Running,
+        "exited" | "stopped" => State::Exited {
+            code: found.exit_code,
+        },
+        "" if found.running => State::Running,
+        _ => State::Other(found.status.clone()),
+    }
+}
+
+fn health(found: Option<&answer::Health>) -> Health {
+    match found.map(|health| health.status.as_str()) {
+        Some("starting") => Health::Starting,
+        Some("healthy") => Health::Healthy,
+        Some("unhealthy") => Health::Unhealthy,
+        _ => Health::None,
+    }
+}
+
+fn host_ports(bindings: Option<Vec<answer::PortBinding>>) -> Vec<(String, u16)> {
+    let bindings = bindings.unwrap_or_default().into_iter();
+    bindings
+        .filter_map(|binding| Some((binding.host_ip, binding.host_port.parse().ok()?)))
+        .collect()
+}
+
+/// A container that has one of our names and is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    pub name: String,
+    /// The networks that it is on.
+    pub networks: Vec<String>,
+    pub image: String,
+}
+
+/// Everything on the endpoint that concerns one service.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    pub endpoint: Endpoint,
+    pub external: Option<answer::Network>,
+    pub bridge: Option<answer::Network>,
+    pub lb: Option<Container>,
+    pub instances: BTreeMap<Number, Container>,
+    pub conflicts: Vec<Conflict>,
+    /// The file in the load balancer; `None` where there is no load balancer or no file.
+    pub config: Option<Found>,
+    /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
+    pub images: BTreeMap<String, String>,
+}
+
+impl Inventory {
+    /// Sorts what was found into ours and not ours.
+    pub fn new(
+        names: &Names,
+        external_net: &NetworkName,
+        endpoint: Endpoint,
+        networks: Vec<answer::Network>,
+        containers: impl IntoIterator<Item = Container>,
+    ) -> Self {
+        let bridge_name = names.network();
+        let mut inventory = Self {
+            endpoint,
+            external: None,
+            bridge: None,
+            lb: None,
+            instances: BTreeMap::new(),
+            conflicts: Vec::new(),
+            config: None,
+            images: BTreeMap::new(),
+        };
+        for network in networks {
+            if network.name == bridge_name {
+                inventory.bridge = Some(network);
+            } else {
+                inventory.external = Some(network);
+            }
+        }
+        for container in containers {
+            let is_lb = container.name == names.lb.as_str();
+            let number = names.number_of(&container.name);
+            let half_made_lb = is_lb && half_made(&container, external_net);
+            match (number, container.is_on(&bridge_name) || half_made_lb) {
+                (Some(number), true) if !is_lb => {
+                    inventory.instances.insert(number, container);
+                }
+                (None, true) if is_lb => inventory.lb = Some(container),
+                (None, _) if !is_lb => {}
+                _ => inventory.conflicts.push(Conflict {
+                    name: container.name,
+                    networks: container.networks.into_keys().collect(),
+                    image: container.image,
+                }),
+            }
+        }
+        inventory
+    }
+
+    /// Nothing of the service is there.
+    pub fn is_empty(&self) -> bool {
+        self.bridge.is_none() && self.lb.is_none() && self.instances.is_empty()
+    }
+
+    pub fn is_vch(&self) -> bool {
+        self.endpoint.kind == Kind::Vch
+    }
+}
+
+/// A load balancer as our `create` leaves it, killed before the `network connect`: on the external network alone, and
+/// never started, so that it can't be anybody's service.
+fn half_made(lb: &Container, external_net: &NetworkName) -> bool {
+    lb.state == State::Created && lb.networks.len() == 1 && lb.is_on(external_net.as_str())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::spec::Spec;
+    use crate::spec::tests::spec;
+
+    /// A container as `docker inspect` would describe it.
+    pub(crate) fn container(
+        name: &str,
+        state: State,
+        networks: &[(&str, &str)],
+        image: &str,
+    ) -> Container {
+        let networks = networks
+            .iter()
+            .map(|&(name, address)| (name.to_owned(), address.to_owned()))
+            .collect();
+        Container {
+            name: name.to_owned(),
+            state,
+            started_at: String::new(),
+            finished_at: String::new(),
+            oom_killed: false,
+            error: String::new(),
+            health: Health::None,
+            image_id: format!("id-of-{image}"),
+            image: image.to_owned(),
+            labels: BTreeMap::new(),
+            networks,
+            published: vec!["80/tcp".to_owned()],
+            ports: BTreeMap::new(),
+            exposed: Vec::new(),
+        }
+    }
+
+    pub(crate) fn engine() -> Endpoint {
+        Endpoint {
+            kind: Kind::Engine,
+            name: "engine".into(),
+            version: "20.10.24".into(),
+            networks: Vec::new(),
+        }
+    }
+
+    fn sorted(containers: Vec<Container>) -> Inventory {
+        let Spec {
+            names,
+            external_net,
+            ..
+        } = spec(&[]);
+        Inventory::new(&names, &external_net, engine(), Vec::new(), containers)
+    }
+
+    #[test]
+    fn ours_is_what_has_our_name_and_is_on_our_network() {
+        let running = || State::Running;
+        let inventory = sorted(vec![
+            container("web-1", running(), &[("web-net", "172.18.0.2")], "httpd"),
+            container("web-2", running(), &[("bridge", "172.17.0.2")], "postgres"),
+            container(
+                "lb",
+                running(),
+                &[("routable", "10.0.0.2"), ("web-net", "172.18.0.3")],
+                "haproxy:1.7",
+            ),
+            container("other", running(), &[("web-net", "172.18.0.9")], "httpd"),
+        ]);
+        assert_eq!(inventory.instances.keys().copied().collect::<Vec<_>>(), [1]);
+        assert!(inventory.lb.is_some());
+        let conflicts: Vec<_> = inventory
+            .conflicts
+            .iter()
+            .map(|conflict| conflict.name.as_str())
+            .collect();
+        assert_eq!(conflicts, ["web-2"]);
+    }
+
+    #[test]
+    fn a_load_balancer_that_was_only_just_created_is_ours() {
+        let half = container("lb", State::Created, &[("routable", "")], "haproxy:1.7");
+        assert!(sorted(vec![half.clone()]).lb.is_some());
+        let started = Container {
+            state: State::Exited { code: 0 },
+            ..half.clone()
+        };
+        assert_eq!(sorted(vec![started]).conflicts.len(), 1);
+        let elsewhere = container("lb", State::Created, &[("bridge", "")], "haproxy:1.7");
+        assert_eq!(sorted(vec![elsewhere]).conflicts.len(), 1);
+    }
+
+    #[test]
+    fn vic_states_are_understood() {
+        let told = |status: &str, running| {
+            state(&answer::State {
+                status: status.into(),
+                running,
+                exit_code: 3,
+                ..answer::State::default()
+            })
+        };
+        assert_eq!(told("Starting", false), State::Starting);
+        assert_eq!(told("Running", true), State::Running);
+        assert_eq!(told("exited", false), State::Exited { code: 3 });
+        assert_eq!(told("", true), State::Running);
+        assert_eq!(told("Stopping", false), State::Other("Stopping".into()));
+    }
+
+    #[test]
+    fn a_vch_is_recognised() {
+        let vch = answer::Info {
+            driver: "vSphere Integrated Containers v1.5.8-1-abc Backend Engine".into(),
+            plugins: answer::Plugins {
+                network: vec!["bridge".into(), "routable".into()],
+            },
+            ..answer::Info::default()
+        };
+        assert_eq!(Endpoint::new(vch).kind, Kind::Vch);
+        let engine = answer::Info {
+            driver: "overlay2".into(),
+            ..answer::Info::default()
+        };
+        assert_eq!(Endpoint::new(engine).kind, Kind::Engine);
+    }
+}

@@ -1,0 +1,201 @@
+//! Looking: the read-only calls that every command begins with, and what they add up to.
+//!
+//! Three calls side by side on an endpoint where nothing is; two or three more where there is something.
+
+use std::thread;
+
+use crate::docker::answer::{self, json, json_lines};
+use crate::docker::argv::{self, Argv};
+use crate::docker::{Answer, CallError, Docker, archive};
+use crate::error::{Failure, Kind};
+use crate::haproxy;
+use crate::haproxy::read::Found;
+use crate::inventory::{Container, Endpoint, Inventory, bare_id};
+use crate::spec::names::{Names, NetworkName};
+
+/// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters) and of what
+/// one answer may hold.
+const PORTION: usize = 200;
+
+/// What to look for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub names: &'a Names,
+    pub external_net: &'a NetworkName,
+    /// Images whose IDs are needed, if they are there.
+    pub images: &'a [&'a str],
+}
+
+/// Everything on the endpoint that concerns the service.
+pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
+    let bridge = wanted.names.network();
+    let networks = [wanted.external_net.as_str(), &bridge];
+    let (endpoint, networks, names, images) = thread::scope(|scope| {
+        let networks = scope.spawn(|| networks_called(docker, &networks));
+        let names = scope.spawn(|| container_names(docker, &argv::ps(&wanted.names.pattern())));
+        let images = scope.spawn(|| images_called(docker, wanted.images));
+        let endpoint = endpoint(docker);
+        (endpoint, join(networks), join(names), join(images))
+    });
+    // The endpoint's own failure says more than those of the calls beside it.
+    let endpoint = endpoint?;
+    let names: Vec<String> = names?
+        .into_iter()
+        .filter(|name| name == wanted.names.lb.as_str() || wanted.names.number_of(name).is_some())
+        .collect();
+    let lb_is_there = names.iter().any(|name| name == wanted.names.lb.as_str());
+    let (containers, config) = thread::scope(|scope| {
+        let config = scope.spawn(|| {
+            if lb_is_there {
+                config_in(docker, wanted.names.lb.as_str())
+            } else {
+                Ok(None)
+            }
+        });
+        (containers(docker, &names), join(config))
+    });
+    let mut inventory = Inventory::new(
+        wanted.names,
+        wanted.external_net,
+        endpoint,
+        networks?,
+        containers?,
+    );
+    if inventory.lb.is_some() {
+        inventory.config = config?;
+    }
+    inventory.images = images?;
+    Ok(inventory)
+}
+
+fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
+    handle
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// What the client talks to. The first call of all: it finds out whether anybody is there.
+pub fn endpoint(docker: &Docker) -> Result<Endpoint, Failure> {
+    let argv = argv::info();
+    let unusable = |error: &CallError| {
+        let kind = error
+            .interrupted()
+            .map_or(Kind::Unusable, Kind::Interrupted);
+        Failure {
+            kind,
+            ..Failure::from_call("the endpoint did not say what it is", error)
+        }
+    };
+    let answer = docker.query(&argv).map_err(|error| unusable(&error))?;
+    let info: answer::Info = json(&answer.stdout)
+        .map_err(|why| unusable(&docker.bad_answer(&argv, with_stderr(why, &answer))))?;
+    // docker 20.10's client exits with 0 when there is no server, and says so in its answer.
+    if !info.server_errors.is_empty() {
+        return Err(unusable(
+            &docker.no_server(&argv, &info.server_errors.join("\n")),
+        ));
+    }
+    Ok(Endpoint::new(info))
+}
+
+fn with_stderr(why: String, answer: &Answer) -> String {
+    match answer.stderr.trim() {
+        "" => why,
+        stderr => format!("{why}\n{stderr}"),
+    }
+}
+
+/// Those of `networks` that exist.
+fn networks_called(docker: &Docker, networks: &[&str]) -> Result<Vec<answer::Network>, Failure> {
+    let argv = argv::network_inspect(networks);
+    let stdout =
+        found_ones(docker.query(&argv)).map_err(|error| not_read("the networks", &error))?;
+    json(&stdout).map_err(|why| not_read("the networks", &docker.bad_answer(&argv, why)))
+}
+
+fn container_names(docker: &Docker, argv: &Argv) -> Result<Vec<String>, Failure> {
+    let answer = docker
+        .query(argv)
+        .map_err(|error| not_read("the containers", &error))?;
+    Ok(answer::names(&answer.stdout))
+}
+
+/// Those of `names` that exist, in no particular order.
+pub fn containers(docker: &Docker, names: &[String]) -> Result<Vec<Container>, Failure> {
+    let mut found = Vec::with_capacity(names.len());
+    for portion in names.chunks(PORTION) {
+        let argv = argv::inspect(portion);
+        let stdout =
+            found_ones(docker.query(&argv)).map_err(|error| not_read("the containers", &error))?;
+        let containers: Vec<answer::Container> = json_lines(&stdout)
+            .map_err(|why| not_read("the containers", &docker.bad_answer(&argv, why)))?;
+        found.extend(containers.into_iter().map(Container::new));
+    }
+    Ok(found)
+}
+
+/// The container called `name`, if it exists.
+pub fn container(docker: &Docker, name: &str) -> Result<Option<Container>, Failure> {
+    Ok(containers(docker, &[name.to_owned()])?.pop())
+}
+
+/// The IDs of those of `images` that are there.
+pub fn images_called(
+    docker: &Docker,
+    images: &[&str],
+) -> Result<std::collections::BTreeMap<String, String>, Failure> {
+    let mut found = std::collections::BTreeMap::new();
+    for &image in images {
+        // One call an image: an answer does not say which of several names it is about.
+        let argv = argv::image_inspect(&[image]);
+        let stdout =
+            found_ones(docker.query(&argv)).map_err(|error| not_read("the images", &error))?;
+        let answers: Vec<answer::Image> = json_lines(&stdout)
+            .map_err(|why| not_read("the images", &docker.bad_answer(&argv, why)))?;
+        if let Some(answer) = answers.first() {
+            found.insert(image.to_owned(), bare_id(&answer.id).to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// The haproxy.cfg in the load balancer; `None` where it has none.
+pub fn config_in(docker: &Docker, lb: &str) -> Result<Option<Found>, Failure> {
+    let argv = argv::cp_out(lb, haproxy::CONFIG_PATH);
+    let answer = match docker.query(&argv) {
+        Ok(answer) => answer,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(not_read("the load balancer's haproxy.cfg", &error)),
+    };
+    let bytes = archive::unpack(&answer.stdout).map_err(|why| {
+        not_read(
+            "the load balancer's haproxy.cfg",
+            &docker.bad_answer(&argv, why),
+        )
+    })?;
+    Ok(Some(Found::new(
+        String::from_utf8_lossy(&bytes).into_owned(),
+    )))
+}
+
+/// Of several things asked for, docker prints those that it found and fails because of the rest.
+fn found_ones(result: Result<Answer, CallError>) -> Result<Vec<u8>, CallError> {
+    match result {
+        Ok(answer) => Ok(answer.stdout),
+        Err(error) if error.is_not_found() => Ok(error.stdout),
+        Err(error) => Err(error),
+    }
+}
+
+fn not_read(what: &str, error: &CallError) -> Failure {
+    Failure::from_call(format!("{what} could not be read"), error)
+}
+
+/// The names of the networks that exist, for an admin who named one that doesn't.
+pub fn network_names(docker: &Docker) -> Vec<String> {
+    // Only an embellishment of an error: without an answer the error stands alone.
+    docker
+        .query(&argv::network_ls())
+        .map(|answer| answer::names(&answer.stdout))
+        .unwrap_or_default()
+}

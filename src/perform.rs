@@ -1,0 +1,346 @@
+//! Doing one action of a plan: its docker calls, what their answers mean, when to repeat them.
+//!
+//! Waiting is in `ready` and `reach`, the reload transaction in `reload`; which calls there are is said in `calls`.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::calls;
+use crate::docker::argv::Argv;
+use crate::docker::cause::Cause;
+use crate::docker::{Answer, CallError, Docker, archive};
+use crate::error::Failure;
+use crate::execute::Done;
+use crate::haproxy::{self, Config};
+use crate::interrupt::Interrupt;
+use crate::inventory::Inventory;
+use crate::plan::Action;
+use crate::reach::Reach;
+use crate::reload::Workers;
+use crate::spec::Spec;
+use crate::spec::names::Number;
+use crate::ui::Ui;
+use crate::{config_file, look};
+
+/// How long to pause before a call that met a passing trouble is repeated; after the last one it has failed.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// How patient a run is, from the command line.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// How long the service, or an instance, may take to answer.
+    pub wait: Duration,
+    /// How long an instance has to run to count as ready where nothing else tells.
+    pub settle: Duration,
+    /// How long old connections may take to end.
+    pub drain: Duration,
+}
+
+/// Everything that doing an action takes.
+pub struct Performer<'a> {
+    pub docker: Docker,
+    pub spec: &'a Spec,
+    /// What was there before this run.
+    pub before: &'a Inventory,
+    pub ui: &'a Ui,
+    pub interrupt: Interrupt,
+    pub patience: Patience,
+    /// Where haproxy.cfg is written on this workstation.
+    pub config_path: &'a str,
+    /// The host on which the endpoint publishes ports, if it is known.
+    pub published_on: Option<String>,
+    pub memo: Mutex<Memo>,
+}
+
+/// What later actions, and the answer, need of earlier ones.
+#[derive(Debug, Default)]
+pub struct Memo {
+    pub reach: Option<Reach>,
+    pub workers: Workers,
+}
+
+impl Performer<'_> {
+    pub fn perform(&self, action: &Action) -> Result<Done, Failure> {
+        match action {
+            Action::CreateNetwork => self.create_network(action),
+            Action::Run(number) => self.make_container(action, &self.spec.names.instance(*number)),
+            Action::CreateLb => self.make_container(action, self.spec.names.lb.as_str()),
+            Action::ConnectLb => self.tolerating(action, Cause::is_already_there),
+            Action::CopyConfig(servers) => {
+                self.write_config(servers)?;
+                self.plainly(action)
+            }
+            Action::AwaitService => crate::reach::await_service(self).map(|()| Done::ByUs),
+            Action::AwaitReady(numbers) => {
+                crate::ready::await_ready(self, numbers).map(|()| Done::ByUs)
+            }
+            Action::Watch(numbers) => crate::ready::watch(self, numbers).map(|()| Done::ByUs),
+            Action::Reload(servers) => {
+                let text = self.write_config(servers)?;
+                crate::reload::reload(self, &text, true).map(|()| Done::ByUs)
+            }
+            Action::RestoreConfig { reload } => self.restore_config(*reload),
+            Action::Drain => crate::reload::drain(self).map(|()| Done::ByUs),
+            Action::StopLb => self.stop_lb(action),
+            Action::Stop(_) | Action::Remove(_) | Action::RemoveLb | Action::RemoveNetwork => {
+                self.tolerating(action, Cause::is_not_found)
+            }
+            Action::Pull(_) | Action::Start(_) | Action::StartLb => self.plainly(action),
+        }
+    }
+
+    pub fn memo(&self) -> MutexGuard<'_, Memo> {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The calls of `action`, one after the other.
+    fn plainly(&self, action: &Action) -> Result<Done, Failure> {
+        for argv in calls::changing(action, self.spec, self.config_path) {
+            self.change(&argv)
+                .map_err(|error| self.not_done(action, &error))?;
+        }
+        Ok(Done::ByUs)
+    }
+
+    /// Like [`Self::plainly`], where a failure of one of these causes means that there is nothing to do.
+    fn tolerating(&self, action: &Action, fine: fn(Cause) -> bool) -> Result<Done, Failure> {
+        for argv in calls::changing(action, self.spec, self.config_path) {
+            match self.change(&argv) {
+                Err(error) if !error.cause().is_some_and(fine) => {
+                    return Err(self.not_done(action, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(Done::ByUs)
+    }
+
+    fn not_done(&self, action: &Action, error: &CallError) -> Failure {
+        Failure::from_call(calls::not_done(action, self.spec), error)
+    }
+
+    /// A changing call, repeated where docker's words say that the trouble passes. Only for calls that may be repeated.
+    pub fn change(&self, argv: &Argv) -> Result<Answer, CallError> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            match self.docker.change(argv) {
+                Err(error) if error.cause().is_some_and(Cause::is_transient) => match pauses.next()
+                {
+                    Some(&pause) if self.pause(argv, &error, pause) => {}
+                    _ => return Err(error),
+                },
+                result => return result,
+            }
+        }
+    }
+
+    /// Says that `argv` will be repeated and waits; `false` if an interrupt came meanwhile.
+    fn pause(&self, argv: &Argv, error: &CallError, pause: Duration) -> bool {
+        let words = error.words();
+        let words = words.lines().last().unwrap_or_default();
+        let seconds = crate::ui::seconds(pause);
+        self.ui.status(&format!(
+            "{}: {words}; again in {seconds}",
+            self.docker.shown(argv)
+        ));
+        self.sleep(pause)
+    }
+
+    /// Sleeps, but not through an interrupt: `false` if one came.
+    pub fn sleep(&self, duration: Duration) -> bool {
+        let deadline = Instant::now() + duration;
+        loop {
+            if self.interrupt.raised() {
+                return false;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    /// The failure of having been interrupted, if that is the case.
+    pub fn check_interrupt(&self) -> Result<(), Failure> {
+        self.interrupt
+            .signal()
+            .map_or(Ok(()), |signal| Err(Failure::interrupted(signal)))
+    }
+
+    fn create_network(&self, action: &Action) -> Result<Done, Failure> {
+        let network = self.spec.names.network();
+        for argv in calls::changing(action, self.spec, self.config_path) {
+            match self.change(&argv) {
+                Ok(_) => {}
+                Err(error) if error.cause().is_some_and(Cause::is_already_there) => {
+                    self.ui.status(&format!(
+                        "network {network} was created meanwhile by somebody else"
+                    ));
+                    return Ok(Done::ByOthers);
+                }
+                Err(error) => return Err(self.not_done(action, &error)),
+            }
+        }
+        self.interrupt
+            .note_standing(format!("network {network} (docker network rm {network})"));
+        Ok(Done::ByUs)
+    }
+
+    /// `docker run` and `docker create`: repeated only after a look at what the failed call left behind.
+    fn make_container(&self, action: &Action, name: &str) -> Result<Done, Failure> {
+        let Some(argv) = calls::changing(action, self.spec, self.config_path).pop() else {
+            return Ok(Done::ByUs);
+        };
+        self.interrupt
+            .note_standing(format!("container {name} (docker rm -f -v {name})"));
+        let mut pauses = PAUSES.iter();
+        loop {
+            let error = match self.docker.change(&argv) {
+                Ok(answer) if printed_id(&answer) => return Ok(Done::ByUs),
+                Ok(answer) => {
+                    let error = self.docker.bad_answer(&argv, no_id(&answer));
+                    return Err(self.not_done(action, &error));
+                }
+                Err(error) => error,
+            };
+            let cause = error.cause();
+            if cause.is_some_and(Cause::is_name_conflict) {
+                return self.made_meanwhile(action, name, &error);
+            }
+            let passes = cause.is_some_and(|cause| {
+                cause.is_transient() || cause.retry_after_removal() || cause.is_port_conflict()
+            });
+            if !passes || !self.ready_to_repeat(action, name)? {
+                return Err(self.not_done(action, &error));
+            }
+            match pauses.next() {
+                Some(&pause) if self.pause(&argv, &error, pause) => {}
+                _ => return Err(self.not_done(action, &error)),
+            }
+        }
+    }
+
+    /// Removes what a failed `run` or `create` left behind; `false` where it must not be repeated: the container is
+    /// there and runs.
+    fn ready_to_repeat(&self, action: &Action, name: &str) -> Result<bool, Failure> {
+        match look::container(&self.docker, name)? {
+            None => Ok(true),
+            Some(found) if found.running() => Ok(false),
+            Some(_) => {
+                let rm = crate::docker::argv::rm_force(&[name.to_owned()]);
+                match self.change(&rm) {
+                    Err(error) if !error.is_not_found() => Err(self.not_done(action, &error)),
+                    _ => Ok(true),
+                }
+            }
+        }
+    }
+
+    /// The name was free when this run looked: somebody else made the container since.
+    fn made_meanwhile(
+        &self,
+        action: &Action,
+        name: &str,
+        error: &CallError,
+    ) -> Result<Done, Failure> {
+        let ours = look::container(&self.docker, name)?.is_some_and(|found| {
+            found.is_on(&self.spec.names.network()) || found.is_on(self.spec.external_net.as_str())
+        });
+        if ours {
+            self.ui
+                .status(&format!("{name} was made meanwhile by somebody else"));
+            Ok(Done::ByOthers)
+        } else {
+            Err(self.not_done(action, error))
+        }
+    }
+
+    /// Renders haproxy.cfg for `servers` and writes it on this workstation.
+    fn write_config(&self, servers: &[Number]) -> Result<String, Failure> {
+        let text = Config::by_name(self.spec, servers).render()?;
+        config_file::write(Path::new(self.config_path), &text)?;
+        Ok(text)
+    }
+
+    /// Puts the file from before back into the load balancer.
+    fn restore_config(&self, reload: bool) -> Result<Done, Failure> {
+        let Some(found) = &self.before.config else {
+            return Ok(Done::ByUs);
+        };
+        if reload {
+            crate::reload::back_to(self, &found.text)?;
+        } else {
+            self.put_config(&found.text)?;
+        }
+        Ok(Done::ByUs)
+    }
+
+    /// Writes `text` straight into the load balancer, past the local file.
+    pub fn put_config(&self, text: &str) -> Result<(), Failure> {
+        let archive =
+            archive::pack(haproxy::CONFIG_NAME, text.as_bytes()).map_err(Failure::failed)?;
+        let argv = calls::restore(self.spec.names.lb.as_str());
+        self.docker
+            .change_with_stdin(&argv, archive)
+            .map(drop)
+            .map_err(|error| {
+                Failure::from_call(
+                    format!(
+                        "the haproxy.cfg from before is not back in `{}`",
+                        self.spec.names.lb
+                    ),
+                    &error,
+                )
+            })
+    }
+
+    /// SIGTERM, whatever the image's stop signal is: HAProxy 1.7's wrapper ignores SIGUSR1 and would burn the whole
+    /// grace period. Returns once it has ended, or after the grace period: removing it by force is next.
+    fn stop_lb(&self, action: &Action) -> Result<Done, Failure> {
+        self.tolerating(action, |cause| {
+            cause.is_not_found() || cause.is_not_running()
+        })?;
+        let deadline = Instant::now() + Duration::from_secs(calls::GRACE);
+        let mut pause = Duration::from_millis(20);
+        while Instant::now() < deadline {
+            match look::container(&self.docker, self.spec.names.lb.as_str())? {
+                Some(lb) if lb.running() => thread::sleep(pause),
+                _ => break,
+            }
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+        Ok(Done::ByUs)
+    }
+}
+
+/// `docker run -d` and `docker create` print the container's ID, 64 hexadecimal digits, on the last line.
+fn printed_id(answer: &Answer) -> bool {
+    let text = answer.text();
+    let last = text.trim_end().lines().last().unwrap_or_default();
+    last.len() >= 12 && last.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn no_id(answer: &Answer) -> String {
+    let said: String = answer.text().trim().chars().take(200).collect();
+    let mut why = if said.is_empty() {
+        "docker succeeded, but printed no container ID".to_owned()
+    } else {
+        format!(
+            "docker succeeded, but printed no container ID: {}",
+            crate::error::printable(&said)
+        )
+    };
+    if !answer.stderr.trim().is_empty() {
+        why = format!("{why}\n{}", answer.stderr.trim());
+    }
+    why
+}

@@ -1,0 +1,107 @@
+//! Plans: the ordered steps from what is there to what is wanted. Pure: computed without any I/O, then shown or executed.
+//!
+//! A plan's order is the script's, and every step comes after those that it needs: run one by one from the first to the
+//! last, it is right. Which of them may go side by side follows from what each needs.
+
+pub mod down;
+pub mod undo;
+pub mod up;
+
+use crate::spec::Spec;
+use crate::spec::names::{ImageRef, Number};
+
+/// A step's place in its plan.
+pub type StepId = usize;
+
+/// What one step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Pull(ImageRef),
+    CreateNetwork,
+    /// `docker run` of a new instance.
+    Run(Number),
+    /// `docker start` of an instance that is there.
+    Start(Number),
+    CreateLb,
+    ConnectLb,
+    /// Copies haproxy.cfg, sending to these instances, into a load balancer that does not run.
+    CopyConfig(Vec<Number>),
+    StartLb,
+    /// Waits until the load balancer runs, has its address, and, where it can be reached from here, answers.
+    AwaitService,
+    /// Waits until these instances are ready.
+    AwaitReady(Vec<Number>),
+    /// Makes the running load balancer send to these instances, as a transaction.
+    Reload(Vec<Number>),
+    /// Watches these instances a little longer before the old ones go.
+    Watch(Vec<Number>),
+    /// Waits until the workers from before the last reloads are gone.
+    Drain,
+    Stop(Vec<Number>),
+    Remove(Vec<Number>),
+    /// Ends the load balancer.
+    StopLb,
+    RemoveLb,
+    RemoveNetwork,
+    /// Puts the file from before into the load balancer and, if `reload`, makes it run that.
+    RestoreConfig {
+        reload: bool,
+    },
+}
+
+impl Action {
+    /// Whether it only waits: nothing on the endpoint is changed.
+    pub fn waits(&self) -> bool {
+        matches!(
+            self,
+            Self::AwaitService | Self::AwaitReady(_) | Self::Watch(_) | Self::Drain
+        )
+    }
+}
+
+/// One action, what has to be done before, and why it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub action: Action,
+    pub needs: Vec<StepId>,
+}
+
+/// Steps in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub spec: Spec,
+    pub steps: Vec<Step>,
+    /// Why it is not empty, in words, where that is not obvious.
+    pub reasons: Vec<String>,
+}
+
+impl Plan {
+    pub fn new(spec: &Spec) -> Self {
+        Self {
+            spec: spec.clone(),
+            steps: Vec::new(),
+            reasons: Vec::new(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Appends a step that needs the steps in `needs`.
+    pub fn add(&mut self, action: Action, needs: &[StepId]) -> StepId {
+        debug_assert!(
+            needs.iter().all(|&need| need < self.steps.len()),
+            "steps come after what they need"
+        );
+        self.steps.push(Step {
+            action,
+            needs: needs.to_vec(),
+        });
+        self.steps.len() - 1
+    }
+
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.steps.iter().map(|step| &step.action)
+    }
+}

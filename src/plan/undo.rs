@@ -1,0 +1,238 @@
+//! From what a run made back to what was there before. Pure.
+//!
+//! Worked out from the actions themselves, not kept beside each: several reloads are undone by one.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Plan, StepId};
+use crate::inventory::{Inventory, State};
+use crate::spec::Spec;
+use crate::spec::names::Number;
+
+/// What has happened so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Happened<'a> {
+    /// Actions that this run did, in the order in which they were done.
+    pub done: &'a [Action],
+    /// Actions that failed and may have taken effect all the same.
+    pub uncertain: &'a [Action],
+}
+
+/// Whether there is a way back: what was removed does not come back.
+pub fn possible(happened: Happened<'_>) -> bool {
+    !happened.done.iter().any(|action| {
+        matches!(
+            action,
+            Action::Remove(_) | Action::RemoveLb | Action::RemoveNetwork
+        )
+    })
+}
+
+/// The plan that undoes what `happened`, from the inventory of before.
+pub fn plan(spec: &Spec, before: &Inventory, happened: Happened<'_>) -> Plan {
+    let mut traces = Traces::default();
+    for action in happened.done.iter().chain(happened.uncertain) {
+        traces.add(action, before);
+    }
+    traces.undo(spec, before)
+}
+
+/// What a run left behind.
+#[derive(Debug, Default)]
+struct Traces {
+    network: bool,
+    lb: bool,
+    lb_started: bool,
+    copied: bool,
+    reloaded: bool,
+    made: BTreeSet<Number>,
+    started: BTreeSet<Number>,
+    stopped: BTreeSet<Number>,
+}
+
+impl Traces {
+    fn add(&mut self, action: &Action, before: &Inventory) {
+        match action {
+            Action::CreateNetwork => self.network = true,
+            Action::CreateLb => self.lb = true,
+            Action::StartLb => self.lb_started = true,
+            Action::CopyConfig(_) => self.copied = true,
+            Action::Reload(_) => self.reloaded = true,
+            Action::Run(number) => {
+                self.made.insert(*number);
+            }
+            Action::Start(number) => {
+                self.started.insert(*number);
+            }
+            Action::Stop(numbers) => {
+                let ran = |number: &&Number| {
+                    before.instances.get(number).is_some_and(|found| {
+                        !matches!(found.state, State::Created | State::Exited { .. })
+                    })
+                };
+                self.stopped.extend(numbers.iter().filter(ran));
+            }
+            Action::Pull(_)
+            | Action::ConnectLb
+            | Action::AwaitService
+            | Action::AwaitReady(_)
+            | Action::Watch(_)
+            | Action::Drain
+            | Action::Remove(_)
+            | Action::StopLb
+            | Action::RemoveLb
+            | Action::RemoveNetwork
+            | Action::RestoreConfig { .. } => {}
+        }
+    }
+
+    /// Old instances first come back, then the load balancer goes back to them, then the new ones go.
+    fn undo(self, spec: &Spec, before: &Inventory) -> Plan {
+        let mut plan = Plan::new(spec);
+        let mut last: Vec<StepId> = self
+            .stopped
+            .iter()
+            .map(|&number| plan.add(Action::Start(number), &[]))
+            .collect();
+        if !self.stopped.is_empty() {
+            let ready = plan.add(
+                Action::AwaitReady(self.stopped.iter().copied().collect()),
+                &last,
+            );
+            last = vec![ready];
+        }
+        if self.reloaded {
+            last = vec![plan.add(Action::RestoreConfig { reload: true }, &last)];
+            if !self.made.is_empty() || !self.started.is_empty() {
+                last = vec![plan.add(Action::Drain, &last)];
+            }
+        }
+        if self.lb {
+            last = vec![plan.add(Action::RemoveLb, &last)];
+        } else {
+            if self.lb_started {
+                last = vec![plan.add(Action::StopLb, &last)];
+            }
+            if self.copied && before.config.is_some() {
+                last = vec![plan.add(Action::RestoreConfig { reload: false }, &last)];
+            }
+        }
+        if !self.started.is_empty() {
+            last = vec![plan.add(Action::Stop(self.started.into_iter().collect()), &last)];
+        }
+        if !self.made.is_empty() {
+            let made: Vec<Number> = self.made.into_iter().collect();
+            // VIC 1.5.2 to 1.5.4 never frees the address of a running container that is removed by force.
+            if before.is_vch() {
+                last = vec![plan.add(Action::Stop(made.clone()), &last)];
+            }
+            last = vec![plan.add(Action::Remove(made), &last)];
+        }
+        if self.network {
+            plan.add(Action::RemoveNetwork, &last);
+        }
+        plan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::tests::{container, engine};
+    use crate::spec::tests::spec;
+
+    fn before(numbers: &[Number]) -> Inventory {
+        let spec = spec(&[]);
+        let containers = numbers.iter().map(|n| {
+            container(
+                &format!("web-{n}"),
+                State::Running,
+                &[("web-net", "172.18.0.2")],
+                "httpd",
+            )
+        });
+        let mut inventory = Inventory::new(
+            &spec.names,
+            &spec.external_net,
+            engine(),
+            Vec::new(),
+            containers,
+        );
+        inventory.config = Some(crate::haproxy::read::Found::new(String::new()));
+        inventory
+    }
+
+    fn undone(numbers: &[Number], done: &[Action], uncertain: &[Action]) -> Vec<Action> {
+        let plan = plan(&spec(&[]), &before(numbers), Happened { done, uncertain });
+        plan.actions().cloned().collect()
+    }
+
+    #[test]
+    fn a_deployment_is_undone_in_reverse() {
+        let done = [
+            Action::Pull(spec(&[]).image),
+            Action::CreateNetwork,
+            Action::Run(1),
+            Action::Run(2),
+            Action::CreateLb,
+            Action::CopyConfig(vec![1, 2]),
+        ];
+        assert_eq!(
+            undone(&[], &done, &[Action::StartLb]),
+            [
+                Action::RemoveLb,
+                Action::Remove(vec![1, 2]),
+                Action::RemoveNetwork
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_failed_call_may_have_made_is_undone_too() {
+        assert_eq!(
+            undone(&[], &[], &[Action::Run(1)]),
+            [Action::Remove(vec![1])]
+        );
+        assert_eq!(undone(&[], &[], &[Action::Pull(spec(&[]).image)]), []);
+    }
+
+    #[test]
+    fn several_reloads_are_undone_by_one_before_the_new_instances_go() {
+        let done = [
+            Action::Run(2),
+            Action::Reload(vec![1, 2]),
+            Action::Run(3),
+            Action::Reload(vec![2, 3]),
+        ];
+        assert_eq!(
+            undone(&[1], &done, &[Action::AwaitReady(vec![4])]),
+            [
+                Action::RestoreConfig { reload: true },
+                Action::Drain,
+                Action::Remove(vec![2, 3])
+            ]
+        );
+    }
+
+    #[test]
+    fn old_instances_come_back_before_the_load_balancer_goes_back_to_them() {
+        let done = [Action::Reload(vec![1]), Action::Drain];
+        assert_eq!(
+            undone(&[1, 2], &done, &[Action::Stop(vec![2])]),
+            [
+                Action::Start(2),
+                Action::AwaitReady(vec![2]),
+                Action::RestoreConfig { reload: true }
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_removed_does_not_come_back() {
+        let done = [Action::Remove(vec![3])];
+        assert!(!possible(Happened {
+            done: &done,
+            uncertain: &[]
+        }));
+    }
+}

@@ -1,0 +1,534 @@
+//! From what is there to the spec: deploys, resumes, repairs, scales and rolls out. Pure.
+//!
+//! The rules, in the order in which they apply:
+//! 1. What is not ours is never touched; what can't be changed in place is refused.
+//! 2. An instance is current if it was made from the wanted image and publishes the wanted port. Current ones stay, up
+//!    to the wanted number, the lowest first; stopped ones are started. Missing ones get the lowest free numbers.
+//! 3. Into a load balancer that serves, changes go by reload: new instances first, ready before they are sent to;
+//!    then, out of the configuration and drained, the others leave. All of the old ones stay until the last new one has
+//!    proved itself, so that there is always a way back.
+//! 4. A load balancer that does not serve is made or completed, and started last.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Plan, StepId};
+use crate::error::Failure;
+use crate::haproxy::Config;
+use crate::inventory::{Container, Inventory, State};
+use crate::settings::{EXTERNAL_NET, INSTANCE_CTR_PREFIX, LB_CTR_NAME, LB_IMG};
+use crate::spec::Spec;
+use crate::spec::names::{ImageRef, Number};
+use crate::ui::{list, plural};
+
+/// When images are pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Pull {
+    /// Before containers are made from them
+    Always,
+    /// Where the endpoint does not have them
+    Missing,
+    /// Never: the endpoint has them
+    Never,
+}
+
+/// What the admin decides beyond the spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// `None`: always for a service that is not there, else for images that are missing.
+    pub pull: Option<Pull>,
+    /// How many instances are replaced at a time.
+    pub batch: usize,
+    /// Old instances leave before their successors come.
+    pub stop_first: bool,
+    /// Replace every instance, whatever it was made from.
+    pub replace_all: bool,
+    /// Overwrite a configuration that was edited by hand.
+    pub overwrite: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pull: None,
+            batch: 1,
+            stop_first: false,
+            replace_all: false,
+            overwrite: false,
+        }
+    }
+}
+
+/// The plan that makes the endpoint match `spec`.
+pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan, Failure> {
+    refuse_what_is_not_ours(spec, inventory)?;
+    refuse_what_cannot_change(spec, inventory, options)?;
+    let target = Target::new(spec, inventory, options)?;
+    let mut planner = Planner {
+        plan: Plan::new(spec),
+        inventory,
+        options,
+        target,
+    };
+    planner.refuse_missing_images()?;
+    if serving(inventory) {
+        planner.by_reload();
+    } else {
+        planner.by_start();
+    }
+    planner.plan.reasons = planner.reasons();
+    Ok(planner.plan)
+}
+
+/// Whether there is a load balancer that can take changes by reload.
+pub fn serving(inventory: &Inventory) -> bool {
+    inventory.lb.as_ref().is_some_and(Container::running) && inventory.config.is_some()
+}
+
+fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Failure> {
+    let in_the_way = |name: &str| {
+        name == spec.names.lb.as_str()
+            || spec
+                .names
+                .number_of(name)
+                .is_some_and(|number| number as usize <= spec.count.get())
+    };
+    if let Some(conflict) = inventory
+        .conflicts
+        .iter()
+        .find(|conflict| in_the_way(&conflict.name))
+    {
+        let is_lb = conflict.name == spec.names.lb.as_str();
+        let setting = if is_lb {
+            LB_CTR_NAME
+        } else {
+            INSTANCE_CTR_PREFIX
+        };
+        let what = format!(
+            "a container called `{}` is there and does not belong to this service: it was made \
+             from `{}`, and it is on {}, not on `{}`",
+            conflict.name,
+            conflict.image,
+            list(&conflict.networks),
+            spec.names.network()
+        );
+        let hint = format!("choose another {setting}, or remove that container");
+        return Err(Failure::failed(what).hinted(hint));
+    }
+    match &inventory.bridge {
+        Some(bridge) if bridge.driver == "external" => Err(Failure::failed(format!(
+            "`{}` is a container network of this VCH, not a network that instances can have for themselves",
+            bridge.name
+        ))
+        .hinted(format!("choose another {INSTANCE_CTR_PREFIX}"))),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_what_cannot_change(
+    spec: &Spec,
+    inventory: &Inventory,
+    options: Options,
+) -> Result<(), Failure> {
+    let Some(lb) = inventory.lb.as_ref().filter(|_| serving(inventory)) else {
+        return Ok(());
+    };
+    let mut differences = Vec::new();
+    if !made_from(lb, &spec.lb_image, inventory) {
+        differences.push(format!(
+            "{LB_IMG} is `{}`, but `{}` was made from `{}`",
+            spec.lb_image, lb.name, lb.image
+        ));
+    }
+    if !lb.is_on(spec.external_net.as_str()) {
+        let bridge = spec.names.network();
+        let others: Vec<_> = lb
+            .networks
+            .keys()
+            .filter(|&name| *name != bridge)
+            .cloned()
+            .collect();
+        differences.push(format!(
+            "{EXTERNAL_NET} is `{}`, but `{}` is on {}",
+            spec.external_net,
+            lb.name,
+            list(&others)
+        ));
+    }
+    if !differences.is_empty() {
+        return Err(Failure::failed(format!(
+            "a running load balancer can't change its image or its network: {}",
+            differences.join("; ")
+        ))
+        .hinted("set what it has, or take the service down and up again"));
+    }
+    if inventory
+        .config
+        .as_ref()
+        .is_some_and(crate::haproxy::read::Found::edited)
+        && !options.overwrite
+    {
+        return Err(Failure::failed(format!(
+            "the haproxy.cfg in `{}` was edited by hand: it is not what vch-lb would have written",
+            lb.name
+        ))
+        .hinted(format!(
+            "look at it with `docker cp {}:{} -`; --overwrite replaces it",
+            lb.name,
+            crate::haproxy::CONFIG_PATH
+        )));
+    }
+    Ok(())
+}
+
+/// Whether `container` was made from `image`: by name, or, where both IDs are known, by ID.
+fn made_from(container: &Container, image: &ImageRef, inventory: &Inventory) -> bool {
+    container.image == image.as_str()
+        || inventory
+            .images
+            .get(image.as_str())
+            .is_some_and(|id| *id == container.image_id)
+}
+
+/// What becomes of each instance.
+struct Target {
+    /// Stay as they are.
+    keep: Vec<Number>,
+    /// Stay, but have to be started.
+    start: Vec<Number>,
+    /// Are made.
+    make: Vec<Number>,
+    /// Leave because they were made from another image or publish another port.
+    outdated: Vec<Number>,
+    /// Leave because there are too many.
+    surplus: Vec<Number>,
+}
+
+impl Target {
+    fn new(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Self, Failure> {
+        let wanted = spec.count.get();
+        let port = format!("{}/tcp", spec.instance_port);
+        let mut current = Vec::new();
+        let mut outdated = Vec::new();
+        for (&number, instance) in &inventory.instances {
+            let usable = match &instance.state {
+                State::Other(state) if state == "paused" => {
+                    return Err(Failure::failed(format!("`{}` is paused", instance.name))
+                        .hinted(format!("docker unpause {}", instance.name)));
+                }
+                State::Other(_) => false,
+                _ => true,
+            };
+            let publishes = instance.published.contains(&port);
+            if usable
+                && publishes
+                && !options.replace_all
+                && made_from(instance, &spec.image, inventory)
+            {
+                current.push(number);
+            } else {
+                outdated.push(number);
+            }
+        }
+        let surplus = current.split_off(current.len().min(wanted));
+        let taken: BTreeSet<Number> = inventory
+            .instances
+            .keys()
+            .copied()
+            .chain(
+                inventory
+                    .conflicts
+                    .iter()
+                    .filter_map(|conflict| spec.names.number_of(&conflict.name)),
+            )
+            .collect();
+        let make = (1..)
+            .filter(|number| !taken.contains(number))
+            .take(wanted - current.len())
+            .collect();
+        let stopped = |number: &Number| {
+            matches!(
+                inventory.instances[number].state,
+                State::Created | State::Exited { .. }
+            )
+        };
+        let (start, keep) = current.into_iter().partition(stopped);
+        Ok(Self {
+            keep,
+            start,
+            make,
+            outdated,
+            surplus,
+        })
+    }
+
+    /// Those that the load balancer sends to in the end.
+    fn servers(&self) -> Vec<Number> {
+        sorted([&self.keep, &self.start, &self.make])
+    }
+
+    /// Those that are gone in the end.
+    fn leaving(&self) -> Vec<Number> {
+        sorted([&self.outdated, &self.surplus])
+    }
+}
+
+fn sorted<const N: usize>(parts: [&Vec<Number>; N]) -> Vec<Number> {
+    let mut all: Vec<Number> = parts.into_iter().flatten().copied().collect();
+    all.sort_unstable();
+    all
+}
+
+struct Planner<'a> {
+    plan: Plan,
+    inventory: &'a Inventory,
+    options: Options,
+    target: Target,
+}
+
+/// Steps that others wait for.
+#[derive(Debug, Default)]
+struct Ready {
+    pull: Option<StepId>,
+    lb_pull: Option<StepId>,
+    network: Option<StepId>,
+}
+
+impl Planner<'_> {
+    fn needs(ids: &[Option<StepId>]) -> Vec<StepId> {
+        ids.iter().flatten().copied().collect()
+    }
+
+    fn lb_is_there(&self) -> bool {
+        self.inventory.lb.is_some()
+    }
+
+    fn refuse_missing_images(&self) -> Result<(), Failure> {
+        let spec = &self.plan.spec;
+        let makes_instances = !self.target.make.is_empty();
+        for (needed, image) in [
+            (makes_instances, &spec.image),
+            (!self.lb_is_there(), &spec.lb_image),
+        ] {
+            let missing = !self.inventory.images.contains_key(image.as_str());
+            if needed && missing && self.options.pull == Some(Pull::Never) {
+                return Err(Failure::failed(format!(
+                    "the endpoint does not have the image `{image}`"
+                ))
+                .hinted("--pull never was given; --pull missing fetches it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `image` is to be pulled before a container is made from it.
+    fn pulls(&self, image: &ImageRef) -> bool {
+        let there = self.inventory.images.contains_key(image.as_str())
+            || self
+                .inventory
+                .instances
+                .values()
+                .chain(&self.inventory.lb)
+                .any(|found| found.image == image.as_str());
+        match self.options.pull {
+            Some(Pull::Always) => true,
+            Some(Pull::Missing) => !there,
+            Some(Pull::Never) => false,
+            None => !there || self.inventory.instances.is_empty(),
+        }
+    }
+
+    fn prepare(&mut self) -> Ready {
+        let image = self.plan.spec.image.clone();
+        let lb_image = self.plan.spec.lb_image.clone();
+        let pull_instances = !self.target.make.is_empty() && self.pulls(&image);
+        let pull_lb = !self.lb_is_there() && self.pulls(&lb_image);
+        let network_is_missing = self.inventory.bridge.is_none();
+        Ready {
+            pull: pull_instances.then(|| self.plan.add(Action::Pull(image), &[])),
+            lb_pull: pull_lb.then(|| self.plan.add(Action::Pull(lb_image), &[])),
+            network: network_is_missing.then(|| self.plan.add(Action::CreateNetwork, &[])),
+        }
+    }
+
+    fn run(&mut self, numbers: &[Number], needs: &[StepId]) -> Vec<StepId> {
+        numbers
+            .iter()
+            .map(|&number| self.plan.add(Action::Run(number), needs))
+            .collect()
+    }
+
+    fn start(&mut self, needs: &[StepId]) -> Vec<StepId> {
+        let numbers = self.target.start.clone();
+        numbers
+            .into_iter()
+            .map(|number| self.plan.add(Action::Start(number), needs))
+            .collect()
+    }
+
+    /// Rule 4.
+    fn by_start(&mut self) {
+        let ready = self.prepare();
+        let mut up = self.start(&Self::needs(&[ready.network]));
+        let make = self.target.make.clone();
+        up.extend(self.run(&make, &Self::needs(&[ready.pull, ready.network])));
+        let servers = self.target.servers();
+        let bridge = self.plan.spec.names.network();
+        let create = (!self.lb_is_there()).then(|| {
+            self.plan
+                .add(Action::CreateLb, &Self::needs(&[ready.lb_pull]))
+        });
+        let connected = self
+            .inventory
+            .lb
+            .as_ref()
+            .is_some_and(|lb| lb.is_on(&bridge));
+        let connect = (!connected).then(|| {
+            self.plan
+                .add(Action::ConnectLb, &Self::needs(&[create, ready.network]))
+        });
+        let copy = (!self.config_is(&servers)).then(|| {
+            // Behind the connect: a VCH takes one change to a container at a time.
+            let needs = connect.or(create);
+            self.plan
+                .add(Action::CopyConfig(servers), &Self::needs(&[needs]))
+        });
+        up.extend(Self::needs(&[create, connect, copy]));
+        let start = self.plan.add(Action::StartLb, &up);
+        let serves = self.plan.add(Action::AwaitService, &[start]);
+        self.leave(self.target.leaving(), Some(serves));
+    }
+
+    /// Rule 3.
+    fn by_reload(&mut self) {
+        let ready = self.prepare();
+        let needs = Self::needs(&[ready.pull, ready.network]);
+        let before = self.in_force();
+        let mut in_lb: BTreeSet<Number> = before.iter().copied().collect();
+        let mut last: Option<StepId> = None;
+        // What is only added or started again comes first, in one go.
+        let replacing = self.target.outdated.len().min(self.target.make.len());
+        let added = self.target.make[..self.target.make.len() - replacing].to_vec();
+        let successors = self.target.make[added.len()..].to_vec();
+        let mut fresh = [self.target.start.clone(), added.clone()].concat();
+        fresh.sort_unstable();
+        if !fresh.is_empty() {
+            let mut up = self.start(&[]);
+            up.extend(self.run(&added, &needs));
+            let gate = self.plan.add(Action::AwaitReady(fresh.clone()), &up);
+            in_lb.extend(fresh);
+            in_lb.extend(&self.target.keep);
+            last = Some(
+                self.plan
+                    .add(Action::Reload(in_lb.iter().copied().collect()), &[gate]),
+            );
+        }
+        let mut predecessors = self.target.outdated.clone();
+        for batch in successors.chunks(self.options.batch.max(1)) {
+            let leaving: Vec<Number> = predecessors
+                .drain(..batch.len().min(predecessors.len()))
+                .collect();
+            last = Some(self.replace(batch, &leaving, &mut in_lb, &needs, last));
+        }
+        let servers = self.target.servers();
+        let final_set: BTreeSet<Number> = servers.iter().copied().collect();
+        if in_lb != final_set || (last.is_none() && !self.config_is(&servers)) {
+            let needs: Vec<StepId> = last.into_iter().collect();
+            last = Some(self.plan.add(Action::Reload(servers.clone()), &needs));
+        }
+        if self.target.leaving().is_empty() {
+            return;
+        }
+        if !successors.is_empty() {
+            last = Some(self.plan.add(Action::Watch(servers), &Self::needs(&[last])));
+        }
+        let drained = last.map(|last| self.plan.add(Action::Drain, &[last]));
+        self.leave(self.target.leaving(), drained);
+    }
+
+    /// One batch of a rollout: `fresh` come in, then `leaving` go out of the load balancer.
+    fn replace(
+        &mut self,
+        fresh: &[Number],
+        leaving: &[Number],
+        in_lb: &mut BTreeSet<Number>,
+        needs: &[StepId],
+        last: Option<StepId>,
+    ) -> StepId {
+        let mut needs: Vec<StepId> = needs.iter().copied().chain(last).collect();
+        let staying = || {
+            in_lb
+                .iter()
+                .copied()
+                .filter(|number| !leaving.contains(number))
+        };
+        if self.options.stop_first {
+            let staying: Vec<Number> = staying().collect();
+            // Somebody has to answer: the last one stays in the configuration while it is being replaced.
+            if !staying.is_empty() {
+                let reload = self.plan.add(Action::Reload(staying), &needs);
+                needs = vec![self.plan.add(Action::Drain, &[reload])];
+            }
+            needs = vec![self.plan.add(Action::Stop(leaving.to_vec()), &needs)];
+        }
+        let up = self.run(fresh, &needs);
+        let gate = self.plan.add(Action::AwaitReady(fresh.to_vec()), &up);
+        *in_lb = staying().chain(fresh.iter().copied()).collect();
+        self.plan
+            .add(Action::Reload(in_lb.iter().copied().collect()), &[gate])
+    }
+
+    fn leave(&mut self, numbers: Vec<Number>, after: Option<StepId>) {
+        if numbers.is_empty() {
+            return;
+        }
+        let stop = self
+            .plan
+            .add(Action::Stop(numbers.clone()), &Self::needs(&[after]));
+        self.plan.add(Action::Remove(numbers), &[stop]);
+    }
+
+    /// The instances that the running configuration sends to.
+    fn in_force(&self) -> Vec<Number> {
+        let found = self
+            .inventory
+            .config
+            .as_ref()
+            .and_then(|found| found.config.as_ref());
+        found.map(Config::numbers).unwrap_or_default()
+    }
+
+    /// Whether the file in the load balancer is what sending to `servers` renders to.
+    fn config_is(&self, servers: &[Number]) -> bool {
+        let rendered = Config::by_name(&self.plan.spec, servers).render().ok();
+        self.inventory.config.as_ref().map(|found| &found.text) == rendered.as_ref()
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        let names = |numbers: &[Number]| list(&self.plan.spec.names.instances(numbers));
+        let mut reasons = Vec::new();
+        if self.inventory.is_empty() {
+            return reasons;
+        }
+        if !self.target.start.is_empty() {
+            reasons.push(format!(
+                "{} stopped: started again",
+                names(&self.target.start)
+            ));
+        }
+        if !self.target.outdated.is_empty() {
+            let outdated = names(&self.target.outdated);
+            reasons.push(format!(
+                "{outdated} not made from `{}`: replaced",
+                self.plan.spec.image
+            ));
+        }
+        if !self.target.surplus.is_empty() {
+            let wanted = plural(self.plan.spec.count.get(), "instance");
+            reasons.push(format!(
+                "{} beyond the {wanted} asked for: leaving",
+                names(&self.target.surplus)
+            ));
+        }
+        reasons
+    }
+}

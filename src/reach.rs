@@ -1,0 +1,165 @@
+//! Whether the service can be reached from this workstation, once its load balancer was started.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::autopsy;
+use crate::error::Failure;
+use crate::http::{self, Reply};
+use crate::inventory::{Container, State};
+use crate::look;
+use crate::perform::Performer;
+use crate::ui;
+
+/// How long one attempt may take; a host that answers at all does so far sooner.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// So many attempts without any answer, and there is none to be had from here.
+const SILENT_ATTEMPTS: u32 = 2;
+
+/// Where the service is, and whether it answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    pub address: String,
+    /// `false`: this workstation may have no route to the external network.
+    pub answered: bool,
+}
+
+/// Waits until the load balancer runs, has an address on the external network and answers there. No answer at all is no
+/// failure: many workstations have no route to that network.
+pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
+    let started = Instant::now();
+    let deadline = started + performer.patience.wait;
+    let mut pause = Duration::from_millis(20);
+    let mut silent = 0;
+    loop {
+        performer.check_interrupt()?;
+        let (standing, lb) = standing(performer)?;
+        match standing {
+            Standing::Serves(reach) => {
+                performer.memo().reach = Some(reach);
+                return Ok(());
+            }
+            Standing::Silent(address) => {
+                silent += 1;
+                if silent >= SILENT_ATTEMPTS && started.elapsed() >= Duration::from_secs(1) {
+                    performer.memo().reach = Some(Reach {
+                        address,
+                        answered: false,
+                    });
+                    return Ok(());
+                }
+            }
+            Standing::Died => return Err(died(performer, lb)),
+            Standing::NotYet(why) if Instant::now() >= deadline => {
+                return Err(too_late(performer, lb, why));
+            }
+            Standing::NotYet(_) => {}
+        }
+        performer.sleep(pause);
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+/// How the load balancer stands at one moment.
+enum Standing {
+    Serves(Reach),
+    Silent(String),
+    Died,
+    NotYet(Late),
+}
+
+/// What is still missing.
+#[derive(Debug, Clone, Copy)]
+enum Late {
+    Starting,
+    NoAddress,
+    Refused,
+    NoServer,
+}
+
+fn standing(performer: &Performer<'_>) -> Result<(Standing, Option<Container>), Failure> {
+    let spec = performer.spec;
+    let Some(lb) = look::container(&performer.docker, spec.names.lb.as_str())? else {
+        return Ok((Standing::Died, None));
+    };
+    let standing = match (&lb.state, lb.address_on(spec.external_net.as_str())) {
+        (State::Created | State::Starting, _) => Standing::NotYet(Late::Starting),
+        (State::Running, None) => Standing::NotYet(Late::NoAddress),
+        (State::Running, Some(address)) => match http::ask(address, spec.lb_port.get(), ATTEMPT) {
+            Reply::Status(_) | Reply::NotHttp => Standing::Serves(Reach {
+                address: address.to_owned(),
+                answered: true,
+            }),
+            Reply::NoServer => Standing::NotYet(Late::NoServer),
+            Reply::Refused | Reply::Closed => Standing::NotYet(Late::Refused),
+            Reply::Silent => Standing::Silent(address.to_owned()),
+        },
+        _ => Standing::Died,
+    };
+    Ok((standing, Some(lb)))
+}
+
+fn died(performer: &Performer<'_>, lb: Option<Container>) -> Failure {
+    let name = &performer.spec.names.lb;
+    match lb {
+        Some(lb) => {
+            let what = format!(
+                "the load balancer `{name}` {} right after its start",
+                autopsy::standing(&lb)
+            );
+            autopsy::examine(
+                &performer.docker,
+                performer.spec,
+                &lb,
+                Failure::failed(what),
+            )
+        }
+        None => Failure::failed(format!(
+            "the load balancer `{name}` is gone right after its start"
+        )),
+    }
+}
+
+fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Failure {
+    let spec = performer.spec;
+    let lb_name = &spec.names.lb;
+    let waited = ui::seconds(performer.patience.wait);
+    let what = match why {
+        Late::Starting => format!("the load balancer `{lb_name}` does not run after {waited}"),
+        Late::NoAddress => {
+            format!(
+                "the load balancer `{lb_name}` has no address on `{}` after {waited}",
+                spec.external_net
+            )
+        }
+        Late::Refused => format!(
+            "the load balancer `{lb_name}` refuses connections on port {} after {waited}",
+            spec.lb_port
+        ),
+        Late::NoServer => format!(
+            "the load balancer `{lb_name}` answers, but none of its instances does on port {} after {waited}",
+            spec.instance_port
+        ),
+    };
+    let failure = Failure::failed(what)
+        .hinted("--wait gives the service more time; --keep leaves it for inspection");
+    match (why, lb) {
+        (Late::NoServer, _) => {
+            // All instances are alike: the first one speaks for them.
+            let first = performer
+                .before
+                .instances
+                .keys()
+                .next()
+                .copied()
+                .unwrap_or(1);
+            match look::container(&performer.docker, &spec.names.instance(first)) {
+                Ok(Some(instance)) => autopsy::examine(&performer.docker, spec, &instance, failure),
+                _ => failure,
+            }
+        }
+        (_, Some(lb)) => autopsy::examine(&performer.docker, spec, &lb, failure),
+        (_, None) => failure,
+    }
+}

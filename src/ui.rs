@@ -1,0 +1,174 @@
+//! The only place that prints. stdout is the answer and nothing else; progress, warnings and errors go to stderr.
+//!
+//! A closed stdout or stderr is no reason to stop half-way through a deployment: what can't be written is dropped.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::error::Failure;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// How answers and errors are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// What the admin wants to see, decided once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    pub format: Format,
+    /// No progress; warnings and errors stay.
+    pub quiet: bool,
+    /// Each docker call as a shell would echo it.
+    pub verbose: bool,
+}
+
+/// Cheap to clone; lines of several threads never mix.
+#[derive(Debug, Clone, Default)]
+pub struct Ui {
+    options: Options,
+    line: Arc<Mutex<()>>,
+}
+
+impl Ui {
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            line: Arc::default(),
+        }
+    }
+
+    pub fn json(&self) -> bool {
+        self.options.format == Format::Json
+    }
+
+    /// The command's answer, as it is.
+    pub fn answer(&self, text: &str) {
+        let _line = self.lock();
+        let mut stdout = anstream::stdout().lock();
+        let _ = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+    }
+
+    /// The command's answer as one JSON document.
+    pub fn answer_json(&self, value: &serde_json::Value) {
+        self.answer(&format!("{value:#}\n"));
+    }
+
+    /// A line about what is going on.
+    pub fn status(&self, text: &str) {
+        if !self.options.quiet {
+            self.stderr(text);
+        }
+    }
+
+    /// A step that came to its end.
+    pub fn step_done(&self, label: &str, took: Duration) {
+        self.status(&format!("{label} {FAINT}({}){FAINT:#}", seconds(took)));
+    }
+
+    /// Each docker call, with `-v`.
+    pub fn echo(&self, call: &str) {
+        if self.options.verbose {
+            self.stderr(&format!("{FAINT}+ {call}{FAINT:#}"));
+        }
+    }
+
+    pub fn warn(&self, text: &str) {
+        self.stderr(&format!("{WARNING}warning:{WARNING:#} {text}"));
+    }
+
+    pub fn failure(&self, failure: &Failure) {
+        if self.json() {
+            self.stderr(&format!("{:#}", failure.json()));
+            return;
+        }
+        let text = failure.render();
+        let text = text
+            .strip_prefix("error:")
+            .map_or(text.clone(), |rest| format!("{ERROR}error:{ERROR:#}{rest}"));
+        self.stderr(text.trim_end());
+    }
+
+    /// The last words before leaving while calls are still running.
+    pub fn leaving_at_once(&self, standing: &[String]) {
+        let mut text = String::from("interrupted again: left at once, nothing was undone");
+        for what in standing {
+            text.push_str("\n  may be left standing: ");
+            text.push_str(what);
+        }
+        self.stderr(&text);
+    }
+
+    fn stderr(&self, text: &str) {
+        let _line = self.lock();
+        let _ = writeln!(anstream::stderr().lock(), "{text}");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A duration for people: `0.4 s`, `12 s`, `3 min 5 s`.
+pub fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 9.95 {
+        format!("{seconds:.1} s")
+    } else if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else {
+        format!(
+            "{} min {} s",
+            duration.as_secs() / 60,
+            duration.as_secs() % 60
+        )
+    }
+}
+
+/// `1 instance`, `3 instances`.
+pub fn plural(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+/// `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.
+pub fn list<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
+    match quoted.as_slice() {
+        [] => "none".into(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_lists_read_as_english() {
+        let texts = [0.04, 4.0, 12.3, 185.0].map(|s| seconds(Duration::from_secs_f64(s)));
+        assert_eq!(texts, ["0.0 s", "4.0 s", "12 s", "3 min 5 s"]);
+        assert_eq!(plural(1, "instance"), "1 instance");
+        assert_eq!(plural(0, "instance"), "0 instances");
+        assert_eq!(list::<&str>(&[]), "none");
+        assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}
