@@ -146,7 +146,7 @@ fn make(ctx: &mut Ctx, call: &Parsed) -> Result<(Container, String), Failure> {
     }
     join(store, config, &mut container, call)?;
     if container.hostname.is_empty() {
-        container.hostname = container.short_id().to_owned();
+        container.hostname = container.id[..12].to_owned();
     }
     container.created = times::now();
     store.save_named(&container);
@@ -219,6 +219,9 @@ fn from_flags(call: &Parsed) -> Result<Container, String> {
     }
     if container.auto_remove && !matches!(container.restart.as_str(), "" | "no") {
         return Err("conflicting options: --restart and --rm".into());
+    }
+    if call.value("log-driver") == Some("none") && call.has("log-opt") {
+        return Err("invalid logging opts for driver none".into());
     }
     let is_modelled = |flag: &str| MODELLED.split_whitespace().any(|known| known == flag);
     container.other_flags = call

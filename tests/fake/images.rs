@@ -56,21 +56,20 @@ fn split(full: &str) -> (&str, &str) {
 /// An image that the endpoint has, by name or id.
 pub(crate) fn find(store: &Store, name: &str) -> Option<Image> {
     let tag = store.read(&format!("images/tags/{}", encode(&full(name))));
-    let id = match tag {
-        Some(id) => String::from_utf8(id).ok()?,
-        None => {
-            let id = name.strip_prefix("sha256:").unwrap_or(name);
-            if id.len() < 12 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return None;
-            }
-            if id.len() == 64 {
-                id.to_owned()
-            } else {
-                store
-                    .names("images/ids", ".json")
-                    .into_iter()
-                    .find(|known| known.starts_with(id))?
-            }
+    let id = if let Some(id) = tag {
+        String::from_utf8(id).ok()?
+    } else {
+        let id = name.strip_prefix("sha256:").unwrap_or(name);
+        if id.len() < 12 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        if id.len() == 64 {
+            id.to_owned()
+        } else {
+            store
+                .names("images/ids", ".json")
+                .into_iter()
+                .find(|known| known.starts_with(id))?
         }
     };
     store.load(&format!("images/ids/{id}.json"))

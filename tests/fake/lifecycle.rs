@@ -212,9 +212,9 @@ pub(crate) fn attached(ctx: &Ctx, name: &str, mut reply: Reply) -> Reply {
         if !container.running() {
             for line in &container.logs {
                 if line.stderr {
-                    reply.err(&line.text)
+                    reply.err(&line.text);
                 } else {
-                    reply.out(&line.text)
+                    reply.out(&line.text);
                 }
             }
             reply.code = container.exit_code;
@@ -375,9 +375,9 @@ pub(crate) fn rm(ctx: &mut Ctx, call: &Parsed) -> Reply {
             let text = texts::no_such_container(config, name).text();
             // With -f a container that isn't there is no failure, but said.
             if force {
-                reply.err(&text)
+                reply.err(&text);
             } else {
-                reply.fail(&text)
+                reply.fail(&text);
             }
             continue;
         };

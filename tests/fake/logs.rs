@@ -98,9 +98,9 @@ fn show(lines: &[&LogLine], stamps: bool, config: &Config, reply: &mut Reply) {
         };
         // A VCH has one stream.
         if line.stderr && !config.is_vch() {
-            reply.err(&text)
+            reply.err(&text);
         } else {
-            reply.out(&text)
+            reply.out(&text);
         }
     }
 }

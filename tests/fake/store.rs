@@ -4,6 +4,7 @@
 //! `ids/ID12` (the name), `ports/PORT` (who has it), `endpoints/NETWORK/NAME@ADDRESS@ID` (an empty file each, so that one
 //! listing of a folder says who is on a network), `files/ID12/…` (what was copied in).
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -295,7 +296,7 @@ pub(crate) fn digest(text: &str) -> String {
         let mut word = state;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        hex.push_str(&format!("{:016x}", word ^ (word >> 31)));
+        let _ = write!(hex, "{:016x}", word ^ (word >> 31));
     }
     hex
 }

@@ -266,7 +266,7 @@ fn write(nodes: &[Node], dot: &Value, scope: &mut Scope, out: &mut String) -> Re
         match node {
             Node::Text(text) => out.push_str(text),
             Node::Print { source, tokens } => {
-                out.push_str(&print(&value(source, tokens, dot, scope)?))
+                out.push_str(&print(&value(source, tokens, dot, scope)?));
             }
             Node::Set {
                 variable,
