@@ -1,0 +1,835 @@
+//! A place to run the real binary in: a folder of its own, the fake docker as the only `docker` in PATH, nothing else in
+//! the environment. What the tool did is read back from the fake's record and state.
+#![allow(
+    dead_code,
+    reason = "a harness offers more than each moment's tests use"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than anything that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Addresses on the external network as tests write them. Each sandbox has its own behind that, so that tests can listen side
+/// by side; output is shown with these.
+const SHOWN: &str = "127.50.0.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    Engine,
+    Vch,
+}
+
+pub(crate) const FLAVORS: [Flavor; 2] = [Flavor::Engine, Flavor::Vch];
+
+pub(crate) struct Sandbox {
+    dir: TempDir,
+    flavor: Flavor,
+    /// The start of its own addresses, such as `127.73.4.`.
+    addresses: String,
+    config: Mutex<Value>,
+    rules: Mutex<Vec<Value>>,
+    unused_rules: AtomicBool,
+}
+
+impl Sandbox {
+    pub(crate) fn new(flavor: Flavor) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed) + process::id() / 200;
+        let addresses = format!("127.{}.{}.", 51 + process::id() % 200, number % 256);
+        let sandbox = Self {
+            dir: tempfile::Builder::new()
+                .prefix("vch-lb-test")
+                .tempdir()
+                .unwrap(),
+            flavor,
+            config: Mutex::new(json!({})),
+            rules: Mutex::default(),
+            unused_rules: AtomicBool::new(false),
+            addresses,
+        };
+        for folder in ["bin", "home", "work", "docker"] {
+            fs::create_dir(sandbox.path(folder)).unwrap();
+        }
+        symlink(
+            env!("CARGO_BIN_EXE_fake-docker"),
+            sandbox.path("bin/docker"),
+        )
+        .unwrap();
+        let routable = json!({"subnet": format!("{}0/24", sandbox.addresses)});
+        sandbox.config(json!({
+            "flavor": if flavor == Flavor::Vch { "vch" } else { "engine" },
+            "networks": {"routable": routable},
+        }));
+        sandbox
+    }
+
+    pub(crate) fn flavor(&self) -> Flavor {
+        self.flavor
+    }
+
+    pub(crate) fn is_vch(&self) -> bool {
+        self.flavor == Flavor::Vch
+    }
+
+    /// A path in the sandbox; the tool's own folder is `work`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file into the tool's folder.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path("work").join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Reads a file from the tool's folder.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path("work").join(name))
+            .unwrap_or_else(|error| panic!("work/{name}: {error}"))
+    }
+
+    // Givens.
+
+    /// Changes the endpoint's behaviour: merged into what was set before.
+    pub(crate) fn config(&self, more: Value) -> &Self {
+        merge(&mut self.config.lock().unwrap(), more);
+        fs::write(
+            self.path("docker/config.json"),
+            self.config.lock().unwrap().to_string(),
+        )
+        .unwrap();
+        self
+    }
+
+    /// Lays a fault. One that is never met fails the test.
+    pub(crate) fn rule(&self, rule: Value) -> &Self {
+        self.rules.lock().unwrap().push(rule);
+        let rules = Value::Array(self.rules.lock().unwrap().clone());
+        fs::write(self.path("docker/rules.json"), rules.to_string()).unwrap();
+        self
+    }
+
+    /// Takes all faults away, and their counts.
+    pub(crate) fn no_rules(&self) -> &Self {
+        self.rules.lock().unwrap().clear();
+        let _ = fs::remove_file(self.path("docker/rules.json"));
+        let _ = fs::remove_file(self.path("docker/rules_hits.json"));
+        self
+    }
+
+    /// It is fine if faults are not met.
+    pub(crate) fn rules_may_be_unused(&self) -> &Self {
+        self.unused_rules.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Lets the calls go on that hang on this file.
+    pub(crate) fn release(&self, file: &str) {
+        fs::write(self.path("docker").join(file), "").unwrap();
+    }
+
+    /// Pushes a new image under the same name: the next pull gets another id.
+    pub(crate) fn push_image(&self, name: &str) -> &Self {
+        let path = self.path("docker/images_generation.json");
+        let mut generations: BTreeMap<String, u64> = fs::read(&path)
+            .map(|text| serde_json::from_slice(&text).unwrap())
+            .unwrap_or_default();
+        *generations.entry(name.to_owned()).or_default() += 1;
+        fs::write(path, serde_json::to_vec(&generations).unwrap()).unwrap();
+        self
+    }
+
+    /// The bash script's own calls, for the default settings with some number of instances; then forgets the calls.
+    pub(crate) fn script_has_run(&self, instances: usize) -> &Self {
+        for result in self.script(instances) {
+            result.success();
+        }
+        self.forget_calls();
+        self
+    }
+
+    /// The bash script's own calls, in its order.
+    pub(crate) fn script(&self, instances: usize) -> Vec<Ran> {
+        let config = self.path("script.cfg");
+        fs::write(&config, script_config(instances)).unwrap();
+        let config = config.to_str().unwrap();
+        let mut all = vec![
+            self.docker(&["pull", "httpd"]),
+            self.docker(&["pull", "haproxy:1.7"]),
+            self.docker(&["network", "create", "web-net"]),
+        ];
+        for number in 1..=instances {
+            let name = format!("web-{number}");
+            all.push(self.docker(&[
+                "run", "-d", "-p", "80", "--name", &name, "--net", "web-net", "httpd",
+            ]));
+        }
+        all.extend([
+            self.docker(&["create", "--name", "lb", "--net", "routable", "haproxy:1.7"]),
+            self.docker(&["network", "connect", "web-net", "lb"]),
+            self.docker(&["cp", config, "lb:/usr/local/etc/haproxy/haproxy.cfg"]),
+            self.docker(&["start", "lb"]),
+            self.docker(&["inspect", "-f", ADDRESS, "lb"]),
+        ]);
+        all
+    }
+
+    // Acts.
+
+    /// The tool, ready to run.
+    pub(crate) fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
+        let mut command = assert_cmd::Command::from_std(self.std_command(arguments));
+        command.timeout(PATIENCE);
+        command
+    }
+
+    /// The same for tests that need the process while it runs.
+    pub(crate) fn std_command(&self, arguments: &[&str]) -> process::Command {
+        let mut command = self.bare(Path::new(env!("CARGO_BIN_EXE_vch-lb")));
+        command.args(arguments);
+        command
+    }
+
+    fn bare(&self, program: &Path) -> process::Command {
+        let mut command = process::Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", self.path("bin"))
+            .env("HOME", self.path("home"))
+            .env("FAKE_DOCKER_DIR", self.path("docker"))
+            .current_dir(self.path("work"));
+        // Where coverage is measured, the binaries are told so by this.
+        if let Some(file) = std::env::var_os("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", file);
+        }
+        command
+    }
+
+    /// Runs the tool to its end.
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Ran {
+        self.tool_with(arguments, |command| command)
+    }
+
+    /// Runs the tool with something more: an environment variable, a stdin.
+    pub(crate) fn tool_with(
+        &self,
+        arguments: &[&str],
+        more: impl FnOnce(&mut assert_cmd::Command) -> &mut assert_cmd::Command,
+    ) -> Ran {
+        let mut command = self.command(arguments);
+        let output = more(&mut command).output().unwrap();
+        self.ran(format!("vch-lb {}", shell_words::join(arguments)), &output)
+    }
+
+    /// Starts the tool, to be met while it runs.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
+        let mut command = self.std_command(arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Running {
+            sandbox: self,
+            what: format!("vch-lb {}", shell_words::join(arguments)),
+            child: Some(command.spawn().unwrap()),
+        }
+    }
+
+    /// Runs the fake docker directly.
+    pub(crate) fn docker(&self, arguments: &[&str]) -> Ran {
+        self.docker_with(arguments, |command| command)
+    }
+
+    /// Runs the fake docker directly, with something more.
+    pub(crate) fn docker_with(
+        &self,
+        arguments: &[&str],
+        more: impl FnOnce(&mut assert_cmd::Command) -> &mut assert_cmd::Command,
+    ) -> Ran {
+        let mut command = self.bare(&self.path("bin/docker"));
+        command.args(arguments);
+        let mut command = assert_cmd::Command::from_std(command);
+        command.timeout(PATIENCE);
+        let output = more(&mut command).output().unwrap();
+        self.ran(format!("docker {}", shell_words::join(arguments)), &output)
+    }
+
+    fn ran(&self, what: String, output: &Output) -> Ran {
+        Ran {
+            what,
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stdout: self.shown(&String::from_utf8_lossy(&output.stdout)),
+            stderr: self.shown(&String::from_utf8_lossy(&output.stderr)),
+            bytes: output.stdout.clone(),
+        }
+    }
+
+    /// Text without what differs from run to run: the sandbox's folder is `$SANDBOX`, its addresses are 127.50.0.x.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        text.replace(&*self.dir.path().to_string_lossy(), "$SANDBOX")
+            .replace(&self.addresses, SHOWN)
+    }
+
+    /// This sandbox's address for one written as 127.50.0.x.
+    pub(crate) fn address(&self, shown: &str) -> String {
+        shown.replace(SHOWN, &self.addresses)
+    }
+
+    // The world around: who answers on an address of the external network.
+
+    /// Answers every HTTP request on an address (written as 127.50.0.x) with a status, until dropped.
+    pub(crate) fn listen(&self, address: &str, port: u16, status: u16) -> Listener {
+        let listener = self.bound(address, port);
+        let local = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let served = Arc::new(AtomicU32::new(0));
+        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&served));
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                if let Ok(stream) = stream {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    answer(stream, status);
+                }
+            }
+        });
+        Listener {
+            local,
+            stop,
+            served,
+            thread: Some(thread),
+            silent: None,
+        }
+    }
+
+    /// Lets connections to an address time out, as a firewall that drops packets does, until dropped.
+    pub(crate) fn listen_silent(&self, address: &str, port: u16) -> Listener {
+        let listener = self.bound(address, port);
+        let local = listener.local_addr().unwrap();
+        // Nobody accepts. Once the queue is full the kernel drops every further SYN.
+        while TcpStream::connect_timeout(&local, Duration::from_millis(100)).is_ok() {}
+        Listener {
+            local,
+            stop: Arc::default(),
+            served: Arc::default(),
+            thread: None,
+            silent: Some(listener),
+        }
+    }
+
+    fn bound(&self, address: &str, port: u16) -> TcpListener {
+        let ip: IpAddr = self.address(address).parse().unwrap();
+        TcpListener::bind((ip, port))
+            .unwrap_or_else(|error| panic!("listen on {ip}:{port}: {error}"))
+    }
+
+    // What came of it.
+
+    /// Every call of docker so far, in order of start.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        let text = fs::read_to_string(self.path("docker/calls.jsonl")).unwrap_or_default();
+        let mut calls: Vec<Call> = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            // A line that is being written is not there yet.
+            let Ok(line) = serde_json::from_str::<Value>(line) else {
+                continue;
+            };
+            if line["event"] == "start" {
+                calls.push(Call::new(&line, at));
+            } else if let Some(call) = calls.iter_mut().rev().find(|call| line["seq"] == call.seq) {
+                call.ended = Some(at);
+                call.code = line["code"]
+                    .as_i64()
+                    .and_then(|code| i32::try_from(code).ok());
+                call.signal = line["signal"]
+                    .as_i64()
+                    .and_then(|signal| i32::try_from(signal).ok());
+                call.end_ms = line["t_ms"].as_u64().unwrap_or(0);
+            }
+        }
+        calls
+    }
+
+    /// The calls that change something, each as a shell would show it, in order of start.
+    pub(crate) fn changing_calls(&self) -> Vec<String> {
+        let calls = self.calls().into_iter();
+        calls
+            .filter(|call| call.change.is_some())
+            .map(|call| self.shown(&call.line()))
+            .collect()
+    }
+
+    /// Begins a new record, so that calls are counted from 0 again.
+    pub(crate) fn forget_calls(&self) -> &Self {
+        for file in ["calls.jsonl", "calls.count", "changes.count"] {
+            let _ = fs::remove_file(self.path("docker").join(file));
+        }
+        self
+    }
+
+    /// Waits until a call has started whose words, joined by blanks, begin with this.
+    pub(crate) fn wait_for_call(&self, start: &str) -> Call {
+        self.wait_until(&format!("a call of docker {start}"), || {
+            self.calls()
+                .into_iter()
+                .find(|call| call.words.join(" ").starts_with(start))
+        })
+    }
+
+    /// Waits until there is something.
+    pub(crate) fn wait_until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for {what}; calls:\n{}",
+                self.calls_text()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The record for a failure's message.
+    pub(crate) fn calls_text(&self) -> String {
+        let lines = self
+            .calls()
+            .into_iter()
+            .map(|call| self.shown(&format!("{call:?}")));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// A container's state as the fake keeps it, if it's there.
+    pub(crate) fn find_container(&self, name: &str) -> Option<Value> {
+        let text = fs::read(self.path(&format!("docker/containers/{name}.json"))).ok()?;
+        Some(serde_json::from_slice(&text).unwrap())
+    }
+
+    /// A container's state as the fake keeps it.
+    pub(crate) fn container(&self, name: &str) -> Value {
+        self.find_container(name)
+            .unwrap_or_else(|| panic!("no container {name}, only {:?}", self.containers()))
+    }
+
+    /// The containers' names, sorted as text.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        self.objects("containers")
+    }
+
+    /// The names of networks that were created, sorted as text.
+    pub(crate) fn networks(&self) -> Vec<String> {
+        self.objects("networks")
+    }
+
+    fn objects(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path("docker").join(folder))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| {
+                Some(
+                    entry
+                        .file_name()
+                        .to_str()?
+                        .strip_suffix(".json")?
+                        .replace("%2F", "/"),
+                )
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The configuration that is in force in a load balancer; none if it doesn't run.
+    pub(crate) fn loaded_config(&self, name: &str) -> Option<String> {
+        self.container(name)["loaded_config"]
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// A file in a container.
+    pub(crate) fn file_in(&self, container: &str, path: &str) -> Option<String> {
+        let state = self.container(container);
+        state["files"].get(path)?;
+        let id = &state["id"].as_str().unwrap()[..12];
+        let name = path.replace('%', "%25").replace('/', "%2F");
+        Some(fs::read_to_string(self.path(&format!("docker/files/{id}/{name}"))).unwrap())
+    }
+
+    /// All that a command which fails must leave as it was, to compare before and after: ids, states, addresses, files, the
+    /// configuration in force, networks. Addresses of what was stopped and started again may differ.
+    pub(crate) fn state(&self) -> Value {
+        let containers: serde_json::Map<String, Value> = self
+            .containers()
+            .into_iter()
+            .map(|name| {
+                let state = self.container(&name);
+                let files = state["files"].as_object().unwrap().keys();
+                let files: BTreeMap<&String, Option<String>> = files
+                    .map(|path| (path, self.file_in(&name, path)))
+                    .collect();
+                let mut kept = json!({"files": files});
+                for key in [
+                    "id",
+                    "status",
+                    "image",
+                    "image_id",
+                    "labels",
+                    "networks",
+                    "env",
+                    "loaded_config",
+                ] {
+                    kept[key] = state[key].clone();
+                }
+                (name, kept)
+            })
+            .collect();
+        json!({"containers": containers, "networks": self.networks()})
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if thread::panicking() || self.unused_rules.load(Ordering::Relaxed) {
+            return;
+        }
+        let hits = fs::read(self.path("docker/rules_hits.json")).unwrap_or_default();
+        let hits: Value = serde_json::from_slice(&hits).unwrap_or_default();
+        for (index, rule) in self.rules.lock().unwrap().iter().enumerate() {
+            let fired = hits["fired"][index].as_u64().unwrap_or(0);
+            assert!(
+                fired > 0,
+                "a fault was never met: {rule}; calls:\n{}",
+                self.calls_text()
+            );
+        }
+    }
+}
+
+/// The template by which the script asks for the load balancer's address.
+pub(crate) const ADDRESS: &str = "{{(index .NetworkSettings.Networks \"routable\").IPAddress}}";
+
+/// The script's haproxy.cfg for the default settings.
+pub(crate) fn script_config(instances: usize) -> String {
+    let mut text = "global\n\tmaxconn 256\n\tlog 127.0.0.1:514 local0\ndefaults\n\tmode http\n\ttimeout connect 5000ms\n\
+        \ttimeout client 50000ms\n\ttimeout server 5000ms\n\tlog global\nfrontend http-in\n\tbind *:80\n\
+        \tdefault_backend servers\nbackend servers\n"
+        .to_owned();
+    for number in 1..=instances {
+        text.push_str(&format!(
+            "\tserver server{number} web-{number}:80 maxconn 32\n"
+        ));
+    }
+    text
+}
+
+/// One call of docker, from the fake's record.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) seq: u64,
+    /// All arguments.
+    pub(crate) argv: Vec<String>,
+    /// The arguments from the command on.
+    pub(crate) words: Vec<String>,
+    /// Which of the changing calls it is, from 0; none if it only reads.
+    pub(crate) change: Option<u64>,
+    /// The fault that struck it, as an index into the rules.
+    pub(crate) rule: Option<u64>,
+    /// None if it has not ended, or was ended by a signal.
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    /// `DOCKER_*` in its environment.
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) stdin_null: bool,
+    pub(crate) stdin: String,
+    /// The files of a tar on stdin: `path`, `mode`, `uid`, `text`.
+    pub(crate) stdin_tar: Vec<Value>,
+    pub(crate) pid: i64,
+    pub(crate) pgid: i64,
+    pub(crate) parent_pgid: i64,
+    pub(crate) start_ms: u64,
+    pub(crate) end_ms: u64,
+    started: usize,
+    ended: Option<usize>,
+}
+
+impl Call {
+    fn new(line: &Value, at: usize) -> Self {
+        let argv: Vec<String> = serde_json::from_value(line["argv"].clone()).unwrap();
+        Self {
+            seq: line["seq"].as_u64().unwrap(),
+            words: without_globals(&argv).to_vec(),
+            argv,
+            change: line["change"].as_u64(),
+            rule: line["rule"].as_u64(),
+            code: None,
+            signal: None,
+            env: serde_json::from_value(line["env"].clone()).unwrap(),
+            stdin_null: line["stdin_null"] == true,
+            stdin: line["stdin"].as_str().unwrap_or("").to_owned(),
+            stdin_tar: line["stdin_tar"].as_array().cloned().unwrap_or_default(),
+            pid: line["pid"].as_i64().unwrap(),
+            pgid: line["pgid"].as_i64().unwrap(),
+            parent_pgid: line["ppid_pgid"].as_i64().unwrap_or(0),
+            start_ms: line["t_ms"].as_u64().unwrap(),
+            end_ms: 0,
+            started: at,
+            ended: None,
+        }
+    }
+
+    /// As a shell would show it.
+    pub(crate) fn line(&self) -> String {
+        format!("docker {}", shell_words::join(&self.argv))
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Whether it had ended before the other started.
+    pub(crate) fn before(&self, other: &Self) -> bool {
+        self.ended.is_some_and(|ended| ended < other.started)
+    }
+
+    /// Whether the two ran side by side.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        !self.before(other) && !other.before(self)
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = match (self.code, self.signal) {
+            (Some(code), _) => code.to_string(),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "not ended".to_owned(),
+        };
+        write!(f, "{} -> {end}", self.line())
+    }
+}
+
+/// Words from the command on.
+fn without_globals(argv: &[String]) -> &[String] {
+    let mut rest = argv;
+    while let [first, after @ ..] = rest {
+        rest = match first.as_str() {
+            "-H" | "--host" | "-c" | "--context" if !after.is_empty() => &after[1..],
+            word if word.starts_with('-') => after,
+            _ => break,
+        };
+    }
+    rest
+}
+
+/// What a program did: shown whole when something about it is not as expected.
+pub(crate) struct Ran {
+    pub(crate) what: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// stdout as it was.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn success(self) -> Self {
+        self.code(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stdout(self, text: &str) -> Self {
+        assert_eq!(self.stdout, text, "\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr(self, text: &str) -> Self {
+        assert_eq!(self.stderr, text, "\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stdout_has(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "stdout lacks {text:?}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr_has(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "stderr lacks {text:?}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr_lacks(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "stderr has {text:?}\n{self}");
+        self
+    }
+
+    /// stdout as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{self}"))
+    }
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = |text: &str| {
+            if text.is_empty() || text.ends_with('\n') {
+                ""
+            } else {
+                "[EOF]\n"
+            }
+        };
+        writeln!(f, "$ {}", self.what)?;
+        write!(f, "{}{}", self.stdout, mark(&self.stdout))?;
+        if !self.stderr.is_empty() {
+            write!(
+                f,
+                "------- stderr -------\n{}{}",
+                self.stderr,
+                mark(&self.stderr)
+            )?;
+        }
+        match (self.code, self.signal) {
+            (Some(code), _) => writeln!(f, "[exit status: {code}]"),
+            (None, signal) => writeln!(f, "[signal: {signal:?}]"),
+        }
+    }
+}
+
+impl fmt::Debug for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The tool while it runs. Dropped, it is killed.
+pub(crate) struct Running<'a> {
+    sandbox: &'a Sandbox,
+    what: String,
+    child: Option<Child>,
+}
+
+impl Running<'_> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Sends a signal to the tool alone.
+    pub(crate) fn signal(&self, number: i32) {
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
+        let signal = rustix::process::Signal::from_named_raw(number).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.as_mut().unwrap().try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Ran {
+        let child = self.child.take().unwrap();
+        let output = child.wait_with_output().unwrap();
+        self.sandbox.ran(self.what.clone(), &output)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Someone who answers, or stays silent, on an address; gone when dropped.
+pub(crate) struct Listener {
+    local: SocketAddr,
+    stop: Arc<AtomicBool>,
+    served: Arc<AtomicU32>,
+    thread: Option<thread::JoinHandle<()>>,
+    silent: Option<TcpListener>,
+}
+
+impl Listener {
+    pub(crate) fn port(&self) -> u16 {
+        self.local.port()
+    }
+
+    /// How many connections were answered.
+    pub(crate) fn served(&self) -> u32 {
+        self.served.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // The accept that is under way is ended by a last connection.
+            let _ = TcpStream::connect_timeout(&self.local, Duration::from_secs(1));
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, status: u16) {
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+    let mut request = Vec::new();
+    let mut buffer = [0; 1024];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut buffer) {
+            Ok(count @ 1..) => request.extend_from_slice(&buffer[..count]),
+            _ => return,
+        }
+    }
+    let answer =
+        format!("HTTP/1.1 {status} Fake\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
+    let _ = stream.write_all(answer.as_bytes());
+}
+
+fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more,
+    }
+}
