@@ -70,6 +70,12 @@ impl Cli {
 pub enum Subcommands {
     /// Make the endpoint match the settings: deploy, resume, repair, scale, roll out
     Up(UpArgs),
+    /// Give the running service another number of instances
+    Scale(ScaleArgs),
+    /// Replace every instance, start-first in batches, and go back on failure
+    Rollout(RolloutArgs),
+    /// Remove the load balancer, the instances and their network
+    Down(DownArgs),
     /// Print the haproxy.cfg for the settings, touching nothing
     Render,
 }
@@ -114,11 +120,67 @@ pub struct ChangeArgs {
     pub overwrite: bool,
 }
 
+/// How instances are replaced.
+#[derive(Debug, Clone, Args)]
+pub struct StrategyArgs {
+    /// How many instances are replaced at a time
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
+
+    /// Stop old instances before their successors start: for instances that can't overlap
+    #[arg(long)]
+    pub stop_first: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ScaleArgs {
+    /// How many instances, 1 to 10000
+    #[arg(value_name = "N", allow_hyphen_values = true)]
+    pub count: String,
+
+    /// When the image is pulled [default: missing]
+    #[arg(long, value_name = "WHEN")]
+    pub pull: Option<Pull>,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RolloutArgs {
+    /// When the image is pulled [default: always]
+    #[arg(long, value_name = "WHEN")]
+    pub pull: Option<Pull>,
+
+    /// Replace instances even if they run this very image
+    #[arg(long)]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub strategy: StrategyArgs,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DownArgs {
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct UpArgs {
     /// When images are pulled [default: always for a new service, else missing]
     #[arg(long, value_name = "WHEN")]
     pub pull: Option<Pull>,
+
+    /// Replace a load balancer whose image or network changed: a short outage
+    #[arg(long)]
+    pub recreate_lb: bool,
+
+    #[command(flatten)]
+    pub strategy: StrategyArgs,
 
     #[command(flatten)]
     pub change: ChangeArgs,

@@ -16,7 +16,7 @@ use crate::perform::{Patience, Performer};
 use crate::plan::{Action, Plan, undo};
 use crate::reach::Reach;
 use crate::script::{Style, script};
-use crate::spec::Spec;
+use crate::spec::{self, Spec};
 use crate::{calls, config_file};
 
 /// What an executed plan came to.
@@ -73,7 +73,23 @@ pub(super) struct Change<'a> {
     pub undoes: bool,
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    /// A change that is undone if it fails.
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        docker: &'a Docker,
+        args: &'a ChangeArgs,
+        before: &'a Inventory,
+    ) -> Self {
+        Self {
+            context,
+            docker,
+            args,
+            before,
+            undoes: true,
+        }
+    }
+
     /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
     pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
         let started = Instant::now();
@@ -127,12 +143,12 @@ impl Change<'_> {
         execution.run(plan)
     }
 
-    fn performer<'a>(
-        &'a self,
-        plan: &'a Plan,
+    fn performer<'p>(
+        &'p self,
+        plan: &'p Plan,
         docker: Docker,
         interrupt: Interrupt,
-    ) -> Performer<'a> {
+    ) -> Performer<'p> {
         Performer {
             docker,
             spec: &plan.spec,
@@ -279,6 +295,22 @@ pub(super) fn describe(inventory: &Inventory) -> String {
         Kind::Engine => format!("Docker Engine {} on {}", endpoint.version, endpoint.name),
         Kind::Vch => format!("VCH {} (VIC {})", endpoint.name, endpoint.version),
     }
+}
+
+/// The service that is running, and everything that is there of it.
+pub(super) fn service_as_found(
+    context: &Context<'_>,
+    docker: &Docker,
+) -> Result<(Spec, Inventory), Failure> {
+    let (names, external_net) = spec::identity(&context.settings)?;
+    let wanted = Wanted {
+        names: &names,
+        external_net: &external_net,
+        images: &[],
+    };
+    let inventory = look::look(docker, wanted)?;
+    let spec = spec::running::spec(&names, &external_net, &inventory)?;
+    Ok((spec, inventory))
 }
 
 /// An external network that is not there, with those that are.

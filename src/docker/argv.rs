@@ -250,13 +250,12 @@ pub fn stop(grace: u64, containers: &[String]) -> Argv {
         .and(containers)
 }
 
-pub fn kill(signal: &str, container: &str) -> Argv {
-    Argv::new(["kill", "-s", signal, container])
+pub fn rename(from: &str, to: &str) -> Argv {
+    Argv::new(["rename", from, to])
 }
 
-/// Removes containers with their anonymous volumes.
-pub fn rm(containers: &[String]) -> Argv {
-    Argv::new(["rm", "-v"]).and(containers)
+pub fn kill(signal: &str, container: &str) -> Argv {
+    Argv::new(["kill", "-s", signal, container])
 }
 
 /// Removes containers with their anonymous volumes, running ones too.
@@ -340,7 +339,7 @@ mod tests {
                 "stop -t 1 web-1 web-2",
             ),
             (kill("HUP", "lb"), "kill -s HUP lb"),
-            (rm(&names(&["web-1"])), "rm -v web-1"),
+            (rename("lb", "lb-before"), "rename lb lb-before"),
             (rm_force(&names(&["web-1"])), "rm -f -v web-1"),
             (
                 exec("lb", &["haproxy", "-c", "-f", cfg]),
