@@ -26,7 +26,7 @@ fn the_script_runs_on_both() {
         let sandbox = Sandbox::new(flavor);
         let results = sandbox.script(3);
         assert_eq!(results.len(), 11);
-        let address = results.into_iter().map(Ran::success).last().unwrap();
+        let address = results.into_iter().map(Ran::success).next_back().unwrap();
         address.stdout("127.50.0.2\n");
         assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2", "web-3"]);
         assert_eq!(sandbox.networks(), ["web-net"]);

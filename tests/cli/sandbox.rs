@@ -6,7 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Longer than anything that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Addresses on the external network as tests write them. Each sandbox has its own behind that, so that tests can listen side
 /// by side; output is shown with these.
@@ -539,9 +539,7 @@ pub(crate) fn script_config(instances: usize) -> String {
         \tdefault_backend servers\nbackend servers\n"
         .to_owned();
     for number in 1..=instances {
-        text.push_str(&format!(
-            "\tserver server{number} web-{number}:80 maxconn 32\n"
-        ));
+        writeln!(text, "\tserver server{number} web-{number}:80 maxconn 32").unwrap();
     }
     text
 }
