@@ -53,10 +53,7 @@ impl Sandbox {
         let number = COUNT.fetch_add(1, Ordering::Relaxed) + process::id() / 200;
         let addresses = format!("127.{}.{}.", 51 + process::id() % 200, number % 256);
         let sandbox = Self {
-            dir: tempfile::Builder::new()
-                .prefix("vch-lb-test")
-                .tempdir()
-                .unwrap(),
+            dir: folder(),
             flavor,
             config: Mutex::new(json!({})),
             rules: Mutex::default(),
@@ -819,6 +816,16 @@ fn answer(mut stream: TcpStream, status: u16) {
     let answer =
         format!("HTTP/1.1 {status} Fake\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
     let _ = stream.write_all(answer.as_bytes());
+}
+
+/// A folder in memory where there is one: the fake's state is many small files.
+fn folder() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("vch-lb-test");
+    builder
+        .tempdir_in("/dev/shm")
+        .or_else(|_| builder.tempdir())
+        .unwrap()
 }
 
 fn merge(into: &mut Value, more: Value) {
