@@ -24,6 +24,7 @@ pub mod reload;
 pub mod script;
 pub mod settings;
 pub mod spec;
+pub mod status;
 pub mod ui;
 
 use std::process::ExitCode;

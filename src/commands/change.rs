@@ -99,6 +99,7 @@ impl<'a> Change<'a> {
         {
             config_file::check(Path::new(&self.args.config_out))?;
         }
+        self.context.interrupt.note_changing();
         for reason in &plan.reasons {
             self.context.ui.status(reason);
         }

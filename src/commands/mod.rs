@@ -2,9 +2,11 @@
 
 mod change;
 mod down;
+mod logs;
 mod render;
 mod rollout;
 mod scale;
+mod status;
 mod up;
 
 use crate::cli::{Cli, Subcommands};
@@ -89,6 +91,8 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         Some(Subcommands::Up(args)) => up::up(&context, args),
         Some(Subcommands::Scale(args)) => scale::scale(&context, args),
         Some(Subcommands::Rollout(args)) => rollout::rollout(&context, args),
+        Some(Subcommands::Status(args)) => status::show(&context, args),
+        Some(Subcommands::Logs(args)) => logs::logs(&context, args),
         Some(Subcommands::Down(args)) => down::down(&context, args),
         Some(Subcommands::Render) => render::render(&context),
     }

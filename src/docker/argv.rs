@@ -267,6 +267,29 @@ pub fn exec(container: &str, command: &[&str]) -> Argv {
     Argv::new(["exec", container]).and(command.iter().copied())
 }
 
+/// Which part of a log.
+#[derive(Debug, Clone, Default)]
+pub struct Range {
+    /// A number of lines, or `all`.
+    pub tail: Option<String>,
+    /// A time, or a span such as `10m`.
+    pub since: Option<String>,
+}
+
+/// The log of a container, for people.
+pub fn logs(container: &str, range: &Range, timed: bool, follow: bool) -> Argv {
+    let option = |name: &str, value: &Option<String>| {
+        let value = value.clone();
+        value.map_or(Vec::new(), |value| vec![name.to_owned(), value])
+    };
+    Argv::new(["logs"])
+        .and(follow.then_some("-f"))
+        .and(timed.then_some("-t"))
+        .and(option("--tail", &range.tail))
+        .and(option("--since", &range.since))
+        .and([container])
+}
+
 /// The last `tail` log lines.
 pub fn logs_tail(container: &str, tail: usize) -> Argv {
     Argv::new(["logs"]).and(["--tail".to_owned(), tail.to_string(), container.to_owned()])
@@ -345,6 +368,19 @@ mod tests {
                 exec("lb", &["haproxy", "-c", "-f", cfg]),
                 "exec lb haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
             ),
+            (
+                logs(
+                    "lb",
+                    &Range {
+                        tail: Some("5".into()),
+                        since: Some("10m".into()),
+                    },
+                    true,
+                    true,
+                ),
+                "logs -f -t --tail 5 --since 10m lb",
+            ),
+            (logs("lb", &Range::default(), false, false), "logs lb"),
             (logs_tail("lb", 10), "logs --tail 10 lb"),
             (logs_timed("lb", None, 5), "logs -t --tail 5 lb"),
             (
