@@ -86,7 +86,12 @@ fn standing(performer: &Performer<'_>) -> Result<(Standing, Option<Container>), 
     let standing = match (&lb.state, lb.address_on(spec.external_net.as_str())) {
         (State::Created | State::Starting, _) => Standing::NotYet(Late::Starting),
         (State::Running, None) => Standing::NotYet(Late::NoAddress),
-        (State::Running, Some(address)) => match http::ask(address, spec.lb_port.get(), ATTEMPT) {
+        (State::Running, Some(address)) => match http::ask(
+            address,
+            spec.lb_port.get(),
+            spec.tuning.lb_speaks(),
+            ATTEMPT,
+        ) {
             Reply::Status(_) | Reply::NotHttp => Standing::Serves(Reach {
                 address: address.to_owned(),
                 answered: true,

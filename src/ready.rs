@@ -139,9 +139,10 @@ impl<'a, 'b> Gate<'a, 'b> {
     }
 
     fn answers(&self, container: &Container) -> bool {
+        let speaks = self.performer.spec.tuning.instances_speak();
         self.published(container).is_some_and(|(host, port)| {
             matches!(
-                http::ask(&host, port, ATTEMPT),
+                http::ask(&host, port, speaks, ATTEMPT),
                 Reply::Status(_) | Reply::NotHttp
             )
         })
