@@ -478,6 +478,7 @@ static TABLE: &[Row] = &[
     says(&["mounted volume is marked read-only"], C::CopyReadOnly),
 
     // Whatever else, the general last
+    says(&["no such network: "], C::NetworkNotFound), // docker's client until 20.10
     says(&["scope ", " not found"], C::NetworkNotFound),
     says(&["network ", " not found"], C::NetworkNotFound),
     says(&["addcontainernotfound"], C::NetworkNotFound),
