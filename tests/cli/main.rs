@@ -6,5 +6,10 @@
 )]
 
 mod conformance;
+mod deploy;
 mod fake;
+mod refusals;
+mod safe_list;
 mod sandbox;
+mod scene;
+mod unusable;
