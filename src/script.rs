@@ -69,7 +69,12 @@ fn write_config(
     while config.lines().any(|line| line == end) {
         end.push('_');
     }
-    let path = quote(&[path]);
+    // `chmod` would take it for an option.
+    let path = if path.starts_with('-') {
+        quote(&[format!("./{path}")])
+    } else {
+        quote(&[path])
+    };
     let _ = write!(
         text,
         "cat > {path} <<'{end}'\n{config}{end}\nchmod 644 {path}\n"

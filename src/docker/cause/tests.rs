@@ -212,6 +212,7 @@ fn of_the_engine() -> Vec<(String, Cause)> {
         (client("failed to register layer: write /usr/lib/x.so: no space left on device"), C::DiskFull),
         (run("failed to create shim task: OCI runtime create failed: runc create failed: fork/exec /proc/self/exe: cannot allocate memory: unknown"), C::ResourcesShort),
         (run("failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to apply cgroup configuration: unknown"), C::Runtime),
+        (client("Error: No such container:path: lb:/usr/local/etc/haproxy/haproxy.cfg"), C::CopyTarget),
         (daemon("Could not find the file /usr/local/etc/haproxy in container lb"), C::CopyTarget),
         (client("time=\"2026-11-24T19:37:06Z\" level=error msg=\"Can't close tar writer: io: read/write on closed pipe\"\nno such directory"), C::CopyTarget),
         (daemon("extraction point is not a directory"), C::CopyTarget),
