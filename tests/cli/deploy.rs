@@ -209,7 +209,7 @@ fn a_complete_service_is_left_alone() {
         let again = sandbox.up(&[]).success().stdout(ANSWER);
         again.stderr("up to date: 3 instances behind `lb`, nothing to do\n");
         assert!(sandbox.changing_calls().is_empty());
-        assert_eq!(sandbox.state(), before);
+        sandbox.assert_state(&before, "");
         assert!(!sandbox.path("work/haproxy.cfg").exists());
     }
 }
@@ -331,7 +331,7 @@ fn a_refused_connection_fails_and_is_undone() {
             )
             .stderr_has("what was done has been undone\n")
             .stderr_has("--wait gives the service more time");
-        assert_eq!(sandbox.state(), before);
+        sandbox.assert_state(&before, "");
     }
 }
 
@@ -354,7 +354,7 @@ fn no_instance_behind_the_load_balancer_fails_and_is_undone() {
         .stderr_has("  | listening on 8080\n")
         .stderr_has("INSTANCE_PORT is 80, but the image `httpd` exposes `8080/tcp`");
     assert!(lb.served() > 0);
-    assert_eq!(sandbox.state(), before);
+    sandbox.assert_state(&before, "");
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn a_load_balancer_that_dies_is_shown_with_its_log() {
             .stderr_has("the last log lines of `lb`:\n")
             .stderr_has("could not resolve address 'web-1'")
             .stderr_has("hint: the load balancer could not resolve `web-1`");
-        assert_eq!(sandbox.state(), before);
+        sandbox.assert_state(&before, "");
     }
 }
 
@@ -407,6 +407,6 @@ fn an_address_that_never_comes_fails_and_is_undone() {
             .up(&["--wait", "300ms"])
             .code(1)
             .stderr_has("has no address on `routable` after 0.3 s");
-        assert_eq!(sandbox.state(), before);
+        sandbox.assert_state(&before, "");
     }
 }

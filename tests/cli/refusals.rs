@@ -269,7 +269,7 @@ fn names_that_others_have_are_refused() {
                 ))
                 .stderr_has(&format!("hint: choose another {setting}, or remove that container\n"));
             assert!(sandbox.changing_calls().is_empty());
-            assert_eq!(sandbox.state(), before);
+            sandbox.assert_state(&before, "");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What several scenarios share.
 
+use serde_json::Value;
+
 use super::sandbox::{Listener, Ran, Sandbox};
 
 /// Settings that make a scenario short, for what waits.
@@ -28,6 +30,22 @@ impl Sandbox {
         self.forget_calls();
         let ran = run();
         (ran, self.changing_calls())
+    }
+
+    /// The endpoint is what it was.
+    #[track_caller]
+    pub(crate) fn assert_state(&self, before: &Value, what: &str) {
+        let after = self.state();
+        if after == *before {
+            return;
+        }
+        let mut differences = Vec::new();
+        differ("", before, &after, &mut differences);
+        panic!(
+            "{what}: before and after differ:\n{}\ncalls:\n{}",
+            differences.join("\n"),
+            self.calls_text()
+        );
     }
 
     /// Everything of the default service is there, and in force.
@@ -71,4 +89,23 @@ pub(crate) fn script_calls(instances: usize) -> Vec<String> {
 
 pub(crate) fn run_call(number: usize) -> String {
     format!("docker run -d -p 80 --name web-{number} --net web-net httpd")
+}
+
+/// Where two values differ, one line each.
+fn differ(path: &str, before: &Value, after: &Value, into: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            for key in old
+                .keys()
+                .chain(new.keys().filter(|key| !old.contains_key(*key)))
+            {
+                let side = |map: &serde_json::Map<String, Value>| {
+                    map.get(key).cloned().unwrap_or_default()
+                };
+                differ(&format!("{path}/{key}"), &side(old), &side(new), into);
+            }
+        }
+        _ if before == after => {}
+        _ => into.push(format!("{path}: {before} -> {after}")),
+    }
 }

@@ -164,7 +164,7 @@ fn answers_that_are_none() {
                 "{look}, {answer}:\n{}",
                 sandbox.calls_text()
             );
-            assert_eq!(sandbox.state(), before);
+            sandbox.assert_state(&before, "");
         }
     }
 }
