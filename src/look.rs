@@ -6,6 +6,7 @@ use std::thread;
 
 use crate::docker::answer::{self, json, json_lines};
 use crate::docker::argv::{self, Argv};
+use crate::docker::cause::Cause;
 use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Kind};
 use crate::haproxy::log;
@@ -120,7 +121,8 @@ fn container_names(docker: &Docker, argv: &Argv) -> Result<Vec<String>, Failure>
     let answer = docker
         .query(argv)
         .map_err(|error| not_read("the containers", &error))?;
-    Ok(answer::names(&answer.stdout))
+    answer::names(&answer.stdout)
+        .map_err(|why| not_read("the containers", &docker.bad_answer(argv, why)))
 }
 
 /// The names of all containers on `network`.
@@ -133,10 +135,19 @@ pub fn containers(docker: &Docker, names: &[String]) -> Result<Vec<Container>, F
     let mut found = Vec::with_capacity(names.len());
     for portion in names.chunks(PORTION) {
         let argv = argv::inspect(portion);
-        let stdout =
-            found_ones(docker.query(&argv)).map_err(|error| not_read("the containers", &error))?;
-        let containers: Vec<answer::Container> = json_lines(&stdout)
-            .map_err(|why| not_read("the containers", &docker.bad_answer(&argv, why)))?;
+        let answer = docker.query(&argv);
+        let all_are_there = answer.is_ok();
+        let stdout = found_ones(answer).map_err(|error| not_read("the containers", &error))?;
+        let bad_answer = |why| not_read("the containers", &docker.bad_answer(&argv, why));
+        let containers: Vec<answer::Container> = json_lines(&stdout).map_err(bad_answer)?;
+        if all_are_there && containers.len() < portion.len() {
+            let told = format!(
+                "docker succeeded, but told of {} of {} containers only",
+                containers.len(),
+                portion.len()
+            );
+            return Err(bad_answer(told));
+        }
         found.extend(containers.into_iter().map(Container::new));
     }
     Ok(found)
@@ -206,6 +217,7 @@ pub fn file_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Vec<u8>>,
     let answer = match docker.query(&argv) {
         Ok(answer) => answer,
         Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) if error.cause().is_some_and(Cause::is_missing_path) => return Ok(None),
         Err(error) => return Err(not_read(&what, &error)),
     };
     let bytes = archive::unpack(&answer.stdout)
@@ -282,6 +294,7 @@ pub fn network_names(docker: &Docker) -> Vec<String> {
     // Only an embellishment of an error: without an answer the error stands alone.
     docker
         .query(&argv::network_ls())
-        .map(|answer| answer::names(&answer.stdout))
+        .ok()
+        .and_then(|answer| answer::names(&answer.stdout).ok())
         .unwrap_or_default()
 }

@@ -109,7 +109,12 @@ fn write_config(
     while config.lines().any(|line| line == end) {
         end.push('_');
     }
-    let path = quote(&[path]);
+    // `chmod` would take it for an option.
+    let path = if path.starts_with('-') {
+        quote(&[format!("./{path}")])
+    } else {
+        quote(&[path])
+    };
     let _ = write!(text, "cat > {path} <<'{end}'\n{config}{end}\n");
     if by_ip {
         write_addresses(text, spec, servers, &path, docker);

@@ -66,7 +66,9 @@ fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, F
             .lb
             .as_ref()
             .is_some_and(|lb| lb.image != spec.lb_image.as_str());
-    if others && images.is_empty() {
+    // A load balancer that has to be made again: its image may still be there.
+    let lacks_lb = inventory.lb.is_none() && !inventory.instances.is_empty();
+    if (others || lacks_lb) && images.is_empty() {
         inventory.images =
             look::images_called(docker, &[spec.image.as_str(), spec.lb_image.as_str()])?;
     }

@@ -443,7 +443,7 @@ mod tests {
         let line = given.line().unwrap();
         assert_eq!(
             line,
-            r#"# vch-lb 1 HEALTH_CHECK='http:/health?a=b,200' LB_ARGS='--ip 10.0.0.9 --label '\''a=b c'\''' LB_BALANCE=leastconn STATS_PORT=9000 TLS_CERT=yes"#
+            r"# vch-lb 1 HEALTH_CHECK='http:/health?a=b,200' LB_ARGS='--ip 10.0.0.9 --label '\''a=b c'\''' LB_BALANCE=leastconn STATS_PORT=9000 TLS_CERT=yes"
         );
         let back = Tuning::from_head(&format!("{line}\nglobal\n")).unwrap();
         assert_eq!(back.line(), Some(line));
