@@ -26,7 +26,12 @@ const NO_SERVER: &str = "No server is available to handle this request";
 
 /// Asks `http://address:port/`, with at most `timeout` for the connection and as much for the response.
 pub fn ask(address: &str, port: u16, timeout: Duration) -> Reply {
-    let agent = agent(timeout);
+    ask_patiently(address, port, timeout, timeout)
+}
+
+/// The same with more time for the response than for the connection.
+pub fn ask_patiently(address: &str, port: u16, connect: Duration, respond: Duration) -> Reply {
+    let agent = agent(connect, respond);
     let host = if address.contains(':') {
         format!("[{address}]")
     } else {
@@ -53,11 +58,11 @@ pub fn ask(address: &str, port: u16, timeout: Duration) -> Reply {
 }
 
 /// A client that takes any status for an answer, goes nowhere else, and opens a connection for each request.
-fn agent(timeout: Duration) -> Agent {
+fn agent(connect: Duration, respond: Duration) -> Agent {
     Agent::config_builder()
-        .timeout_connect(Some(timeout))
-        .timeout_recv_response(Some(timeout))
-        .timeout_recv_body(Some(timeout))
+        .timeout_connect(Some(connect))
+        .timeout_recv_response(Some(respond))
+        .timeout_recv_body(Some(respond))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)

@@ -6,6 +6,7 @@ use std::thread;
 
 use crate::docker::answer::{self, json, json_lines};
 use crate::docker::argv::{self, Argv};
+use crate::docker::cause::Cause;
 use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Kind};
 use crate::haproxy::log;
@@ -171,7 +172,9 @@ pub fn config_in(docker: &Docker, lb: &str) -> Result<Option<Found>, Failure> {
     let argv = argv::cp_out(lb, haproxy::CONFIG_PATH);
     let answer = match docker.query(&argv) {
         Ok(answer) => answer,
-        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) if error.is_not_found() || error.cause().is_some_and(Cause::is_no_such_path) => {
+            return Ok(None);
+        }
         Err(error) => return Err(not_read("the load balancer's haproxy.cfg", &error)),
     };
     let bytes = archive::unpack(&answer.stdout).map_err(|why| {

@@ -471,6 +471,7 @@ static TABLE: &[Row] = &[
     says(&["error writing files to device"], C::CopyInterrupted),
     says(&["write: connection reset by peer"], C::CopyInterrupted),
     says(&["could not find the file "], C::CopyTarget),
+    says(&["no such container:path: "], C::CopyTarget),
     says(&["extraction point is not a directory"], C::CopyTarget),
     says(&["failed to process given path"], C::CopyTarget),
     says(&["no such directory"], C::CopyTarget),
@@ -480,6 +481,7 @@ static TABLE: &[Row] = &[
     // Whatever else, the general last
     says(&["scope ", " not found"], C::NetworkNotFound),
     says(&["network ", " not found"], C::NetworkNotFound),
+    says(&["no such network: "], C::NetworkNotFound),
     says(&["addcontainernotfound"], C::NetworkNotFound),
     says(&["container ", " not found"], C::ContainerNotFound),
     says(&["device ", " in use"], C::DeviceInUse),
@@ -712,6 +714,11 @@ impl Cause {
             self,
             C::ContainerNotFound | C::NetworkNotFound | C::ImageAbsent
         )
+    }
+
+    /// True if, of a copy out of a container, this means that the file is not there. A VCH says it as of a command.
+    pub fn is_no_such_path(self) -> bool {
+        matches!(self, C::CopyTarget | C::CommandNotFound)
     }
 
     /// True if the container of the call is not running. A stop is then done, a signal needs a start instead.
