@@ -1,6 +1,6 @@
 //! What can't be done: said in words that help, and nothing is left behind.
 
-use crate::service::Service;
+use crate::service::{Service, wait_until};
 
 #[test]
 fn an_image_that_is_not_there_fails_and_everything_is_undone() {
@@ -37,6 +37,10 @@ fn what_failed_is_kept_if_asked_for_and_mended_by_another_run() {
         .says("kept for inspection (--keep)")
         .says(&format!("docker rm -f -v {}", service.lb));
     assert_eq!(service.containers().len(), 3);
+    // It may take its time to find out that it can't resolve the names of the instances.
+    wait_until("the load balancer ends", || {
+        service.containers()[&service.lb].contains("exited")
+    });
     let ran = service.tool(&["up", "-n", "2"]);
     service.answers(ran.succeeded());
     service.serves(&service.instances(3..=4), "1");

@@ -82,11 +82,11 @@ fn whatever_somebody_breaks_is_mended() {
     let Some(service) = Service::new("mend") else {
         return;
     };
-    let (lb, network) = (service.lb.as_str(), service.network());
+    let lb = service.lb.as_str();
     let (one, two) = (service.instance(1), service.instance(2));
     let all = service.instances(1..=3);
     service.tool(&["up"]).succeeded();
-    let breakages: [(&str, &[&[&str]]); 7] = [
+    let breakages: [(&str, &[&[&str]]); 6] = [
         ("an instance is removed", &[&["rm", "-f", &one]]),
         ("an instance is stopped", &[&["stop", &two]]),
         ("the load balancer is stopped", &[&["kill", lb]]),
@@ -94,13 +94,6 @@ fn whatever_somebody_breaks_is_mended() {
         (
             "everything is stopped",
             &[&["kill", &one], &["kill", &two], &["kill", lb]],
-        ),
-        (
-            "the load balancer leaves the network",
-            &[
-                &["network", "disconnect", "-f", &network, lb],
-                &["kill", lb],
-            ],
         ),
         (
             "everything but an instance is removed",
