@@ -125,6 +125,13 @@ pub struct ChangeArgs {
     pub overwrite: bool,
 }
 
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ProbeArgs {
+    /// Send requests through the load balancer meanwhile, and end with a receipt
+    #[arg(long)]
+    pub probe: bool,
+}
+
 /// How instances are replaced.
 #[derive(Debug, Clone, Args)]
 pub struct StrategyArgs {
@@ -148,6 +155,9 @@ pub struct ScaleArgs {
     pub pull: Option<Pull>,
 
     #[command(flatten)]
+    pub probe: ProbeArgs,
+
+    #[command(flatten)]
     pub change: ChangeArgs,
 }
 
@@ -163,6 +173,9 @@ pub struct RolloutArgs {
 
     #[command(flatten)]
     pub strategy: StrategyArgs,
+
+    #[command(flatten)]
+    pub probe: ProbeArgs,
 
     #[command(flatten)]
     pub change: ChangeArgs,
@@ -225,6 +238,9 @@ pub struct UpArgs {
 
     #[command(flatten)]
     pub strategy: StrategyArgs,
+
+    #[command(flatten)]
+    pub probe: ProbeArgs,
 
     #[command(flatten)]
     pub change: ChangeArgs,

@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod look;
 pub mod perform;
 pub mod plan;
+pub mod probe;
 pub mod reach;
 pub mod ready;
 pub mod reload;

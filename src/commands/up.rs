@@ -36,7 +36,10 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
         return up_to_date(context, &spec, &inventory);
     }
     context.ui.status(&describe(&inventory));
-    let change = Change::new(context, &docker, &args.change, &inventory);
+    let change = Change {
+        probes: args.probe.probe,
+        ..Change::new(context, &docker, &args.change, &inventory)
+    };
     let report = change.execute(&plan)?;
     answer(context, &spec, &inventory, Some(&report))?;
     Ok(exit::DONE)
@@ -126,6 +129,7 @@ pub(super) fn answer(
             "answered": reach.answered,
             "seconds": report.map(|report| report.took.as_secs_f64()),
             "steps": steps,
+            "probe": report.and_then(|report| report.receipt.as_ref()),
         }));
         return Ok(());
     }
@@ -136,6 +140,9 @@ pub(super) fn answer(
             "done in {took}: {instances} behind `{}`",
             spec.names.lb
         ));
+    }
+    if let Some(receipt) = report.and_then(|report| report.receipt.as_ref()) {
+        context.ui.answer(&receipt.text());
     }
     let (address, port) = (&reach.address, spec.lb_port);
     context.ui.answer(&format!(
