@@ -33,11 +33,29 @@ pub enum Speaks {
 /// How long a connection has to stay open to count: one that leads nowhere is closed at once.
 const STAYS_OPEN: Duration = Duration::from_millis(300);
 
-/// Asks whether somebody answers on a port, with at most `timeout` for the connection and as much for a response.
-pub fn ask(address: &str, port: u16, speaks: Speaks, timeout: Duration) -> Reply {
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Within {
+    /// For the connection: a host that answers at all does so far sooner than a service.
+    pub connect: Duration,
+    pub respond: Duration,
+}
+
+impl Within {
+    /// As long for the one as for the other.
+    pub const fn each(timeout: Duration) -> Self {
+        Self {
+            connect: timeout,
+            respond: timeout,
+        }
+    }
+}
+
+/// Asks whether somebody answers on a port.
+pub fn ask(address: &str, port: u16, speaks: Speaks, within: Within) -> Reply {
     match speaks {
-        Speaks::Http => get(address, port, timeout),
-        Speaks::Tcp => connect(address, port, timeout),
+        Speaks::Http => get(address, port, within),
+        Speaks::Tcp => connect(address, port, within.connect),
     }
 }
 
@@ -71,8 +89,8 @@ fn connect(address: &str, port: u16, timeout: Duration) -> Reply {
 const NO_SERVER: &str = "No server is available to handle this request";
 
 /// Asks `http://address:port/`.
-fn get(address: &str, port: u16, timeout: Duration) -> Reply {
-    let agent = agent(timeout);
+fn get(address: &str, port: u16, within: Within) -> Reply {
+    let agent = agent(within);
     let host = if address.contains(':') {
         format!("[{address}]")
     } else {
@@ -99,11 +117,11 @@ fn get(address: &str, port: u16, timeout: Duration) -> Reply {
 }
 
 /// A client that takes any status for an answer, goes nowhere else, and opens a connection for each request.
-fn agent(timeout: Duration) -> Agent {
+fn agent(within: Within) -> Agent {
     Agent::config_builder()
-        .timeout_connect(Some(timeout))
-        .timeout_recv_response(Some(timeout))
-        .timeout_recv_body(Some(timeout))
+        .timeout_connect(Some(within.connect))
+        .timeout_recv_response(Some(within.respond))
+        .timeout_recv_body(Some(within.respond))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -142,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_millis(500);
+    const PATIENCE: Within = Within::each(Duration::from_millis(500));
 
     /// Answers one connection with `text` and closes it.
     fn once(text: &'static str) -> u16 {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::http::{self, Reply, Speaks};
+use crate::http::{self, Reply, Speaks, Within};
 use crate::plan::Action;
 
 /// How many requests may be on their way at the same time.
@@ -16,7 +16,7 @@ const STREAMS: usize = 4;
 /// Between two requests of one stream: together about 50 a second.
 const PAUSE: Duration = Duration::from_millis(80);
 /// A request without an answer for this long has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Within = Within::each(Duration::from_secs(10));
 
 /// What is going on while a request is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -95,7 +95,7 @@ impl Probe {
     /// Begins, if the service answers at all from here.
     pub fn start(address: &str, port: u16, speaks: Speaks) -> Option<Self> {
         if !answered(
-            http::ask(address, port, speaks, Duration::from_secs(2)),
+            http::ask(address, port, speaks, Within::each(Duration::from_secs(2))),
             speaks,
         ) {
             return None;

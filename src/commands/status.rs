@@ -7,15 +7,19 @@ use super::Context;
 use crate::cli::StatusArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit};
-use crate::http::{self, Reply, Speaks};
+use crate::http::{self, Reply, Speaks, Within};
 use crate::look::{self, Wanted};
 use crate::settings::{self, Origin};
 use crate::spec::names::Count;
 use crate::status::{Drift, Row, Status, Verdict, status};
 use crate::ui;
 
-/// How long the load balancer may take to answer; a workstation without a route to it waits this long.
-const ATTEMPT: Duration = Duration::from_secs(1);
+/// How long the load balancer may take: a workstation without a route to it waits a second. HAProxy tries a server that
+/// refuses for three seconds before it says that there is none.
+const ATTEMPT: Within = Within {
+    connect: Duration::from_secs(1),
+    respond: Duration::from_secs(5),
+};
 
 pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failure> {
     let docker = context.docker()?;

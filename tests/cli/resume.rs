@@ -14,7 +14,7 @@ fn script_words(sandbox: &Sandbox, instances: usize) -> Vec<Vec<String>> {
         .map(|line| {
             let mut words: Vec<String> = shell_words::split(&line).unwrap()[1..].to_vec();
             if words[0] == "cp" {
-                words[1] = config.to_str().unwrap().to_owned();
+                words[1].clone_from(&config.to_str().unwrap().to_owned());
             }
             words
         })
