@@ -44,6 +44,9 @@ pub fn changing(action: &Action, spec: &Spec, config: &str) -> Vec<Argv> {
         Action::Stop(numbers) => portions(spec, numbers, |names| argv::stop(GRACE, names)),
         Action::Remove(numbers) => portions(spec, numbers, argv::rm_force),
         Action::StopLb => vec![argv::kill("TERM", lb)],
+        Action::SetLbAside => vec![argv::rename(lb, &names.lb_aside())],
+        Action::TakeLbBack => vec![argv::rename(&names.lb_aside(), lb)],
+        Action::RemoveLbAside => vec![argv::rm_force(&[names.lb_aside()])],
         Action::RemoveLb => vec![argv::rm_force(&[lb.to_owned()])],
         Action::RemoveNetwork => vec![argv::network_rm(&names.network())],
         Action::AwaitService | Action::AwaitReady(_) | Action::Watch(_) | Action::Drain => {
@@ -106,6 +109,9 @@ pub fn label(action: &Action, spec: &Spec) -> String {
         Action::Stop(numbers) => some("stop", numbers),
         Action::Remove(numbers) => some("remove", numbers),
         Action::StopLb => format!("stop {lb}"),
+        Action::SetLbAside => format!("set {lb} aside"),
+        Action::TakeLbBack => format!("take {lb} back"),
+        Action::RemoveLbAside => format!("remove {}", spec.names.lb_aside()),
         Action::RemoveLb => format!("remove {lb}"),
         Action::RemoveNetwork => format!("remove network {}", spec.names.network()),
         Action::RestoreConfig { .. } => format!("restore haproxy.cfg in {lb}"),
@@ -143,6 +149,12 @@ pub fn not_done(action: &Action, spec: &Spec) -> String {
         Action::Stop(numbers) => format!("{} not stopped", some(numbers)),
         Action::Remove(numbers) => format!("{} not removed", some(numbers)),
         Action::StopLb => format!("the load balancer `{lb}` was not stopped"),
+        Action::SetLbAside => format!("the load balancer `{lb}` was not set aside"),
+        Action::TakeLbBack => format!("the load balancer `{lb}` did not get its name back"),
+        Action::RemoveLbAside => format!(
+            "the old load balancer `{}` was not removed",
+            names.lb_aside()
+        ),
         Action::RemoveLb => format!("the load balancer `{lb}` was not removed"),
         Action::RemoveNetwork => format!("the network `{}` was not removed", names.network()),
         Action::RestoreConfig { .. } => {

@@ -8,6 +8,7 @@ use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand,
 };
 
+use crate::docker::argv::Range;
 use crate::plan::up::Pull;
 use crate::settings::{self, Setting};
 use crate::ui::{self, Format};
@@ -70,6 +71,16 @@ impl Cli {
 pub enum Subcommands {
     /// Make the endpoint match the settings: deploy, resume, repair, scale, roll out
     Up(UpArgs),
+    /// Give the running service another number of instances
+    Scale(ScaleArgs),
+    /// Replace every instance, start-first in batches, and go back on failure
+    Rollout(RolloutArgs),
+    /// Show the service as it is; exits with 3 if it is degraded or not deployed
+    Status(StatusArgs),
+    /// Show the logs of all containers, each line behind its container's name
+    Logs(LogsArgs),
+    /// Remove the load balancer, the instances and their network
+    Down(DownArgs),
     /// Print the haproxy.cfg for the settings, touching nothing
     Render,
 }
@@ -114,11 +125,122 @@ pub struct ChangeArgs {
     pub overwrite: bool,
 }
 
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ProbeArgs {
+    /// Send requests through the load balancer meanwhile, and end with a receipt
+    #[arg(long)]
+    pub probe: bool,
+}
+
+/// How instances are replaced.
+#[derive(Debug, Clone, Args)]
+pub struct StrategyArgs {
+    /// How many instances are replaced at a time
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
+
+    /// Stop old instances before their successors start: for instances that can't overlap
+    #[arg(long)]
+    pub stop_first: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ScaleArgs {
+    /// How many instances, 1 to 10000
+    #[arg(value_name = "N", allow_hyphen_values = true)]
+    pub count: String,
+
+    /// When the image is pulled [default: missing]
+    #[arg(long, value_name = "WHEN")]
+    pub pull: Option<Pull>,
+
+    #[command(flatten)]
+    pub probe: ProbeArgs,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RolloutArgs {
+    /// When the image is pulled [default: always]
+    #[arg(long, value_name = "WHEN")]
+    pub pull: Option<Pull>,
+
+    /// Replace instances even if they run this very image
+    #[arg(long)]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub strategy: StrategyArgs,
+
+    #[command(flatten)]
+    pub probe: ProbeArgs,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Look again every TIME, until Ctrl-C
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = duration)]
+    pub watch: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct LogsArgs {
+    /// Only these containers
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    /// Go on with lines as they come
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// How many lines of each container's past, or `all`
+    #[arg(long, value_name = "N", default_value = "100", value_parser = tail)]
+    pub tail: String,
+
+    /// Only lines since a time (RFC 3339), or a span such as 10m
+    #[arg(long, value_name = "TIME", value_parser = no_option)]
+    pub since: Option<String>,
+
+    /// With the endpoint's time in front of each line
+    #[arg(short, long)]
+    pub timestamps: bool,
+}
+
+impl LogsArgs {
+    pub fn range(&self) -> Range {
+        Range {
+            tail: Some(self.tail.clone()),
+            since: self.since.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DownArgs {
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct UpArgs {
     /// When images are pulled [default: always for a new service, else missing]
     #[arg(long, value_name = "WHEN")]
     pub pull: Option<Pull>,
+
+    /// Replace a load balancer whose image or network changed: a short outage
+    #[arg(long)]
+    pub recreate_lb: bool,
+
+    #[command(flatten)]
+    pub strategy: StrategyArgs,
+
+    #[command(flatten)]
+    pub probe: ProbeArgs,
 
     #[command(flatten)]
     pub change: ChangeArgs,
@@ -263,6 +385,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration <= Duration::from_secs(86_400) => Ok(duration),
         Ok(_) => Err("at most a day".into()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn tail(text: &str) -> Result<String, String> {
+    if text == "all" || (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())) {
+        Ok(text.to_owned())
+    } else {
+        Err("a number of lines, or `all`".into())
     }
 }
 

@@ -188,10 +188,14 @@ pub struct Inventory {
     pub external: Option<answer::Network>,
     pub bridge: Option<answer::Network>,
     pub lb: Option<Container>,
+    /// A load balancer that was being replaced when a run was killed.
+    pub lb_aside: Option<Container>,
     pub instances: BTreeMap<Number, Container>,
     pub conflicts: Vec<Conflict>,
     /// The file in the load balancer; `None` where there is no load balancer or no file.
     pub config: Option<Found>,
+    /// An instance that is sent to was started after the load balancer last read its file: its address may be another.
+    pub stale: bool,
     /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
     pub images: BTreeMap<String, String>,
 }
@@ -211,9 +215,11 @@ impl Inventory {
             external: None,
             bridge: None,
             lb: None,
+            lb_aside: None,
             instances: BTreeMap::new(),
             conflicts: Vec::new(),
             config: None,
+            stale: false,
             images: BTreeMap::new(),
         };
         for network in networks {
@@ -232,6 +238,9 @@ impl Inventory {
                     inventory.instances.insert(number, container);
                 }
                 (None, true) if is_lb => inventory.lb = Some(container),
+                (None, true) if container.name == names.lb_aside() => {
+                    inventory.lb_aside = Some(container);
+                }
                 (None, _) if !is_lb => {}
                 _ => inventory.conflicts.push(Conflict {
                     name: container.name,
@@ -245,7 +254,10 @@ impl Inventory {
 
     /// Nothing of the service is there.
     pub fn is_empty(&self) -> bool {
-        self.bridge.is_none() && self.lb.is_none() && self.instances.is_empty()
+        self.bridge.is_none()
+            && self.lb.is_none()
+            && self.lb_aside.is_none()
+            && self.instances.is_empty()
     }
 
     pub fn is_vch(&self) -> bool {

@@ -18,12 +18,14 @@ pub mod inventory;
 pub mod look;
 pub mod perform;
 pub mod plan;
+pub mod probe;
 pub mod reach;
 pub mod ready;
 pub mod reload;
 pub mod script;
 pub mod settings;
 pub mod spec;
+pub mod status;
 pub mod ui;
 
 use std::process::ExitCode;

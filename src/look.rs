@@ -8,8 +8,9 @@ use crate::docker::answer::{self, json, json_lines};
 use crate::docker::argv::{self, Argv};
 use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Kind};
-use crate::haproxy;
+use crate::haproxy::log;
 use crate::haproxy::read::Found;
+use crate::haproxy::{self, Config};
 use crate::inventory::{Container, Endpoint, Inventory, bare_id};
 use crate::spec::names::{Names, NetworkName};
 
@@ -41,7 +42,7 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
     let endpoint = endpoint?;
     let names: Vec<String> = names?
         .into_iter()
-        .filter(|name| name == wanted.names.lb.as_str() || wanted.names.number_of(name).is_some())
+        .filter(|name| wanted.names.may_be_ours(name))
         .collect();
     let lb_is_there = names.iter().any(|name| name == wanted.names.lb.as_str());
     let (containers, config) = thread::scope(|scope| {
@@ -65,6 +66,7 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         inventory.config = config?;
     }
     inventory.images = images?;
+    inventory.stale = is_stale(docker, &inventory)?;
     Ok(inventory)
 }
 
@@ -118,6 +120,11 @@ fn container_names(docker: &Docker, argv: &Argv) -> Result<Vec<String>, Failure>
         .query(argv)
         .map_err(|error| not_read("the containers", &error))?;
     Ok(answer::names(&answer.stdout))
+}
+
+/// The names of all containers on `network`.
+pub fn container_names_on(docker: &Docker, network: &str) -> Result<Vec<String>, Failure> {
+    container_names(docker, &argv::ps_on_network(network))
 }
 
 /// Those of `names` that exist, in no particular order.
@@ -176,6 +183,40 @@ pub fn config_in(docker: &Docker, lb: &str) -> Result<Option<Found>, Failure> {
     Ok(Some(Found::new(
         String::from_utf8_lossy(&bytes).into_owned(),
     )))
+}
+
+/// Whether an instance that is sent to was started after the load balancer last read its file. The log is asked only
+/// where there is reason to.
+fn is_stale(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
+    let Some(lb) = inventory.lb.as_ref().filter(|lb| lb.running()) else {
+        return Ok(false);
+    };
+    let config = inventory
+        .config
+        .as_ref()
+        .and_then(|found| found.config.as_ref());
+    let sent_to = config.map(Config::numbers).unwrap_or_default();
+    let latest = sent_to
+        .iter()
+        .filter_map(|number| inventory.instances.get(number))
+        .filter(|instance| instance.running())
+        .map(|instance| &instance.started_at)
+        .max();
+    let Some(latest) = latest.filter(|latest| **latest > lb.started_at) else {
+        return Ok(false);
+    };
+    let argv = argv::logs_timed(&lb.name, Some(&lb.started_at), 0);
+    let answer = docker
+        .query(&argv)
+        .map_err(|error| not_read("the load balancer's log", &error))?;
+    let lines = log::lines(&answer.text(), &answer.stderr);
+    let loaded = lines
+        .iter()
+        .rev()
+        .find(|line| log::reload_seen(&line.text))
+        .map(|line| &line.time);
+    // HAProxy 1.8 does not tell: then nothing is known, and nothing is claimed.
+    Ok(loaded.is_some_and(|loaded| latest > loaded))
 }
 
 /// Of several things asked for, docker prints those that it found and fails because of the rest.

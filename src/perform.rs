@@ -90,10 +90,16 @@ impl Performer<'_> {
             Action::RestoreConfig { reload } => self.restore_config(*reload),
             Action::Drain => crate::reload::drain(self).map(|()| Done::ByUs),
             Action::StopLb => self.stop_lb(action),
-            Action::Stop(_) | Action::Remove(_) | Action::RemoveLb | Action::RemoveNetwork => {
-                self.tolerating(action, Cause::is_not_found)
-            }
-            Action::Pull(_) | Action::Start(_) | Action::StartLb => self.plainly(action),
+            Action::Stop(_)
+            | Action::Remove(_)
+            | Action::RemoveLb
+            | Action::RemoveLbAside
+            | Action::RemoveNetwork => self.tolerating(action, Cause::is_not_found),
+            Action::Pull(_)
+            | Action::Start(_)
+            | Action::StartLb
+            | Action::SetLbAside
+            | Action::TakeLbBack => self.plainly(action),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A closed stdout or stderr is no reason to stop half-way through a deployment: what can't be written is dropped.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,27 @@ use crate::error::Failure;
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
+
+/// The containers' names in merged logs take turns with these.
+const LOG_COLOURS: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Yellow,
+    AnsiColor::Green,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+];
+
+/// One line of a container's log.
+#[derive(Debug, Clone, Copy)]
+pub struct LogLine<'a> {
+    pub name: &'a str,
+    /// The container's place among those shown: decides its colour.
+    pub index: usize,
+    /// Of the column with the names.
+    pub width: usize,
+    pub text: &'a str,
+}
 
 /// How answers and errors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -37,6 +59,7 @@ pub struct Options {
 pub struct Ui {
     options: Options,
     line: Arc<Mutex<()>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Ui {
@@ -44,6 +67,7 @@ impl Ui {
         Self {
             options,
             line: Arc::default(),
+            closed: Arc::default(),
         }
     }
 
@@ -55,9 +79,38 @@ impl Ui {
     pub fn answer(&self, text: &str) {
         let _line = self.lock();
         let mut stdout = anstream::stdout().lock();
-        let _ = stdout
+        if stdout
             .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
+            .and_then(|()| stdout.flush())
+            .is_err()
+        {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The command's answer, in place of the one before: on a terminal from its top, else below it.
+    pub fn refresh(&self, text: &str) {
+        let clear = if std::io::stdout().is_terminal() {
+            "\u{1b}[H\u{1b}[2J"
+        } else {
+            ""
+        };
+        self.answer(&format!("{clear}{text}"));
+    }
+
+    /// A line of a container's log; `false` if nobody reads any more.
+    pub fn log_line(&self, line: &LogLine<'_>) -> bool {
+        let style = LOG_COLOURS[line.index % LOG_COLOURS.len()].on_default();
+        let LogLine {
+            name, width, text, ..
+        } = line;
+        self.answer(&format!("{style}{name:width$}{style:#} | {text}\n"));
+        !self.stdout_is_closed()
+    }
+
+    /// Whether a write to stdout failed: the reader went away.
+    pub fn stdout_is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// The command's answer as one JSON document.

@@ -8,15 +8,16 @@ use super::Context;
 use crate::cli::ChangeArgs;
 use crate::docker::{Docker, argv};
 use crate::error::{Failure, Standing, exit};
-use crate::execute::{Execution, Outcome};
+use crate::execute::{Done, Execution, Outcome};
 use crate::interrupt::Interrupt;
 use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Wanted};
 use crate::perform::{Patience, Performer};
 use crate::plan::{Action, Plan, undo};
+use crate::probe::{Phase, Probe, Receipt};
 use crate::reach::Reach;
 use crate::script::{Style, script};
-use crate::spec::Spec;
+use crate::spec::{self, Spec};
 use crate::{calls, config_file};
 
 /// What an executed plan came to.
@@ -25,6 +26,8 @@ pub(super) struct Report {
     pub reach: Option<Reach>,
     pub steps: Vec<(String, Duration)>,
     pub took: Duration,
+    /// With `--probe`, where the service could be reached from here.
+    pub receipt: Option<Receipt>,
 }
 
 /// Prints the script of `plan`; the result is the exit code.
@@ -71,9 +74,28 @@ pub(super) struct Change<'a> {
     pub before: &'a Inventory,
     /// Whether a failure is undone: not for `down`, which a second run finishes.
     pub undoes: bool,
+    /// Whether requests are sent through the load balancer meanwhile.
+    pub probes: bool,
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    /// A change that is undone if it fails.
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        docker: &'a Docker,
+        args: &'a ChangeArgs,
+        before: &'a Inventory,
+    ) -> Self {
+        Self {
+            context,
+            docker,
+            args,
+            before,
+            undoes: true,
+            probes: false,
+        }
+    }
+
     /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
     pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
         let started = Instant::now();
@@ -83,18 +105,27 @@ impl Change<'_> {
         {
             config_file::check(Path::new(&self.args.config_out))?;
         }
+        self.context.interrupt.note_changing();
         for reason in &plan.reasons {
             self.context.ui.status(reason);
         }
         let performer = self.performer(plan, self.docker.clone(), self.context.interrupt.clone());
+        let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
-        let outcome = self.run(plan, &performer, false, &|action, took| {
+        let perform = |action: &Action| {
+            if let Some(probe) = &probe {
+                probe.enter(Phase::of(action));
+            }
+            performer.perform(action)
+        };
+        let outcome = self.run(plan, &perform, false, &|action, took| {
             let label = calls::label(action, &plan.spec);
             self.context.ui.step_done(&label, took);
             if let Ok(mut steps) = steps.lock() {
                 steps.push((label, took));
             }
         });
+        let receipt = probe.map(Probe::finish);
         match outcome.failure.clone() {
             None => {
                 self.context.interrupt.forget_standing();
@@ -104,35 +135,56 @@ impl Change<'_> {
                     reach,
                     steps,
                     took: started.elapsed(),
+                    receipt,
                 })
             }
             Some(failure) => Err(self.aftermath(plan, &performer, &outcome, failure)),
         }
     }
 
+    /// Requests through the load balancer that serves, if there is one and it can be reached.
+    fn probe(&self, plan: &Plan) -> Option<Probe> {
+        let lb = self
+            .before
+            .lb
+            .as_ref()
+            .filter(|lb| self.probes && lb.running())?;
+        let config = self.before.config.as_ref()?.config.as_ref()?;
+        let probe = lb
+            .address_on(plan.spec.external_net.as_str())
+            .and_then(|address| Probe::start(address, config.lb_port.get()));
+        if probe.is_none() {
+            self.context
+                .ui
+                .warn("--probe: the service does not answer from here, so there is no receipt");
+        }
+        probe
+    }
+
     fn run(
         &self,
         plan: &Plan,
-        performer: &Performer<'_>,
+        perform: &(dyn Fn(&Action) -> Result<Done, Failure> + Sync),
         go_on: bool,
         on_done: &(dyn Fn(&Action, Duration) + Sync),
     ) -> Outcome {
+        let deaf = Interrupt::default();
         let execution = Execution {
             jobs: usize::from(self.args.jobs),
-            interrupt: &performer.interrupt,
+            interrupt: if go_on { &deaf } else { self.context.interrupt },
             go_on,
-            perform: &|action| performer.perform(action),
+            perform,
             on_done,
         };
         execution.run(plan)
     }
 
-    fn performer<'a>(
-        &'a self,
-        plan: &'a Plan,
+    fn performer<'p>(
+        &'p self,
+        plan: &'p Plan,
         docker: Docker,
         interrupt: Interrupt,
-    ) -> Performer<'a> {
+    ) -> Performer<'p> {
         Performer {
             docker,
             spec: &plan.spec,
@@ -173,11 +225,16 @@ impl Change<'_> {
             self.context.ui.status("undoing what was done");
             let deaf = self.performer(plan, self.docker.uninterruptible(), Interrupt::default());
             std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
-            let undone = self.run(&undo, &deaf, true, &|action, took| {
-                self.context
-                    .ui
-                    .step_done(&calls::label(action, &plan.spec), took);
-            });
+            let undone = self.run(
+                &undo,
+                &|action| deaf.perform(action),
+                true,
+                &|action, took| {
+                    self.context
+                        .ui
+                        .step_done(&calls::label(action, &plan.spec), took);
+                },
+            );
             if let Some(second) = undone.failure {
                 failure.undoing.push(second.render().trim_end().to_owned());
             }
@@ -279,6 +336,22 @@ pub(super) fn describe(inventory: &Inventory) -> String {
         Kind::Engine => format!("Docker Engine {} on {}", endpoint.version, endpoint.name),
         Kind::Vch => format!("VCH {} (VIC {})", endpoint.name, endpoint.version),
     }
+}
+
+/// The service that is running, and everything that is there of it.
+pub(super) fn service_as_found(
+    context: &Context<'_>,
+    docker: &Docker,
+) -> Result<(Spec, Inventory), Failure> {
+    let (names, external_net) = spec::identity(&context.settings)?;
+    let wanted = Wanted {
+        names: &names,
+        external_net: &external_net,
+        images: &[],
+    };
+    let inventory = look::look(docker, wanted)?;
+    let spec = spec::running::spec(&names, &external_net, &inventory)?;
+    Ok((spec, inventory))
 }
 
 /// An external network that is not there, with those that are.

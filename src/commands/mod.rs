@@ -1,14 +1,20 @@
 //! One file per subcommand: look, plan, show or execute, report. No docker argument is spelled here.
 
 mod change;
+mod down;
+mod logs;
 mod render;
+mod rollout;
+mod scale;
+mod status;
 mod up;
 
 use crate::cli::{Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
-use crate::settings::Settings;
+use crate::settings::{Origin, Settings};
+use crate::spec::{self, Spec};
 use crate::ui::Ui;
 
 /// What every command works with.
@@ -30,6 +36,34 @@ impl Context<'_> {
             timeout: args.timeout,
         };
         Docker::find(&client, self.interrupt, self.ui)
+    }
+
+    /// The service that is meant, for commands to which the rest of the spec does not matter.
+    pub fn identity_as_spec(&self) -> Result<Spec, Failure> {
+        let (names, external_net) = spec::identity(&self.settings)?;
+        let defaults = Spec::from_settings(&Settings::resolve(|_| None, |_| None))?;
+        Ok(Spec {
+            names,
+            external_net,
+            ..defaults
+        })
+    }
+
+    /// A setting that `command` takes from what is running must not be given as a flag: it would be ignored.
+    pub fn refuse_flags(&self, command: &str, allowed: &[&str]) -> Result<(), Failure> {
+        let ignored = self
+            .settings
+            .iter()
+            .find(|value| value.origin == Origin::Flag && !allowed.contains(&value.setting.name));
+        match ignored {
+            Some(value) => Err(Failure::usage(format!(
+                "`vch-lb {command}` takes {} from what is running: {} can't be given",
+                value.setting.name,
+                value.source()
+            ))
+            .hinted("`vch-lb up` changes it")),
+            None => Ok(()),
+        }
     }
 
     /// Listens for signals from here on: before the first call that changes something.
@@ -55,6 +89,11 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
     match &cli.command {
         None => up::up(&context, &cli.up),
         Some(Subcommands::Up(args)) => up::up(&context, args),
+        Some(Subcommands::Scale(args)) => scale::scale(&context, args),
+        Some(Subcommands::Rollout(args)) => rollout::rollout(&context, args),
+        Some(Subcommands::Status(args)) => status::show(&context, args),
+        Some(Subcommands::Logs(args)) => logs::logs(&context, args),
+        Some(Subcommands::Down(args)) => down::down(&context, args),
         Some(Subcommands::Render) => render::render(&context),
     }
 }

@@ -12,7 +12,7 @@ use crate::look::{self, Wanted};
 use crate::plan::up::{self as planner, Options};
 use crate::reach::Reach;
 use crate::spec::Spec;
-use crate::ui::{list, plural, seconds};
+use crate::ui::{plural, seconds};
 
 pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     let spec = Spec::from_settings(&context.settings)?;
@@ -20,7 +20,10 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     context.listen()?;
     let options = Options {
         pull: args.pull,
+        batch: usize::from(args.strategy.batch),
+        stop_first: args.strategy.stop_first,
         overwrite: args.change.overwrite,
+        recreate_lb: args.recreate_lb,
         ..Options::default()
     };
     let inventory = inventory(&docker, &spec, args)?;
@@ -34,18 +37,11 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     }
     context.ui.status(&describe(&inventory));
     let change = Change {
-        context,
-        docker: &docker,
-        args: &args.change,
-        before: &inventory,
-        undoes: true,
+        probes: args.probe.probe,
+        ..Change::new(context, &docker, &args.change, &inventory)
     };
     let report = change.execute(&plan)?;
-    let reach = match &report.reach {
-        Some(reach) => reach.clone(),
-        None => reach_before(&spec, &inventory)?,
-    };
-    answer(context, &spec, &reach, Some(&report));
+    answer(context, &spec, &inventory, Some(&report))?;
     Ok(exit::DONE)
 }
 
@@ -82,7 +78,7 @@ fn up_to_date(context: &Context<'_>, spec: &Spec, inventory: &Inventory) -> Resu
         "up to date: {instances} behind `{}`, nothing to do",
         spec.names.lb
     ));
-    answer(context, spec, &reach_before(spec, inventory)?, None);
+    answer(context, spec, inventory, None)?;
     Ok(exit::DONE)
 }
 
@@ -101,8 +97,17 @@ fn reach_before(spec: &Spec, inventory: &Inventory) -> Result<Reach, Failure> {
     }
 }
 
-/// The last lines of the script that this tool replaces.
-fn answer(context: &Context<'_>, spec: &Spec, reach: &Reach, report: Option<&Report>) {
+/// The last lines of the script that this tool replaces: the answer of every command that leaves a service behind.
+pub(super) fn answer(
+    context: &Context<'_>,
+    spec: &Spec,
+    before: &Inventory,
+    report: Option<&Report>,
+) -> Result<(), Failure> {
+    let reach = match report.and_then(|report| report.reach.clone()) {
+        Some(reach) => reach,
+        None => reach_before(spec, before)?,
+    };
     if !reach.answered {
         let warning = format!(
             "{}:{} does not answer from here: there may be no route from this workstation to `{}`",
@@ -124,18 +129,24 @@ fn answer(context: &Context<'_>, spec: &Spec, reach: &Reach, report: Option<&Rep
             "answered": reach.answered,
             "seconds": report.map(|report| report.took.as_secs_f64()),
             "steps": steps,
+            "probe": report.and_then(|report| report.receipt.as_ref()),
         }));
-        return;
+        return Ok(());
     }
     if let Some(report) = report {
-        let answers = if reach.answered { "answers" } else { "runs" };
-        let lb = list(&[spec.names.lb.as_str()]);
-        context
-            .ui
-            .status(&format!("done in {}: {lb} {answers}", seconds(report.took)));
+        let instances = plural(spec.count.get(), "instance");
+        let took = seconds(report.took);
+        context.ui.status(&format!(
+            "done in {took}: {instances} behind `{}`",
+            spec.names.lb
+        ));
     }
+    if let Some(receipt) = report.and_then(|report| report.receipt.as_ref()) {
+        context.ui.answer(&receipt.text());
+    }
+    let (address, port) = (&reach.address, spec.lb_port);
     context.ui.answer(&format!(
-        "\nService is available at\n{}\non port {}\n",
-        reach.address, spec.lb_port
+        "\nService is available at\n{address}\non port {port}\n"
     ));
+    Ok(())
 }

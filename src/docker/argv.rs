@@ -250,13 +250,12 @@ pub fn stop(grace: u64, containers: &[String]) -> Argv {
         .and(containers)
 }
 
-pub fn kill(signal: &str, container: &str) -> Argv {
-    Argv::new(["kill", "-s", signal, container])
+pub fn rename(from: &str, to: &str) -> Argv {
+    Argv::new(["rename", from, to])
 }
 
-/// Removes containers with their anonymous volumes.
-pub fn rm(containers: &[String]) -> Argv {
-    Argv::new(["rm", "-v"]).and(containers)
+pub fn kill(signal: &str, container: &str) -> Argv {
+    Argv::new(["kill", "-s", signal, container])
 }
 
 /// Removes containers with their anonymous volumes, running ones too.
@@ -266,6 +265,29 @@ pub fn rm_force(containers: &[String]) -> Argv {
 
 pub fn exec(container: &str, command: &[&str]) -> Argv {
     Argv::new(["exec", container]).and(command.iter().copied())
+}
+
+/// Which part of a log.
+#[derive(Debug, Clone, Default)]
+pub struct Range {
+    /// A number of lines, or `all`.
+    pub tail: Option<String>,
+    /// A time, or a span such as `10m`.
+    pub since: Option<String>,
+}
+
+/// The log of a container, for people.
+pub fn logs(container: &str, range: &Range, timed: bool, follow: bool) -> Argv {
+    let option = |name: &str, value: &Option<String>| {
+        let value = value.clone();
+        value.map_or(Vec::new(), |value| vec![name.to_owned(), value])
+    };
+    Argv::new(["logs"])
+        .and(follow.then_some("-f"))
+        .and(timed.then_some("-t"))
+        .and(option("--tail", &range.tail))
+        .and(option("--since", &range.since))
+        .and([container])
 }
 
 /// The last `tail` log lines.
@@ -340,12 +362,25 @@ mod tests {
                 "stop -t 1 web-1 web-2",
             ),
             (kill("HUP", "lb"), "kill -s HUP lb"),
-            (rm(&names(&["web-1"])), "rm -v web-1"),
+            (rename("lb", "lb-before"), "rename lb lb-before"),
             (rm_force(&names(&["web-1"])), "rm -f -v web-1"),
             (
                 exec("lb", &["haproxy", "-c", "-f", cfg]),
                 "exec lb haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
             ),
+            (
+                logs(
+                    "lb",
+                    &Range {
+                        tail: Some("5".into()),
+                        since: Some("10m".into()),
+                    },
+                    true,
+                    true,
+                ),
+                "logs -f -t --tail 5 --since 10m lb",
+            ),
+            (logs("lb", &Range::default(), false, false), "logs lb"),
             (logs_tail("lb", 10), "logs --tail 10 lb"),
             (logs_timed("lb", None, 5), "logs -t --tail 5 lb"),
             (

@@ -15,6 +15,9 @@ pub fn plan(spec: &Spec, inventory: &Inventory, strangers: &[String]) -> Plan {
         }
         last = vec![plan.add(Action::RemoveLb, &last)];
     }
+    if inventory.lb_aside.is_some() {
+        last = vec![plan.add(Action::RemoveLbAside, &last)];
+    }
     let all: Vec<Number> = inventory.instances.keys().copied().collect();
     let running: Vec<Number> = inventory
         .instances

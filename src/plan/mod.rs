@@ -41,6 +41,11 @@ pub enum Action {
     Remove(Vec<Number>),
     /// Ends the load balancer.
     StopLb,
+    /// Renames the load balancer: another one takes its place.
+    SetLbAside,
+    /// Gives it its name back.
+    TakeLbBack,
+    RemoveLbAside,
     RemoveLb,
     RemoveNetwork,
     /// Puts the file from before into the load balancer and, if `reload`, makes it run that.

@@ -23,7 +23,7 @@ pub fn possible(happened: Happened<'_>) -> bool {
     !happened.done.iter().any(|action| {
         matches!(
             action,
-            Action::Remove(_) | Action::RemoveLb | Action::RemoveNetwork
+            Action::Remove(_) | Action::RemoveLb | Action::RemoveLbAside | Action::RemoveNetwork
         )
     })
 }
@@ -43,6 +43,8 @@ struct Traces {
     network: bool,
     lb: bool,
     lb_started: bool,
+    lb_stopped: bool,
+    aside: bool,
     copied: bool,
     reloaded: bool,
     made: BTreeSet<Number>,
@@ -54,6 +56,8 @@ impl Traces {
     fn add(&mut self, action: &Action, before: &Inventory) {
         match action {
             Action::CreateNetwork => self.network = true,
+            Action::StopLb => self.lb_stopped = true,
+            Action::SetLbAside => self.aside = true,
             Action::CreateLb => self.lb = true,
             Action::StartLb => self.lb_started = true,
             Action::CopyConfig(_) => self.copied = true,
@@ -79,7 +83,8 @@ impl Traces {
             | Action::Watch(_)
             | Action::Drain
             | Action::Remove(_)
-            | Action::StopLb
+            | Action::TakeLbBack
+            | Action::RemoveLbAside
             | Action::RemoveLb
             | Action::RemoveNetwork
             | Action::RestoreConfig { .. } => {}
@@ -109,7 +114,14 @@ impl Traces {
         }
         if self.lb {
             last = vec![plan.add(Action::RemoveLb, &last)];
-        } else {
+        }
+        if self.aside {
+            last = vec![plan.add(Action::TakeLbBack, &last)];
+        }
+        if self.lb_stopped {
+            last = vec![plan.add(Action::StartLb, &last)];
+        }
+        if !self.lb {
             if self.lb_started {
                 last = vec![plan.add(Action::StopLb, &last)];
             }
@@ -224,6 +236,15 @@ mod tests {
                 Action::AwaitReady(vec![2]),
                 Action::RestoreConfig { reload: true }
             ]
+        );
+    }
+
+    #[test]
+    fn a_load_balancer_that_was_set_aside_comes_back() {
+        let done = [Action::StopLb, Action::SetLbAside, Action::CreateLb];
+        assert_eq!(
+            undone(&[1], &done, &[Action::StartLb]),
+            [Action::RemoveLb, Action::TakeLbBack, Action::StartLb]
         );
     }
 

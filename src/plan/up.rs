@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use super::{Action, Plan, StepId};
 use crate::error::Failure;
 use crate::haproxy::Config;
+use crate::haproxy::read::Found;
 use crate::inventory::{Container, Inventory, State};
 use crate::settings::{EXTERNAL_NET, INSTANCE_CTR_PREFIX, LB_CTR_NAME, LB_IMG};
 use crate::spec::Spec;
@@ -44,6 +45,8 @@ pub struct Options {
     pub replace_all: bool,
     /// Overwrite a configuration that was edited by hand.
     pub overwrite: bool,
+    /// Replace a load balancer that can't be changed in place: a short outage.
+    pub recreate_lb: bool,
 }
 
 impl Default for Options {
@@ -54,6 +57,7 @@ impl Default for Options {
             stop_first: false,
             replace_all: false,
             overwrite: false,
+            recreate_lb: false,
         }
     }
 }
@@ -61,27 +65,23 @@ impl Default for Options {
 /// The plan that makes the endpoint match `spec`.
 pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan, Failure> {
     refuse_what_is_not_ours(spec, inventory)?;
-    refuse_what_cannot_change(spec, inventory, options)?;
+    let fate = LbFate::new(spec, inventory, options)?;
     let target = Target::new(spec, inventory, options)?;
     let mut planner = Planner {
         plan: Plan::new(spec),
         inventory,
         options,
+        fate,
         target,
     };
     planner.refuse_missing_images()?;
-    if serving(inventory) {
+    if fate == LbFate::Reload {
         planner.by_reload();
     } else {
         planner.by_start();
     }
     planner.plan.reasons = planner.reasons();
     Ok(planner.plan)
-}
-
-/// Whether there is a load balancer that can take changes by reload.
-pub fn serving(inventory: &Inventory) -> bool {
-    inventory.lb.as_ref().is_some_and(Container::running) && inventory.config.is_some()
 }
 
 fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Failure> {
@@ -124,14 +124,57 @@ fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Fai
     }
 }
 
-fn refuse_what_cannot_change(
-    spec: &Spec,
-    inventory: &Inventory,
-    options: Options,
-) -> Result<(), Failure> {
-    let Some(lb) = inventory.lb.as_ref().filter(|_| serving(inventory)) else {
-        return Ok(());
-    };
+/// What becomes of the load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LbFate {
+    /// It serves: changes go by reload.
+    Reload,
+    /// It is there, and only has to be completed and started.
+    Start,
+    Make,
+    /// It is set aside, and another one takes its place.
+    Replace,
+}
+
+impl LbFate {
+    fn new(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Self, Failure> {
+        let Some(lb) = &inventory.lb else {
+            return Ok(Self::Make);
+        };
+        match &lb.state {
+            State::Other(state) if state == "paused" => return Err(paused(lb)),
+            _ => {}
+        }
+        let differences = differences(lb, spec, inventory);
+        if !differences.is_empty() {
+            // One that never served can be replaced without anybody noticing.
+            if options.recreate_lb || lb.state == State::Created {
+                return Ok(Self::Replace);
+            }
+            let what = format!(
+                "a load balancer can't change its image or its network: {}",
+                differences.join("; ")
+            );
+            let hint = "set what it has, or replace it with --recreate-lb: a short outage";
+            return Err(Failure::failed(what).hinted(hint));
+        }
+        if !lb.running() {
+            return Ok(Self::Start);
+        }
+        let edited = inventory.config.as_ref().is_some_and(Found::edited);
+        if edited && !options.overwrite {
+            return Err(edited_by_hand(lb));
+        }
+        Ok(Self::Reload)
+    }
+
+    fn makes_one(self) -> bool {
+        matches!(self, Self::Make | Self::Replace)
+    }
+}
+
+/// How `lb` differs from `spec` in what it can't change.
+fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<String> {
     let mut differences = Vec::new();
     if !made_from(lb, &spec.lb_image, inventory) {
         differences.push(format!(
@@ -141,12 +184,7 @@ fn refuse_what_cannot_change(
     }
     if !lb.is_on(spec.external_net.as_str()) {
         let bridge = spec.names.network();
-        let others: Vec<_> = lb
-            .networks
-            .keys()
-            .filter(|&name| *name != bridge)
-            .cloned()
-            .collect();
+        let others: Vec<_> = lb.networks.keys().filter(|&name| *name != bridge).collect();
         differences.push(format!(
             "{EXTERNAL_NET} is `{}`, but `{}` is on {}",
             spec.external_net,
@@ -154,30 +192,24 @@ fn refuse_what_cannot_change(
             list(&others)
         ));
     }
-    if !differences.is_empty() {
-        return Err(Failure::failed(format!(
-            "a running load balancer can't change its image or its network: {}",
-            differences.join("; ")
-        ))
-        .hinted("set what it has, or take the service down and up again"));
-    }
-    if inventory
-        .config
-        .as_ref()
-        .is_some_and(crate::haproxy::read::Found::edited)
-        && !options.overwrite
-    {
-        return Err(Failure::failed(format!(
-            "the haproxy.cfg in `{}` was edited by hand: it is not what vch-lb would have written",
-            lb.name
-        ))
-        .hinted(format!(
-            "look at it with `docker cp {}:{} -`; --overwrite replaces it",
-            lb.name,
-            crate::haproxy::CONFIG_PATH
-        )));
-    }
-    Ok(())
+    differences
+}
+
+fn paused(container: &Container) -> Failure {
+    Failure::failed(format!("`{}` is paused", container.name))
+        .hinted(format!("docker unpause {}", container.name))
+}
+
+fn edited_by_hand(lb: &Container) -> Failure {
+    Failure::failed(format!(
+        "the haproxy.cfg in `{}` was edited by hand: it is not what vch-lb would have written",
+        lb.name
+    ))
+    .hinted(format!(
+        "look at it with `docker cp {}:{} -`; --overwrite replaces it",
+        lb.name,
+        crate::haproxy::CONFIG_PATH
+    ))
 }
 
 /// Whether `container` was made from `image`: by name, or, where both IDs are known, by ID.
@@ -211,10 +243,7 @@ impl Target {
         let mut outdated = Vec::new();
         for (&number, instance) in &inventory.instances {
             let usable = match &instance.state {
-                State::Other(state) if state == "paused" => {
-                    return Err(Failure::failed(format!("`{}` is paused", instance.name))
-                        .hinted(format!("docker unpause {}", instance.name)));
-                }
+                State::Other(state) if state == "paused" => return Err(paused(instance)),
                 State::Other(_) => false,
                 _ => true,
             };
@@ -282,6 +311,7 @@ struct Planner<'a> {
     plan: Plan,
     inventory: &'a Inventory,
     options: Options,
+    fate: LbFate,
     target: Target,
 }
 
@@ -298,16 +328,12 @@ impl Planner<'_> {
         ids.iter().flatten().copied().collect()
     }
 
-    fn lb_is_there(&self) -> bool {
-        self.inventory.lb.is_some()
-    }
-
     fn refuse_missing_images(&self) -> Result<(), Failure> {
         let spec = &self.plan.spec;
         let makes_instances = !self.target.make.is_empty();
         for (needed, image) in [
             (makes_instances, &spec.image),
-            (!self.lb_is_there(), &spec.lb_image),
+            (self.fate.makes_one(), &spec.lb_image),
         ] {
             let missing = !self.inventory.images.contains_key(image.as_str());
             if needed && missing && self.options.pull == Some(Pull::Never) {
@@ -341,7 +367,7 @@ impl Planner<'_> {
         let image = self.plan.spec.image.clone();
         let lb_image = self.plan.spec.lb_image.clone();
         let pull_instances = !self.target.make.is_empty() && self.pulls(&image);
-        let pull_lb = !self.lb_is_there() && self.pulls(&lb_image);
+        let pull_lb = self.fate.makes_one() && self.pulls(&lb_image);
         let network_is_missing = self.inventory.bridge.is_none();
         Ready {
             pull: pull_instances.then(|| self.plan.add(Action::Pull(image), &[])),
@@ -371,57 +397,60 @@ impl Planner<'_> {
         let mut up = self.start(&Self::needs(&[ready.network]));
         let make = self.target.make.clone();
         up.extend(self.run(&make, &Self::needs(&[ready.pull, ready.network])));
+        if self.fate == LbFate::Replace {
+            // Everything else first: from here to the new one's start nobody serves.
+            let needs: Vec<StepId> = up.iter().copied().chain(ready.lb_pull).collect();
+            let lb_runs = self.inventory.lb.as_ref().is_some_and(Container::running);
+            let stop = lb_runs.then(|| self.plan.add(Action::StopLb, &needs));
+            let needs = stop.map_or(needs, |stop| vec![stop]);
+            up = vec![self.plan.add(Action::SetLbAside, &needs)];
+        }
+        let start = self.complete_lb(&ready, up);
+        let serves = self.plan.add(Action::AwaitService, &[start]);
+        if self.fate == LbFate::Replace || self.inventory.lb_aside.is_some() {
+            self.plan.add(Action::RemoveLbAside, &[serves]);
+        }
+        self.leave(self.target.leaving(), Some(serves));
+    }
+
+    /// Creates, connects and fills the load balancer as far as needed, and starts it after `up`.
+    fn complete_lb(&mut self, ready: &Ready, up: Vec<StepId>) -> StepId {
         let servers = self.target.servers();
         let bridge = self.plan.spec.names.network();
-        let create = (!self.lb_is_there()).then(|| {
-            self.plan
-                .add(Action::CreateLb, &Self::needs(&[ready.lb_pull]))
+        let makes_one = self.fate.makes_one();
+        let aside = (self.fate == LbFate::Replace).then(|| up[0]);
+        let create = makes_one.then(|| {
+            let needs = Self::needs(&[ready.lb_pull, aside]);
+            self.plan.add(Action::CreateLb, &needs)
         });
-        let connected = self
-            .inventory
-            .lb
-            .as_ref()
-            .is_some_and(|lb| lb.is_on(&bridge));
-        let connect = (!connected).then(|| {
-            self.plan
-                .add(Action::ConnectLb, &Self::needs(&[create, ready.network]))
+        let found = self.inventory.lb.as_ref().filter(|_| !makes_one);
+        let connect = (!found.is_some_and(|lb| lb.is_on(&bridge))).then(|| {
+            let needs = Self::needs(&[create, ready.network]);
+            self.plan.add(Action::ConnectLb, &needs)
         });
-        let copy = (!self.config_is(&servers)).then(|| {
+        let copy = (makes_one || !self.config_is(&servers)).then(|| {
             // Behind the connect: a VCH takes one change to a container at a time.
-            let needs = connect.or(create);
-            self.plan
-                .add(Action::CopyConfig(servers), &Self::needs(&[needs]))
+            let needs = Self::needs(&[connect.or(create)]);
+            self.plan.add(Action::CopyConfig(servers), &needs)
         });
-        up.extend(Self::needs(&[create, connect, copy]));
-        let start = self.plan.add(Action::StartLb, &up);
-        let serves = self.plan.add(Action::AwaitService, &[start]);
-        self.leave(self.target.leaving(), Some(serves));
+        let mut needs = up;
+        needs.extend(Self::needs(&[create, connect, copy]));
+        self.plan.add(Action::StartLb, &needs)
     }
 
     /// Rule 3.
     fn by_reload(&mut self) {
         let ready = self.prepare();
         let needs = Self::needs(&[ready.pull, ready.network]);
-        let before = self.in_force();
-        let mut in_lb: BTreeSet<Number> = before.iter().copied().collect();
-        let mut last: Option<StepId> = None;
+        let mut in_lb = self.in_force();
         // What is only added or started again comes first, in one go.
         let replacing = self.target.outdated.len().min(self.target.make.len());
-        let added = self.target.make[..self.target.make.len() - replacing].to_vec();
-        let successors = self.target.make[added.len()..].to_vec();
-        let mut fresh = [self.target.start.clone(), added.clone()].concat();
-        fresh.sort_unstable();
-        if !fresh.is_empty() {
-            let mut up = self.start(&[]);
-            up.extend(self.run(&added, &needs));
-            let gate = self.plan.add(Action::AwaitReady(fresh.clone()), &up);
-            in_lb.extend(fresh);
-            in_lb.extend(&self.target.keep);
-            last = Some(
-                self.plan
-                    .add(Action::Reload(in_lb.iter().copied().collect()), &[gate]),
-            );
-        }
+        let (added, successors) = {
+            let split = self.target.make.len() - replacing;
+            let (added, successors) = self.target.make.split_at(split);
+            (added.to_vec(), successors.to_vec())
+        };
+        let mut last = self.add_instances(&added, &mut in_lb, &needs);
         let mut predecessors = self.target.outdated.clone();
         for batch in successors.chunks(self.options.batch.max(1)) {
             let leaving: Vec<Number> = predecessors
@@ -430,19 +459,45 @@ impl Planner<'_> {
             last = Some(self.replace(batch, &leaving, &mut in_lb, &needs, last));
         }
         let servers = self.target.servers();
-        let final_set: BTreeSet<Number> = servers.iter().copied().collect();
-        if in_lb != final_set || (last.is_none() && !self.config_is(&servers)) {
-            let needs: Vec<StepId> = last.into_iter().collect();
+        let differs = in_lb != servers.iter().copied().collect();
+        if differs || (last.is_none() && (self.inventory.stale || !self.config_is(&servers))) {
+            let needs = Self::needs(&[last]);
             last = Some(self.plan.add(Action::Reload(servers.clone()), &needs));
+        }
+        if self.inventory.lb_aside.is_some() {
+            self.plan.add(Action::RemoveLbAside, &Self::needs(&[last]));
         }
         if self.target.leaving().is_empty() {
             return;
         }
         if !successors.is_empty() {
-            last = Some(self.plan.add(Action::Watch(servers), &Self::needs(&[last])));
+            let needs = Self::needs(&[last]);
+            last = Some(self.plan.add(Action::Watch(servers), &needs));
         }
         let drained = last.map(|last| self.plan.add(Action::Drain, &[last]));
         self.leave(self.target.leaving(), drained);
+    }
+
+    /// Brings in what is new or started again, all at once.
+    fn add_instances(
+        &mut self,
+        added: &[Number],
+        in_lb: &mut BTreeSet<Number>,
+        needs: &[StepId],
+    ) -> Option<StepId> {
+        let starting = |number: &&Number| self.inventory.instances[number].state == State::Starting;
+        let starting: Vec<Number> = self.target.keep.iter().filter(starting).copied().collect();
+        let fresh = sorted([&starting, &self.target.start, &added.to_vec()]);
+        if fresh.is_empty() {
+            return None;
+        }
+        let mut up = self.start(&[]);
+        up.extend(self.run(added, needs));
+        let gate = self.plan.add(Action::AwaitReady(fresh.clone()), &up);
+        in_lb.extend(fresh);
+        in_lb.extend(&self.target.keep);
+        let servers = in_lb.iter().copied().collect();
+        Some(self.plan.add(Action::Reload(servers), &[gate]))
     }
 
     /// One batch of a rollout: `fresh` come in, then `leaving` go out of the load balancer.
@@ -487,14 +542,21 @@ impl Planner<'_> {
         self.plan.add(Action::Remove(numbers), &[stop]);
     }
 
-    /// The instances that the running configuration sends to.
-    fn in_force(&self) -> Vec<Number> {
-        let found = self
-            .inventory
-            .config
-            .as_ref()
-            .and_then(|found| found.config.as_ref());
-        found.map(Config::numbers).unwrap_or_default()
+    /// The instances that the running configuration sends to and that run: a name that does not resolve is fatal to a
+    /// reload.
+    fn in_force(&self) -> BTreeSet<Number> {
+        let found = self.inventory.config.as_ref();
+        let config = found.and_then(|found| found.config.as_ref());
+        let runs = |number: &Number| {
+            let instance = self.inventory.instances.get(number);
+            instance.is_some_and(Container::running)
+        };
+        config
+            .map(Config::numbers)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(runs)
+            .collect()
     }
 
     /// Whether the file in the load balancer is what sending to `servers` renders to.
@@ -520,6 +582,12 @@ impl Planner<'_> {
             reasons.push(format!(
                 "{outdated} not made from `{}`: replaced",
                 self.plan.spec.image
+            ));
+        }
+        if self.fate == LbFate::Replace {
+            reasons.push(format!(
+                "`{}` is replaced: a short outage",
+                self.plan.spec.names.lb
             ));
         }
         if !self.target.surplus.is_empty() {

@@ -50,6 +50,9 @@ pub const LB_CTR_NAME: &str = "LB_CTR_NAME";
 pub const EXTERNAL_NET: &str = "EXTERNAL_NET";
 pub const LB_IMG: &str = "LB_IMG";
 
+/// The settings that say which service is meant.
+pub const IDENTITY: [&str; 3] = [INSTANCE_CTR_PREFIX, LB_CTR_NAME, EXTERNAL_NET];
+
 /// All settings, in the order in which they are documented.
 pub static TABLE: &[Setting] = &[
     Setting {
@@ -180,6 +183,10 @@ impl Settings {
             }
         };
         Self(TABLE.iter().map(value).collect())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Value> {
+        self.0.iter()
     }
 
     /// The value of the setting called `name`, one of this module's constants.

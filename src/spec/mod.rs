@@ -1,6 +1,7 @@
 //! What is wanted: the settings given meaning. All validation of settings happens here, before anything is tried. Pure.
 
 pub mod names;
+pub mod running;
 
 use names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 

@@ -295,6 +295,11 @@ impl Names {
         format!("{}-net", self.prefix)
     }
 
+    /// What the load balancer is called while another one takes its place.
+    pub fn lb_aside(&self) -> String {
+        format!("{}-before", self.lb)
+    }
+
     /// The number of the instance called `name`, if it can be one of ours: `web-01` and `web-0` are not.
     pub fn number_of(&self, name: &str) -> Option<Number> {
         let digits = name.strip_prefix(self.prefix.as_str())?.strip_prefix('-')?;
@@ -302,13 +307,18 @@ impl Names {
         (number.to_string() == digits).then_some(number)
     }
 
+    /// Whether `name` is one that a container of this service can have.
+    pub fn may_be_ours(&self, name: &str) -> bool {
+        name == self.lb.as_str() || name == self.lb_aside() || self.number_of(name).is_some()
+    }
+
     /// A regular expression for `docker ps --filter name=`: it matches every name of ours, and few others.
     pub fn pattern(&self) -> String {
         let escaped = |name: &str| name.replace('.', r"\.");
+        let lb = escaped(self.lb.as_str());
         format!(
-            "^({}-[0-9]+|{})$",
-            escaped(self.prefix.as_str()),
-            escaped(self.lb.as_str())
+            "^({}-[0-9]+|{lb}|{lb}-before)$",
+            escaped(self.prefix.as_str())
         )
     }
 
@@ -466,7 +476,7 @@ mod tests {
             prefix: Prefix::parse("a.b").unwrap(),
             ..names
         };
-        assert_eq!(dotted.pattern(), r"^(a\.b-[0-9]+|lb)$");
+        assert_eq!(dotted.pattern(), r"^(a\.b-[0-9]+|lb|lb-before)$");
     }
 
     proptest::proptest! {

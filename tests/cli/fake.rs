@@ -26,7 +26,7 @@ fn the_script_runs_on_both() {
         let sandbox = Sandbox::new(flavor);
         let results = sandbox.script(3);
         assert_eq!(results.len(), 11);
-        let address = results.into_iter().map(Ran::success).last().unwrap();
+        let address = results.into_iter().map(Ran::success).next_back().unwrap();
         address.stdout("127.50.0.2\n");
         assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2", "web-3"]);
         assert_eq!(sandbox.networks(), ["web-net"]);
@@ -794,4 +794,50 @@ fn the_record_tells_how_a_call_was_spawned() {
     assert_eq!(call.env["DOCKER_HOST"], "tcp://vch:2376");
     assert_eq!(call.pgid, call.parent_pgid);
     assert_eq!((call.change, call.line()), (None, "docker ps".to_owned()));
+}
+
+#[test]
+fn a_fault_can_kill_the_caller() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox.rule(json!({"when": ["network", "create"], "before": false, "kill_parent": 9}));
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", "docker network create web-net; echo survived"])
+        .env("PATH", sandbox.path("bin"))
+        .env("FAKE_DOCKER_DIR", sandbox.path("docker"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&output.status),
+        Some(9)
+    );
+    // The call itself goes on to its end.
+    sandbox.wait_until("the call's end", || {
+        sandbox.calls().pop().filter(|call| call.code == Some(0))
+    });
+    assert_eq!(sandbox.networks(), ["web-net"]);
+}
+
+#[test]
+fn a_broken_template_and_a_missing_port_are_errors() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    docker(&sandbox, "run -d --name web-1 httpd").success();
+    docker(&sandbox, "inspect -f '{{.Name' web-1")
+        .code(64)
+        .stderr_has("template parsing error");
+    docker(&sandbox, "inspect -f '{{.Nope}}' web-1")
+        .code(1)
+        .stderr_has("map has no entry for key \"Nope\"");
+    docker(&sandbox, "port web-1 80")
+        .code(1)
+        .stderr_has("No public port '80/tcp' published for web-1");
+    docker(&sandbox, "ps --format '{{.Names}}\\t{{.State}}'").stdout("web-1\trunning\n");
+    docker(&sandbox, "ps --filter name=*x")
+        .code(1)
+        .stderr_has("error parsing regexp");
+    docker(&sandbox, "exec web-1 nope")
+        .code(127)
+        .stdout_has("executable file not found in $PATH");
+    docker(&sandbox, "wait nope")
+        .code(1)
+        .stderr_has("No such container: nope");
 }

@@ -6,7 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Longer than anything that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Addresses on the external network as tests write them. Each sandbox has its own behind that, so that tests can listen side
 /// by side; output is shown with these.
@@ -53,10 +53,7 @@ impl Sandbox {
         let number = COUNT.fetch_add(1, Ordering::Relaxed) + process::id() / 200;
         let addresses = format!("127.{}.{}.", 51 + process::id() % 200, number % 256);
         let sandbox = Self {
-            dir: tempfile::Builder::new()
-                .prefix("vch-lb-test")
-                .tempdir()
-                .unwrap(),
+            dir: folder(),
             flavor,
             config: Mutex::new(json!({})),
             rules: Mutex::default(),
@@ -539,9 +536,7 @@ pub(crate) fn script_config(instances: usize) -> String {
         \tdefault_backend servers\nbackend servers\n"
         .to_owned();
     for number in 1..=instances {
-        text.push_str(&format!(
-            "\tserver server{number} web-{number}:80 maxconn 32\n"
-        ));
+        writeln!(text, "\tserver server{number} web-{number}:80 maxconn 32").unwrap();
     }
     text
 }
@@ -821,6 +816,16 @@ fn answer(mut stream: TcpStream, status: u16) {
     let answer =
         format!("HTTP/1.1 {status} Fake\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
     let _ = stream.write_all(answer.as_bytes());
+}
+
+/// A folder in memory where there is one: the fake's state is many small files.
+fn folder() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("vch-lb-test");
+    builder
+        .tempdir_in("/dev/shm")
+        .or_else(|_| builder.tempdir())
+        .unwrap()
 }
 
 fn merge(into: &mut Value, more: Value) {

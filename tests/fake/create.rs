@@ -146,7 +146,7 @@ fn make(ctx: &mut Ctx, call: &Parsed) -> Result<(Container, String), Failure> {
     }
     join(store, config, &mut container, call)?;
     if container.hostname.is_empty() {
-        container.hostname = container.id[..12].to_owned();
+        container.id[..12].clone_into(&mut container.hostname);
     }
     container.created = times::now();
     store.save_named(&container);

@@ -125,7 +125,11 @@ fn answer(ctx: &mut Ctx, call: &Parsed, change: Option<u64>) -> Reply {
     }
     if let Some(change) = change {
         let every = ctx.config.conflict_every;
-        if ctx.config.is_vch() && every > 0 && (change + 1).is_multiple_of(every) {
+        if ctx.config.is_vch()
+            && every > 0
+            && (change + 1).is_multiple_of(every)
+            && call.path != "pull"
+        {
             return transient(call, change / every);
         }
     }

@@ -51,7 +51,7 @@ impl Container {
                 (false, None) => random_port(store),
             };
             let file = format!("ports/{port}.{}", publish.protocol);
-            if !own && store.exists(&file) {
+            if !own && store.noted(&file).is_some() {
                 let host_ip = if publish.host_ip.is_empty() {
                     "0.0.0.0"
                 } else {
@@ -71,7 +71,7 @@ impl Container {
                 return Err(Refusal::Daemon(text));
             }
             if !own {
-                store.write(&file, self.id.as_bytes());
+                store.note(&file, &self.id);
             }
             self.publish[at].bound = Some(port);
         }
@@ -82,7 +82,7 @@ impl Container {
         for publish in &mut self.publish {
             if let Some(port) = publish.bound.take() {
                 let file = format!("ports/{port}.{}", publish.protocol);
-                if store.read(&file).is_some_and(|id| id == self.id.as_bytes()) {
+                if store.noted(&file).as_ref() == Some(&self.id) {
                     store.remove(&file);
                 }
             }
@@ -93,7 +93,7 @@ impl Container {
 fn random_port(store: &Store) -> u16 {
     loop {
         let port = 32_768 + u16::try_from(store.next("port") % 28_000).expect("a port");
-        if !store.exists(&format!("ports/{port}.tcp")) {
+        if store.noted(&format!("ports/{port}.tcp")).is_none() {
             return port;
         }
     }

@@ -1,12 +1,13 @@
 //! The state on disk: one small file an object, so that a call costs the same with ten containers and ten thousand.
 //!
 //! `containers/NAME.json`, `networks/NAME.json` with `networks/NAME.map` (a bit an address), `images/…`,
-//! `ids/ID12` (the name), `ports/PORT` (who has it), `endpoints/NETWORK/NAME@ADDRESS@ID` (an empty file each, so that one
+//! `ids/ID12` (a link to the name), `ports/PORT` (a link to who has it), `endpoints/NETWORK/NAME@ADDRESS@ID` (an empty file each, so that one
 //! listing of a folder says who is on a network), `files/ID12/…` (what was copied in).
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -139,15 +140,35 @@ impl Store {
             .collect()
     }
 
-    /// The next number of a counter; the lock is held.
+    /// The next number of a counter; the lock is held. Written in place, at one width.
     pub(crate) fn next(&self, counter: &str) -> u64 {
-        let name = format!("{counter}.count");
-        let value = self
-            .read(&name)
-            .and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok())
+        let file = self
+            .open(&format!("{counter}.count"))
+            .expect("open a counter");
+        let mut digits = [b'0'; 20];
+        let _ = file.read_at(&mut digits, 0);
+        let value = str::from_utf8(&digits)
+            .ok()
+            .and_then(|digits| digits.parse().ok())
             .unwrap_or(0);
-        fs::write(self.path(&name), (value + 1).to_string()).expect("count");
+        file.write_all_at(format!("{:020}", value + 1).as_bytes(), 0)
+            .expect("count");
         value
+    }
+
+    /// A note of one short word under a name: kept as a link, which costs less than a file.
+    pub(crate) fn note(&self, name: &str, word: &str) {
+        let path = self.path(name);
+        let _ = fs::remove_file(&path);
+        if symlink(word, &path).is_err() {
+            make_parent(&path);
+            symlink(word, &path).expect("note");
+        }
+    }
+
+    pub(crate) fn noted(&self, name: &str) -> Option<String> {
+        let word = fs::read_link(self.path(name)).ok()?;
+        word.into_os_string().into_string().ok()
     }
 
     // Containers.
@@ -172,7 +193,7 @@ impl Store {
                 .into_iter()
                 .find(|id| id.starts_with(reference))?
         };
-        let name = String::from_utf8(self.read(&format!("ids/{short}"))?).ok()?;
+        let name = self.noted(&format!("ids/{short}"))?;
         self.container_named(&name)
             .filter(|container| container.id.starts_with(reference))
     }
@@ -188,7 +209,7 @@ impl Store {
     pub(crate) fn save_named(&self, container: &Container) {
         self.save(container);
         let name = format!("ids/{}", container.short_id());
-        self.write(&name, container.name.as_bytes());
+        self.note(&name, &container.name);
     }
 
     pub(crate) fn forget_name(&self, name: &str) {

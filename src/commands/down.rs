@@ -1,0 +1,122 @@
+//! `vch-lb down`: removes the load balancer, the instances and their network; only what is ours.
+
+use serde_json::json;
+
+use super::Context;
+use super::change::{Change, show};
+use crate::cli::DownArgs;
+use crate::docker::Docker;
+use crate::error::{Failure, exit};
+use crate::inventory::Inventory;
+use crate::look::{self, Wanted};
+use crate::plan::down as planner;
+use crate::spec::names::Names;
+use crate::ui::list;
+
+pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure> {
+    let spec = context.identity_as_spec()?;
+    let docker = context.docker()?;
+    context.listen()?;
+    let wanted = Wanted {
+        names: &spec.names,
+        external_net: &spec.external_net,
+        images: &[],
+    };
+    let inventory = look::look(&docker, wanted)?;
+    let strangers = strangers(&docker, &spec.names, &inventory)?;
+    let plan = planner::plan(&spec, &inventory, &strangers);
+    if args.change.dry_run {
+        return show(context, &docker, &args.change, &plan, "vch-lb down");
+    }
+    let left_alone = left_alone(&spec.names, &inventory, &strangers);
+    if plan.is_empty() {
+        context.ui.status(&format!(
+            "nothing to take down: there is no service `{}`",
+            spec.names.prefix
+        ));
+    } else {
+        let change = Change {
+            undoes: false,
+            ..Change::new(context, &docker, &args.change, &inventory)
+        };
+        change.execute(&plan).map_err(|failure| {
+            let hint = failure
+                .hint
+                .clone()
+                .unwrap_or_else(|| "running `vch-lb down` again goes on from here".into());
+            failure.hinted(hint)
+        })?;
+    }
+    for left in &left_alone {
+        context.ui.warn(left);
+    }
+    if context.ui.json() {
+        let containers: Vec<_> = inventory
+            .lb
+            .iter()
+            .chain(&inventory.lb_aside)
+            .chain(inventory.instances.values())
+            .map(|c| &c.name)
+            .collect();
+        let network = inventory
+            .bridge
+            .as_ref()
+            .filter(|_| strangers.is_empty())
+            .map(|network| &network.name);
+        context.ui.answer_json(&json!({
+            "schema": "vch-lb/down/1",
+            "changed": !plan.is_empty(),
+            "removed": { "containers": containers, "network": network },
+            "left_alone": left_alone,
+        }));
+    }
+    Ok(exit::DONE)
+}
+
+/// Other containers on PREFIX-net.
+fn strangers(
+    docker: &Docker,
+    names: &Names,
+    inventory: &Inventory,
+) -> Result<Vec<String>, Failure> {
+    if inventory.bridge.is_none() {
+        return Ok(Vec::new());
+    }
+    let ours = |name: &String| {
+        inventory
+            .lb
+            .iter()
+            .chain(&inventory.lb_aside)
+            .chain(inventory.instances.values())
+            .any(|c| c.name == *name)
+    };
+    let on_network = look::container_names_on(docker, &names.network())?;
+    Ok(on_network.into_iter().filter(|name| !ours(name)).collect())
+}
+
+/// What was left alone, and why.
+fn left_alone(names: &Names, inventory: &Inventory, strangers: &[String]) -> Vec<String> {
+    let network = names.network();
+    let mut left: Vec<String> = inventory
+        .conflicts
+        .iter()
+        .map(|conflict| {
+            format!(
+                "`{}` was left alone: it is not on `{network}`, so it is not this service's",
+                conflict.name
+            )
+        })
+        .collect();
+    if !strangers.is_empty() {
+        left.push(format!(
+            "the network `{network}` was left alone: {} still on it",
+            are(strangers)
+        ));
+    }
+    left
+}
+
+fn are(names: &[String]) -> String {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", list(names))
+}

@@ -1,0 +1,142 @@
+//! `vch-lb rollout`: replaces every instance, start-first in batches, and goes back on failure.
+
+use super::Context;
+use super::change::{Change, service_as_found, show};
+use super::up::answer;
+use crate::cli::RolloutArgs;
+use crate::docker::Docker;
+use crate::error::{Failure, exit};
+use crate::inventory::{Container, Inventory};
+use crate::look;
+use crate::plan::up::{self as planner, Options, Pull};
+use crate::plan::{Action, Plan};
+use crate::settings::{self, Origin};
+use crate::spec::Spec;
+use crate::spec::names::ImageRef;
+
+pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, Failure> {
+    let known: Vec<&str> = settings::IDENTITY
+        .iter()
+        .copied()
+        .chain([settings::INSTANCE_IMG])
+        .collect();
+    context.refuse_flags("rollout", &known)?;
+    let docker = context.docker()?;
+    context.listen()?;
+    let (found, mut inventory) = service_as_found(context, &docker)?;
+    let spec = Spec {
+        image: wanted_image(context, &found.image)?,
+        ..found
+    };
+    let options = Options {
+        pull: Some(Pull::Never),
+        overwrite: args.change.overwrite,
+        replace_all: true,
+        batch: usize::from(args.strategy.batch),
+        stop_first: args.strategy.stop_first,
+        ..Options::default()
+    };
+    inventory.images = look::images_called(&docker, &[spec.image.as_str()])?;
+    let pull = pull(&spec, &inventory, args.pull)?;
+    if args.change.dry_run {
+        let plan = if pull.is_empty() && !args.force && on_image(&spec, &inventory) {
+            Plan::new(&spec)
+        } else {
+            with_pull(
+                &pull,
+                planner::plan(&spec, &present(&spec, &inventory), options)?,
+            )
+        };
+        return show(context, &docker, &args.change, &plan, "vch-lb rollout");
+    }
+    let change = Change::new(context, &docker, &args.change, &inventory);
+    if !pull.is_empty() {
+        change.execute(&pull)?;
+        inventory = fetched(&docker, &spec, inventory.clone())?;
+    }
+    if on_image(&spec, &inventory) && !args.force {
+        let image = &spec.image;
+        context.ui.status(&format!(
+            "already on this image: every instance runs what `{image}` is now"
+        ));
+        answer(context, &spec, &inventory, None)?;
+        return Ok(exit::DONE);
+    }
+    let plan = planner::plan(&spec, &inventory, options)?;
+    let change = Change {
+        probes: args.probe.probe,
+        ..Change::new(context, &docker, &args.change, &inventory)
+    };
+    let report = change.execute(&plan)?;
+    answer(context, &spec, &inventory, Some(&report))?;
+    Ok(exit::DONE)
+}
+
+/// INSTANCE_IMG if it was given, else the image that is running, to be fetched anew.
+fn wanted_image(context: &Context<'_>, running: &ImageRef) -> Result<ImageRef, Failure> {
+    let value = context.settings.get(settings::INSTANCE_IMG);
+    match value.origin {
+        Origin::Default => Ok(running.clone()),
+        _ => ImageRef::parse(&value.text).map_err(|why| Failure::usage(value.complaint(why))),
+    }
+}
+
+/// What comes before everything else: which image the name means is known only afterwards.
+fn pull(spec: &Spec, inventory: &Inventory, when: Option<Pull>) -> Result<Plan, Failure> {
+    let missing = !inventory.images.contains_key(spec.image.as_str());
+    let mut plan = Plan::new(spec);
+    match when.unwrap_or(Pull::Always) {
+        Pull::Never if missing => {
+            let what = format!("the endpoint does not have the image `{}`", spec.image);
+            return Err(
+                Failure::failed(what).hinted("--pull never was given; --pull missing fetches it")
+            );
+        }
+        Pull::Missing if !missing => {}
+        Pull::Never => {}
+        Pull::Always | Pull::Missing => {
+            plan.add(Action::Pull(spec.image.clone()), &[]);
+        }
+    }
+    Ok(plan)
+}
+
+/// The inventory with the image's new ID.
+fn fetched(docker: &Docker, spec: &Spec, before: Inventory) -> Result<Inventory, Failure> {
+    let images = look::images_called(docker, &[spec.image.as_str()])?;
+    Ok(Inventory { images, ..before })
+}
+
+/// The inventory as if the image were there, for a plan that is only shown.
+fn present(spec: &Spec, inventory: &Inventory) -> Inventory {
+    let mut inventory = inventory.clone();
+    inventory.images.entry(spec.image.to_string()).or_default();
+    inventory
+}
+
+/// Whether all instances that are sent to were made from the image that the name means now, by ID.
+fn on_image(spec: &Spec, inventory: &Inventory) -> bool {
+    let config = inventory
+        .config
+        .as_ref()
+        .and_then(|found| found.config.as_ref());
+    let numbers = config
+        .map(crate::haproxy::Config::numbers)
+        .unwrap_or_default();
+    let image = inventory.images.get(spec.image.as_str());
+    let on_it = |instance: Option<&Container>| instance.map(|instance| &instance.image_id) == image;
+    image.is_some()
+        && numbers
+            .iter()
+            .all(|number| on_it(inventory.instances.get(number)))
+}
+
+fn with_pull(pull: &Plan, plan: Plan) -> Plan {
+    let offset = pull.steps.len();
+    let mut steps = pull.steps.clone();
+    steps.extend(plan.steps.into_iter().map(|mut step| {
+        step.needs.iter_mut().for_each(|need| *need += offset);
+        step
+    }));
+    Plan { steps, ..plan }
+}

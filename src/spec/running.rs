@@ -1,0 +1,163 @@
+//! The spec that is running: read off the containers and the configuration in the load balancer, so that `scale` and
+//! `rollout` change one thing and leave the rest as it is. Pure.
+
+use std::collections::BTreeMap;
+
+use super::Spec;
+use super::names::{Count, ImageRef, Names, NetworkName};
+use crate::error::Failure;
+use crate::haproxy::Config;
+use crate::inventory::{Container, Inventory};
+
+/// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
+/// tells better.
+pub fn spec(
+    names: &Names,
+    external_net: &NetworkName,
+    inventory: &Inventory,
+) -> Result<Spec, Failure> {
+    let Some(lb) = inventory.lb.as_ref().filter(|lb| lb.running()) else {
+        return Err(incomplete(names, inventory));
+    };
+    let unreadable = || {
+        Failure::failed(format!(
+            "the haproxy.cfg in `{}` is not one that vch-lb or the script wrote: what is running can't be read off it",
+            lb.name
+        ))
+        .hinted("`vch-lb up --overwrite` with all settings replaces it")
+    };
+    let config = inventory
+        .config
+        .as_ref()
+        .and_then(|found| found.config.as_ref());
+    let config = config.ok_or_else(unreadable)?;
+    let image = image(config, inventory).ok_or_else(|| incomplete(names, inventory))?;
+    let invalid = |why: String| Failure::failed(why);
+    Ok(Spec {
+        names: names.clone(),
+        image: ImageRef::parse(&image).map_err(invalid)?,
+        count: Count::parse(&config.servers.len().to_string()).map_err(invalid)?,
+        instance_port: config.instance_port,
+        lb_port: config.lb_port,
+        lb_image: ImageRef::parse(&lb.image).map_err(invalid)?,
+        external_net: network(lb, names, external_net),
+    })
+}
+
+/// The image that most of the instances in the load balancer were made from.
+fn image(config: &Config, inventory: &Inventory) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for number in config.numbers() {
+        if let Some(instance) = inventory.instances.get(&number) {
+            *counts.entry(&instance.image).or_default() += 1;
+        }
+    }
+    counts
+        .into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map(|(image, _)| image.to_owned())
+}
+
+/// The load balancer's other network, besides the instances'.
+fn network(lb: &Container, names: &Names, external_net: &NetworkName) -> NetworkName {
+    if lb.is_on(external_net.as_str()) {
+        return external_net.clone();
+    }
+    let bridge = names.network();
+    let other = lb.networks.keys().find(|name| **name != bridge);
+    other
+        .and_then(|name| NetworkName::parse(name).ok())
+        .unwrap_or_else(|| external_net.clone())
+}
+
+fn incomplete(names: &Names, inventory: &Inventory) -> Failure {
+    if inventory.is_empty() {
+        return Failure::failed(format!(
+            "there is no service with instances `{}-N` behind `{}` on this endpoint",
+            names.prefix, names.lb
+        ))
+        .hinted("`vch-lb up` deploys it; INSTANCE_CTR_PREFIX and LB_CTR_NAME say which service is meant");
+    }
+    Failure::failed(format!("the service behind `{}` is not complete", names.lb))
+        .hinted("`vch-lb up` completes it, `vch-lb status` shows what is missing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::read::Found;
+    use crate::inventory::State;
+    use crate::inventory::tests::{container, engine};
+    use crate::spec::tests::spec as wanted;
+
+    fn inventory(images: &[&str], cfg: &str) -> Inventory {
+        let Spec {
+            names,
+            external_net,
+            ..
+        } = wanted(&[]);
+        let instance = |(index, image): (usize, &&str)| {
+            container(
+                &format!("web-{}", index + 1),
+                State::Running,
+                &[("web-net", "1")],
+                image,
+            )
+        };
+        let lb = container(
+            "lb",
+            State::Running,
+            &[("dmz", "1"), ("web-net", "2")],
+            "haproxy:2.6",
+        );
+        let all = images.iter().enumerate().map(instance).chain([lb]);
+        let mut inventory = Inventory::new(&names, &external_net, engine(), Vec::new(), all);
+        inventory.config = Some(Found::new(cfg.to_owned()));
+        inventory
+    }
+
+    fn running(inventory: &Inventory) -> Result<Spec, Failure> {
+        let Spec {
+            names,
+            external_net,
+            ..
+        } = wanted(&[]);
+        spec(&names, &external_net, inventory)
+    }
+
+    #[test]
+    fn everything_is_read_off_what_runs() {
+        let cfg = include_str!("../../tests/golden/default.cfg").replace(":80", ":8080");
+        let found = running(&inventory(&["httpd:2", "httpd:2", "httpd:1"], &cfg)).unwrap();
+        assert_eq!(found.image.as_str(), "httpd:2");
+        assert_eq!(found.count.get(), 3);
+        assert_eq!(
+            (found.instance_port.get(), found.lb_port.get()),
+            (8080, 8080)
+        );
+        assert_eq!(found.lb_image.as_str(), "haproxy:2.6");
+        assert_eq!(found.external_net.as_str(), "dmz");
+    }
+
+    #[test]
+    fn what_cannot_be_read_off_is_said() {
+        let strange = running(&inventory(&["httpd"], "listen x")).unwrap_err();
+        assert!(
+            strange
+                .what
+                .contains("is not one that vch-lb or the script wrote")
+        );
+        let Spec {
+            names,
+            external_net,
+            ..
+        } = wanted(&[]);
+        let empty = Inventory::new(&names, &external_net, engine(), Vec::new(), Vec::new());
+        assert!(
+            running(&empty)
+                .unwrap_err()
+                .what
+                .contains("there is no service")
+        );
+    }
+}
