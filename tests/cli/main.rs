@@ -6,5 +6,6 @@
 )]
 
 mod conformance;
+mod doctor;
 mod fake;
 mod sandbox;
