@@ -11,9 +11,11 @@ use anstyle::{AnsiColor, Style};
 
 use crate::error::Failure;
 
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const FAINT: Style = Style::new().dimmed();
+/// For what went wrong, what may, and what is fine.
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const FINE: Style = AnsiColor::Green.on_default();
+pub(crate) const FAINT: Style = Style::new().dimmed();
 
 /// The containers' names in merged logs take turns with these.
 const LOG_COLOURS: [AnsiColor; 6] = [

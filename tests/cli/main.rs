@@ -7,6 +7,7 @@
 
 mod conformance;
 mod deploy;
+mod doctor;
 mod dry_run;
 mod fake;
 mod haproxy_check;
