@@ -7,4 +7,5 @@
 
 mod conformance;
 mod fake;
+mod progress;
 mod sandbox;
