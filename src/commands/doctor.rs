@@ -131,6 +131,7 @@ fn there(
             names: &names,
             external_net: &external_net,
             images: &[],
+            cert: false,
         };
         look::look(docker, wanted)
     });

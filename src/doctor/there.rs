@@ -457,7 +457,7 @@ fn names(names: &Names, wanted: &Wanted, inventory: &Inventory) -> Vec<Check> {
     let instances = inventory.instances.len();
     let found = match (&inventory.lb, instances) {
         (None, 0) => {
-            let count = wanted.count.map_or(1, |count| count.get());
+            let count = wanted.count.map_or(1, crate::spec::names::Count::get);
             let last = names.instance(u32::try_from(count).unwrap_or(u32::MAX));
             let all = match count {
                 1 => format!("`{last}`"),
@@ -543,7 +543,10 @@ fn memory(there: &There, wanted: &Wanted, told: Option<(&str, Option<&str>)>) ->
             .filter(|instance| instance.running());
         (
             running.count(),
-            inventory.lb.as_ref().is_some_and(|lb| lb.running()),
+            inventory
+                .lb
+                .as_ref()
+                .is_some_and(crate::inventory::Container::running),
         )
     });
     let missing = wanted.count?.get().saturating_sub(running.0) + usize::from(!running.1);
