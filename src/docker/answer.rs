@@ -301,21 +301,29 @@ pub fn json_lines<T: for<'a> Deserialize<'a>>(stdout: &[u8]) -> Result<Vec<T>, S
         .collect()
 }
 
-/// The names that `docker ps --format '{{.Names}}'` prints: links (`other/alias`) are not names.
-pub fn names(stdout: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(stdout)
-        .split(['\n', ','])
-        .map(str::trim)
-        .filter(|name| !name.is_empty() && !name.contains('/'))
-        .map(str::to_owned)
-        .collect()
+/// The names that `docker ps --format '{{.Names}}'` prints: links (`other/alias`) are not names. Whoever takes anything else
+/// for an endpoint without containers deploys over what is there.
+pub fn names(stdout: &[u8]) -> Result<Vec<String>, String> {
+    let text = String::from_utf8_lossy(stdout);
+    let all = text.split(['\n', ',']).map(str::trim);
+    let all: Vec<&str> = all.filter(|name| !name.is_empty()).collect();
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
+    if let Some(none) = all.iter().find(|name| !name.chars().all(fits)) {
+        let shown: String = none.chars().take(200).collect();
+        return Err(format!(
+            "docker's answer is not understood (no name): {}",
+            crate::error::printable(&shown)
+        ));
+    }
+    let names = all.into_iter().filter(|name| !name.contains('/'));
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// The networks that `docker network ls` with [`super::argv::NETWORK_FORMAT`] prints.
 pub fn listed_networks(stdout: &[u8]) -> Vec<ListedNetwork> {
     String::from_utf8_lossy(stdout)
         .lines()
-        .filter_map(|line| line.trim().split_once(' '))
+        .filter_map(|line| line.trim().rsplit_once('/'))
         .map(|(driver, name)| ListedNetwork {
             driver: driver.to_owned(),
             name: name.to_owned(),
@@ -379,7 +387,12 @@ mod tests {
 
     #[test]
     fn names_leave_out_links() {
-        assert_eq!(names(b"web-1,lb/web-1\nlb\n\n"), ["web-1", "lb"]);
+        let found = names(b"web-1,lb/web-1\nlb\n\n").unwrap();
+        assert_eq!(found, ["web-1", "lb"]);
+        assert_eq!(names(b""), Ok(Vec::new()));
+        for garbage in [&b"<html>"[..], b"\xff\xfe", b"{\"Name", b"web-1\ntwo words"] {
+            assert!(names(garbage).is_err());
+        }
     }
 
     #[test]
@@ -422,11 +435,11 @@ mod tests {
 
     #[test]
     fn networks_are_listed_with_their_drivers() {
-        let listed = listed_networks(b"bridge web-net\nexternal routable\n\n");
+        let listed = listed_networks(b"bridge/web-net\nstore/plugin:1/routable\n\nodd\n");
         assert_eq!(listed.len(), 2);
         assert_eq!(
             (listed[1].driver.as_str(), listed[1].name.as_str()),
-            ("external", "routable")
+            ("store/plugin:1", "routable")
         );
     }
 

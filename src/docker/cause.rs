@@ -471,6 +471,7 @@ static TABLE: &[Row] = &[
     says(&["error writing files to device"], C::CopyInterrupted),
     says(&["write: connection reset by peer"], C::CopyInterrupted),
     says(&["could not find the file "], C::CopyTarget),
+    says(&["no such container:path: "], C::CopyTarget), // docker's client until 20.10
     says(&["extraction point is not a directory"], C::CopyTarget),
     says(&["failed to process given path"], C::CopyTarget),
     says(&["no such directory"], C::CopyTarget),
@@ -478,6 +479,7 @@ static TABLE: &[Row] = &[
     says(&["mounted volume is marked read-only"], C::CopyReadOnly),
 
     // Whatever else, the general last
+    says(&["no such network: "], C::NetworkNotFound), // docker's client until 20.10
     says(&["scope ", " not found"], C::NetworkNotFound),
     says(&["network ", " not found"], C::NetworkNotFound),
     says(&["addcontainernotfound"], C::NetworkNotFound),
@@ -712,6 +714,12 @@ impl Cause {
             self,
             C::ContainerNotFound | C::NetworkNotFound | C::ImageAbsent
         )
+    }
+
+    /// True if a copy out of a container that is there found no such file: a VCH's words for it are those for a command that
+    /// is not there.
+    pub fn is_missing_path(self) -> bool {
+        matches!(self, C::CopyTarget | C::CommandNotFound)
     }
 
     /// True if the container of the call is not running. A stop is then done, a signal needs a start instead.
