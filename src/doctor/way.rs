@@ -334,7 +334,7 @@ fn files(about: &'static str, way: &Way) -> Vec<Check> {
     };
     let are = if paths.len() == 1 { "is" } else { "are" };
     let without = match verdict {
-        Verdict::Failure => "docker can't do without",
+        Verdict::Failure => "docker does nothing without ca.pem",
         _ => "the client shows no certificate of its own",
     };
     if !paths.is_empty() {
@@ -574,7 +574,7 @@ pub(crate) mod tests {
             (
                 with(&[(0, Missing)], way(&[secure, verify, certs])),
                 vec![
-                    "failure: `/certs/ca.pem` is not there (DOCKER_CERT_PATH): docker can't do without",
+                    "failure: `/certs/ca.pem` is not there (DOCKER_CERT_PATH): docker does nothing without ca.pem",
                 ],
             ),
             (

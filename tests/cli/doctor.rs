@@ -332,7 +332,7 @@ fn a_set_of_tls_variables_that_does_not_fit_is_told() {
         about(&found, "tls"),
         [
             "warning: DOCKER_TLS_VERIFY is `0`, which counts as set: docker verifies",
-            "failure: `$SANDBOX/home/.docker/ca.pem`, `$SANDBOX/home/.docker/cert.pem` and `$SANDBOX/home/.docker/key.pem` are not there (docker's own folder, since DOCKER_CERT_PATH is not set): docker can't do without",
+            "failure: `$SANDBOX/home/.docker/ca.pem`, `$SANDBOX/home/.docker/cert.pem` and `$SANDBOX/home/.docker/key.pem` are not there (docker's own folder, since DOCKER_CERT_PATH is not set): docker does nothing without ca.pem",
             "warning: switched on, but port 2375 is the one without it"
         ]
     );

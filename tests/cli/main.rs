@@ -12,6 +12,7 @@ mod dry_run;
 mod fake;
 mod haproxy_check;
 mod interrupts;
+mod progress;
 mod refusals;
 mod resume;
 mod rollback;
