@@ -32,6 +32,9 @@ pub struct Cli {
     pub settings: SettingArgs,
 
     #[command(flatten)]
+    pub settings_file: SettingsFileArgs,
+
+    #[command(flatten)]
     pub up: UpArgs,
 
     #[command(flatten)]
@@ -244,6 +247,14 @@ pub struct UpArgs {
 
     #[command(flatten)]
     pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Service")]
+pub struct SettingsFileArgs {
+    /// A file of NAME=value lines, or an edited copy of the script that vch-lb replaces
+    #[arg(long, global = true, value_name = "FILE")]
+    pub settings: Option<String>,
 }
 
 /// Which docker client, and how it reaches the endpoint.

@@ -17,6 +17,9 @@ pub fn check(path: &Path) -> Result<(), Failure> {
             path.display()
         ))
     };
+    if target.file_name().is_none() {
+        return Err(refusal("it names no file".into()));
+    }
     if target.is_dir() {
         return Err(refusal("it is a directory".into()));
     }

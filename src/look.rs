@@ -14,6 +14,7 @@ use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
 use crate::inventory::{Container, Endpoint, Inventory, bare_id};
 use crate::spec::names::{Names, NetworkName};
+use crate::spec::tuning::{ServerAddress, Tuning};
 
 /// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters) and of what
 /// one answer may hold.
@@ -26,6 +27,8 @@ pub struct Wanted<'a> {
     pub external_net: &'a NetworkName,
     /// Images whose IDs are needed, if they are there.
     pub images: &'a [&'a str],
+    /// Whether the certificate in the load balancer is needed too.
+    pub cert: bool,
 }
 
 /// Everything on the endpoint that concerns the service.
@@ -46,15 +49,11 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         .filter(|name| wanted.names.may_be_ours(name))
         .collect();
     let lb_is_there = names.iter().any(|name| name == wanted.names.lb.as_str());
-    let (containers, config) = thread::scope(|scope| {
-        let config = scope.spawn(|| {
-            if lb_is_there {
-                config_in(docker, wanted.names.lb.as_str())
-            } else {
-                Ok(None)
-            }
-        });
-        (containers(docker, &names), join(config))
+    let (containers, files) = thread::scope(|scope| {
+        let lb = lb_is_there.then_some(wanted.names.lb.as_str());
+        let files =
+            scope.spawn(move || lb.map_or(Ok(None), |lb| lb_files(docker, lb, wanted.cert)));
+        (containers(docker, &names), join(files))
     });
     let mut inventory = Inventory::new(
         wanted.names,
@@ -63,8 +62,10 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         networks?,
         containers?,
     );
-    if inventory.lb.is_some() {
-        inventory.config = config?;
+    if let (Some(lb), Some(files)) = (&inventory.lb, files?) {
+        let mut found = Found::new(files.config, files.template, &lb.image);
+        found.cert = files.cert;
+        inventory.config = Some(found);
     }
     inventory.images = images?;
     inventory.stale = is_stale(docker, &inventory)?;
@@ -120,7 +121,8 @@ fn container_names(docker: &Docker, argv: &Argv) -> Result<Vec<String>, Failure>
     let answer = docker
         .query(argv)
         .map_err(|error| not_read("the containers", &error))?;
-    Ok(answer::names(&answer.stdout))
+    answer::names(&answer.stdout)
+        .map_err(|why| not_read("the containers", &docker.bad_answer(argv, why)))
 }
 
 /// The names of all containers on `network`.
@@ -133,10 +135,19 @@ pub fn containers(docker: &Docker, names: &[String]) -> Result<Vec<Container>, F
     let mut found = Vec::with_capacity(names.len());
     for portion in names.chunks(PORTION) {
         let argv = argv::inspect(portion);
-        let stdout =
-            found_ones(docker.query(&argv)).map_err(|error| not_read("the containers", &error))?;
-        let containers: Vec<answer::Container> = json_lines(&stdout)
-            .map_err(|why| not_read("the containers", &docker.bad_answer(&argv, why)))?;
+        let answer = docker.query(&argv);
+        let all_are_there = answer.is_ok();
+        let stdout = found_ones(answer).map_err(|error| not_read("the containers", &error))?;
+        let bad_answer = |why| not_read("the containers", &docker.bad_answer(&argv, why));
+        let containers: Vec<answer::Container> = json_lines(&stdout).map_err(bad_answer)?;
+        if all_are_there && containers.len() < portion.len() {
+            let told = format!(
+                "docker succeeded, but told of {} of {} containers only",
+                containers.len(),
+                portion.len()
+            );
+            return Err(bad_answer(told));
+        }
         found.extend(containers.into_iter().map(Container::new));
     }
     Ok(found)
@@ -167,25 +178,51 @@ pub fn images_called(
     Ok(found)
 }
 
-/// The haproxy.cfg in the load balancer; `None` where it has none.
-pub fn config_in(docker: &Docker, lb: &str) -> Result<Option<Found>, Failure> {
-    let argv = argv::cp_out(lb, haproxy::CONFIG_PATH);
+/// What lies in the load balancer.
+struct LbFiles {
+    config: String,
+    template: Option<String>,
+    cert: Option<Vec<u8>>,
+}
+
+/// The load balancer's haproxy.cfg and what belongs to it; `None` where it has none.
+fn lb_files(docker: &Docker, lb: &str, with_cert: bool) -> Result<Option<LbFiles>, Failure> {
+    let Some(config) = file_in(docker, lb, haproxy::CONFIG_NAME)? else {
+        return Ok(None);
+    };
+    let config = String::from_utf8_lossy(&config).into_owned();
+    let tuning = Tuning::from_head(&config).unwrap_or_default();
+    let template = if tuning.template {
+        file_in(docker, lb, haproxy::TEMPLATE_NAME)?
+    } else {
+        None
+    };
+    let cert = if tuning.tls && with_cert {
+        file_in(docker, lb, haproxy::CERT_NAME)?
+    } else {
+        None
+    };
+    let template = template.map(|text| String::from_utf8_lossy(&text).into_owned());
+    Ok(Some(LbFiles {
+        config,
+        template,
+        cert,
+    }))
+}
+
+/// A file beside the load balancer's haproxy.cfg, or that itself; `None` where there is none.
+pub fn file_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let argv = argv::cp_out(lb, &format!("{}/{name}", haproxy::CONFIG_DIR));
+    let what = format!("the {name} in `{lb}`");
     let answer = match docker.query(&argv) {
         Ok(answer) => answer,
-        Err(error) if error.is_not_found() || error.cause().is_some_and(Cause::is_no_such_path) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(not_read("the load balancer's haproxy.cfg", &error)),
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) if error.cause().is_some_and(Cause::is_missing_path) => return Ok(None),
+        Err(error) => return Err(not_read(&what, &error)),
     };
-    let bytes = archive::unpack(&answer.stdout).map_err(|why| {
-        not_read(
-            "the load balancer's haproxy.cfg",
-            &docker.bad_answer(&argv, why),
-        )
-    })?;
-    Ok(Some(Found::new(
-        String::from_utf8_lossy(&bytes).into_owned(),
-    )))
+    let bytes = archive::unpack(&answer.stdout)
+        .map_err(|why| not_read(&what, &docker.bad_answer(&argv, why)))?;
+    Ok(Some(bytes))
 }
 
 /// Whether an instance that is sent to was started after the load balancer last read its file. The log is asked only
@@ -198,6 +235,9 @@ fn is_stale(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
         .config
         .as_ref()
         .and_then(|found| found.config.as_ref());
+    if config.is_some_and(|config| has_moved(config, inventory)) {
+        return Ok(true);
+    }
     let sent_to = config.map(Config::numbers).unwrap_or_default();
     let latest = sent_to
         .iter()
@@ -222,6 +262,20 @@ fn is_stale(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
     Ok(loaded.is_some_and(|loaded| latest > loaded))
 }
 
+/// Whether an instance that is sent to by address has another one now.
+fn has_moved(config: &Config, inventory: &Inventory) -> bool {
+    let bridge = inventory
+        .bridge
+        .as_ref()
+        .map_or("", |network| network.name.as_str());
+    config.tuning.server_address == ServerAddress::Ip
+        && config.servers.iter().any(|server| {
+            let instance = inventory.instances.get(&server.number);
+            let address = instance.and_then(|instance| instance.address_on(bridge));
+            address.is_some_and(|address| address != server.address)
+        })
+}
+
 /// Of several things asked for, docker prints those that it found and fails because of the rest.
 fn found_ones(result: Result<Answer, CallError>) -> Result<Vec<u8>, CallError> {
     match result {
@@ -240,6 +294,7 @@ pub fn network_names(docker: &Docker) -> Vec<String> {
     // Only an embellishment of an error: without an answer the error stands alone.
     docker
         .query(&argv::network_ls())
-        .map(|answer| answer::names(&answer.stdout))
+        .ok()
+        .and_then(|answer| answer::names(&answer.stdout).ok())
         .unwrap_or_default()
 }

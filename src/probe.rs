@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::http::{self, Reply};
+use crate::http::{self, Reply, Speaks, Within};
 use crate::plan::Action;
 
 /// How many requests may be on their way at the same time.
@@ -16,7 +16,7 @@ const STREAMS: usize = 4;
 /// Between two requests of one stream: together about 50 a second.
 const PAUSE: Duration = Duration::from_millis(80);
 /// A request without an answer for this long has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Within = Within::each(Duration::from_secs(10));
 
 /// What is going on while a request is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,7 +56,8 @@ impl Phase {
             | Action::CreateNetwork
             | Action::Run(_)
             | Action::Start(_)
-            | Action::CreateLb
+            | Action::CreateLb { .. }
+            | Action::CopyFiles
             | Action::ConnectLb
             | Action::CopyConfig(_)
             | Action::StartLb
@@ -92,15 +93,18 @@ struct Shared {
 
 impl Probe {
     /// Begins, if the service answers at all from here.
-    pub fn start(address: &str, port: u16) -> Option<Self> {
-        if !answered(http::ask(address, port, Duration::from_secs(2))) {
+    pub fn start(address: &str, port: u16, speaks: Speaks) -> Option<Self> {
+        if !answered(
+            http::ask(address, port, speaks, Within::each(Duration::from_secs(2))),
+            speaks,
+        ) {
             return None;
         }
         let shared = Arc::new(Shared::default());
         let stream = |_| {
             let shared = Arc::clone(&shared);
             let address = address.to_owned();
-            thread::spawn(move || shared.ask_until_stopped(&address, port))
+            thread::spawn(move || shared.ask_until_stopped(&address, port, speaks))
         };
         let streams = (0..STREAMS).map(stream).collect();
         Some(Self { shared, streams })
@@ -128,22 +132,27 @@ impl Probe {
 }
 
 impl Shared {
-    fn ask_until_stopped(&self, address: &str, port: u16) {
+    fn ask_until_stopped(&self, address: &str, port: u16, speaks: Speaks) {
         while !self.stop.load(Ordering::Relaxed) {
             let phase = self.phase.load(Ordering::Relaxed);
             let started = Instant::now();
-            let reply = http::ask(address, port, PATIENCE);
+            let reply = http::ask(address, port, speaks, PATIENCE);
             let took = started.elapsed();
-            let sample = answered(reply).then_some(took);
+            let sample = answered(reply, speaks).then_some(took);
             self.samples.lock().unwrap_or_else(PoisonError::into_inner)[phase].push(sample);
             thread::sleep(PAUSE.saturating_sub(took));
         }
     }
 }
 
-/// A response of the service's own: the load balancer's 503, a reset or a refusal are failures.
-fn answered(reply: Reply) -> bool {
-    matches!(reply, Reply::Status(status) if status < 500)
+/// A response of the service's own, or a connection where HTTP can't be asked for: the load balancer's 503, a reset or a
+/// refusal are failures.
+fn answered(reply: Reply, speaks: Speaks) -> bool {
+    match reply {
+        Reply::Status(status) => status < 500,
+        Reply::NotHttp => speaks == Speaks::Tcp,
+        Reply::NoServer | Reply::Closed | Reply::Refused | Reply::Silent => false,
+    }
 }
 
 /// What came of the requests of one phase, or of all.
@@ -237,7 +246,9 @@ mod tests {
 
     #[test]
     fn an_error_page_is_no_answer() {
-        assert!(answered(Reply::Status(404)));
+        assert!(answered(Reply::Status(404), Speaks::Http));
+        assert!(answered(Reply::NotHttp, Speaks::Tcp));
+        assert!(!answered(Reply::NotHttp, Speaks::Http));
         for reply in [
             Reply::Status(502),
             Reply::NoServer,
@@ -245,7 +256,7 @@ mod tests {
             Reply::Closed,
             Reply::Silent,
         ] {
-            assert!(!answered(reply));
+            assert!(!answered(reply, Speaks::Http));
         }
     }
 }

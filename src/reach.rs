@@ -6,16 +6,17 @@ use serde::Serialize;
 
 use crate::autopsy;
 use crate::error::Failure;
-use crate::http::{self, Reply};
+use crate::http::{self, Reply, Within};
 use crate::inventory::{Container, State};
 use crate::look;
 use crate::perform::Performer;
 use crate::ui;
 
-/// How long one attempt may take; a host that answers at all does so far sooner.
-const ATTEMPT: Duration = Duration::from_secs(2);
-/// How long the response may take: HAProxy tries a server that refuses for three seconds before it says that there is none.
-const RESPONSE: Duration = Duration::from_secs(6);
+/// How long one attempt may take: HAProxy tries a server that refuses for three seconds before it says that there is none.
+const ATTEMPT: Within = Within {
+    connect: Duration::from_secs(2),
+    respond: Duration::from_secs(6),
+};
 /// A load balancer that does not serve for so long may be waiting for the name of an instance that is no more.
 const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
 /// So many attempts without any answer, and there is none to be had from here.
@@ -96,17 +97,20 @@ fn standing(performer: &Performer<'_>) -> Result<(Standing, Option<Container>), 
     let standing = match (&lb.state, lb.address_on(spec.external_net.as_str())) {
         (State::Created | State::Starting, _) => Standing::NotYet(Late::Starting),
         (State::Running, None) => Standing::NotYet(Late::NoAddress),
-        (State::Running, Some(address)) => {
-            match http::ask_patiently(address, spec.lb_port.get(), ATTEMPT, RESPONSE) {
-                Reply::Status(_) | Reply::NotHttp => Standing::Serves(Reach {
-                    address: address.to_owned(),
-                    answered: true,
-                }),
-                Reply::NoServer => Standing::NotYet(Late::NoServer),
-                Reply::Refused | Reply::Closed => Standing::NotYet(Late::Refused),
-                Reply::Silent => Standing::Silent(address.to_owned()),
-            }
-        }
+        (State::Running, Some(address)) => match http::ask(
+            address,
+            spec.lb_port.get(),
+            spec.tuning.lb_speaks(),
+            ATTEMPT,
+        ) {
+            Reply::Status(_) | Reply::NotHttp => Standing::Serves(Reach {
+                address: address.to_owned(),
+                answered: true,
+            }),
+            Reply::NoServer => Standing::NotYet(Late::NoServer),
+            Reply::Refused | Reply::Closed => Standing::NotYet(Late::Refused),
+            Reply::Silent => Standing::Silent(address.to_owned()),
+        },
         _ => Standing::Died,
     };
     Ok((standing, Some(lb)))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::autopsy;
 use crate::error::Failure;
-use crate::http::{self, Reply};
+use crate::http::{self, Reply, Within};
 use crate::inventory::{Container, Health, State};
 use crate::look;
 use crate::perform::Performer;
@@ -16,7 +16,7 @@ use crate::spec::names::Number;
 use crate::ui;
 
 /// How long one question to a published port may take.
-const ATTEMPT: Duration = Duration::from_secs(1);
+const ATTEMPT: Within = Within::each(Duration::from_secs(1));
 
 /// Waits until all of `numbers` are ready; fails as soon as one of them can't get so any more, or after `--wait`.
 pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
@@ -139,9 +139,10 @@ impl<'a, 'b> Gate<'a, 'b> {
     }
 
     fn answers(&self, container: &Container) -> bool {
+        let speaks = self.performer.spec.tuning.instances_speak();
         self.published(container).is_some_and(|(host, port)| {
             matches!(
-                http::ask(&host, port, ATTEMPT),
+                http::ask(&host, port, speaks, ATTEMPT),
                 Reply::Status(_) | Reply::NotHttp
             )
         })

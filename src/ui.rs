@@ -211,6 +211,11 @@ pub fn list<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
+/// `a`, `a and b`: for progress, where quotes would be noise.
+pub fn list_plain(names: &[&str]) -> String {
+    names.join(" and ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

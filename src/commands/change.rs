@@ -17,6 +17,7 @@ use crate::plan::{Action, Plan, undo};
 use crate::probe::{Phase, Probe, Receipt};
 use crate::reach::Reach;
 use crate::script::{Style, script};
+use crate::settings;
 use crate::spec::{self, Spec};
 use crate::{calls, config_file};
 
@@ -41,6 +42,8 @@ pub(super) fn show(
     let style = Style {
         docker: &docker.prefix(),
         config: &args.config_out,
+        cert: &context.settings.get(settings::TLS_CERT).text,
+        template: &context.settings.get(settings::TEMPLATE).text,
         title,
     };
     let text = script(plan, style)?;
@@ -152,7 +155,9 @@ impl<'a> Change<'a> {
         let config = self.before.config.as_ref()?.config.as_ref()?;
         let probe = lb
             .address_on(plan.spec.external_net.as_str())
-            .and_then(|address| Probe::start(address, config.lb_port.get()));
+            .and_then(|address| {
+                Probe::start(address, config.lb_port.get(), config.tuning.lb_speaks())
+            });
         if probe.is_none() {
             self.context
                 .ui
@@ -260,6 +265,7 @@ impl<'a> Change<'a> {
             names: &spec.names,
             external_net: &spec.external_net,
             images: &[],
+            cert: false,
         };
         let Ok(now) = look::look(&self.docker.uninterruptible(), wanted) else {
             return Vec::new();
@@ -269,7 +275,7 @@ impl<'a> Change<'a> {
         for action in outcome.done.iter().chain(&outcome.uncertain) {
             let container = match action {
                 Action::Run(number) => now.instances.get(number),
-                Action::CreateLb => now.lb.as_ref(),
+                Action::CreateLb { .. } => now.lb.as_ref(),
                 _ => None,
             };
             if let Some(container) = container {
@@ -348,6 +354,7 @@ pub(super) fn service_as_found(
         names: &names,
         external_net: &external_net,
         images: &[],
+        cert: false,
     };
     let inventory = look::look(docker, wanted)?;
     let spec = spec::running::spec(&names, &external_net, &inventory)?;

@@ -21,6 +21,7 @@ pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure
         names: &spec.names,
         external_net: &spec.external_net,
         images: &[],
+        cert: false,
     };
     let names = chosen(&look::look(&docker, wanted)?, &args.names)?;
     if names.is_empty() {

@@ -7,15 +7,19 @@ use super::Context;
 use crate::cli::StatusArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit};
-use crate::http::{self, Reply};
+use crate::http::{self, Reply, Speaks, Within};
 use crate::look::{self, Wanted};
 use crate::settings::{self, Origin};
 use crate::spec::names::Count;
 use crate::status::{Drift, Row, Status, Verdict, status};
 use crate::ui;
 
-/// How long the load balancer may take to answer; a workstation without a route to it waits this long.
-const ATTEMPT: Duration = Duration::from_secs(1);
+/// How long the load balancer may take: a workstation without a route to it waits a second. HAProxy tries a server that
+/// refuses for three seconds before it says that there is none.
+const ATTEMPT: Within = Within {
+    connect: Duration::from_secs(1),
+    respond: Duration::from_secs(5),
+};
 
 pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failure> {
     let docker = context.docker()?;
@@ -53,6 +57,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         names: &spec.names,
         external_net: &spec.external_net,
         images: &[],
+        cert: false,
     };
     let inventory = look::look(docker, wanted)?;
     let mut status = status(
@@ -61,7 +66,12 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         wanted_count(context)?,
         &inventory,
     );
-    let answers = answers(&status);
+    let config = inventory
+        .config
+        .as_ref()
+        .and_then(|found| found.config.as_ref());
+    let speaks = config.map_or(Speaks::Http, |config| config.tuning.lb_speaks());
+    let answers = answers(&status, speaks);
     if answers == Some(false) {
         status.verdict = Verdict::Degraded;
         let what = format!(
@@ -110,8 +120,8 @@ fn wanted_count(context: &Context<'_>) -> Result<Option<usize>, Failure> {
 }
 
 /// Whether the service answers; `None` where it can't be told from here.
-fn answers(status: &Status) -> Option<bool> {
-    match http::ask(status.address.as_deref()?, status.port?, ATTEMPT) {
+fn answers(status: &Status, speaks: Speaks) -> Option<bool> {
+    match http::ask(status.address.as_deref()?, status.port?, speaks, ATTEMPT) {
         Reply::Status(_) | Reply::NotHttp => Some(true),
         Reply::NoServer | Reply::Refused | Reply::Closed => Some(false),
         Reply::Silent => None,

@@ -15,7 +15,7 @@ use crate::spec::Spec;
 use crate::ui::{plural, seconds};
 
 pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
-    let spec = Spec::from_settings(&context.settings)?;
+    let spec = context.spec()?;
     let docker = context.docker()?;
     context.listen()?;
     let options = Options {
@@ -55,6 +55,7 @@ fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, F
         names: &spec.names,
         external_net: &spec.external_net,
         images: &images,
+        cert: spec.cert.is_some(),
     };
     let mut inventory = look::look(docker, wanted)?;
     let others = inventory
@@ -65,7 +66,9 @@ fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, F
             .lb
             .as_ref()
             .is_some_and(|lb| lb.image != spec.lb_image.as_str());
-    if others && images.is_empty() {
+    // A load balancer that has to be made again: its image may still be there.
+    let lacks_lb = inventory.lb.is_none() && !inventory.instances.is_empty();
+    if (others || lacks_lb) && images.is_empty() {
         inventory.images =
             look::images_called(docker, &[spec.image.as_str(), spec.lb_image.as_str()])?;
     }

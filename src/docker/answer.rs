@@ -163,14 +163,22 @@ pub fn json_lines<T: for<'a> Deserialize<'a>>(stdout: &[u8]) -> Result<Vec<T>, S
         .collect()
 }
 
-/// The names that `docker ps --format '{{.Names}}'` prints: links (`other/alias`) are not names.
-pub fn names(stdout: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(stdout)
-        .split(['\n', ','])
-        .map(str::trim)
-        .filter(|name| !name.is_empty() && !name.contains('/'))
-        .map(str::to_owned)
-        .collect()
+/// The names that `docker ps --format '{{.Names}}'` prints: links (`other/alias`) are not names. Whoever takes anything else
+/// for an endpoint without containers deploys over what is there.
+pub fn names(stdout: &[u8]) -> Result<Vec<String>, String> {
+    let text = String::from_utf8_lossy(stdout);
+    let all = text.split(['\n', ',']).map(str::trim);
+    let all: Vec<&str> = all.filter(|name| !name.is_empty()).collect();
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
+    if let Some(none) = all.iter().find(|name| !name.chars().all(fits)) {
+        let shown: String = none.chars().take(200).collect();
+        return Err(format!(
+            "docker's answer is not understood (no name): {}",
+            crate::error::printable(&shown)
+        ));
+    }
+    let names = all.into_iter().filter(|name| !name.contains('/'));
+    Ok(names.map(str::to_owned).collect())
 }
 
 fn not_understood(error: &serde_json::Error, bytes: &[u8]) -> String {
@@ -229,7 +237,12 @@ mod tests {
 
     #[test]
     fn names_leave_out_links() {
-        assert_eq!(names(b"web-1,lb/web-1\nlb\n\n"), ["web-1", "lb"]);
+        let found = names(b"web-1,lb/web-1\nlb\n\n").unwrap();
+        assert_eq!(found, ["web-1", "lb"]);
+        assert_eq!(names(b""), Ok(Vec::new()));
+        for garbage in [&b"<html>"[..], b"\xff\xfe", b"{\"Name", b"web-1\ntwo words"] {
+            assert!(names(garbage).is_err());
+        }
     }
 
     proptest::proptest! {

@@ -30,6 +30,10 @@ pub fn pack(name: &str, content: &[u8]) -> Result<Vec<u8>, String> {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
+    // Left out, these are no numbers, and not every reader takes that for 0.
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     let mut builder = tar::Builder::new(Vec::new());
     builder
         .append_data(&mut header, name, content)

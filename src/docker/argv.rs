@@ -58,12 +58,18 @@ fn quote_word(word: &str) -> String {
     }
 }
 
+/// How the label begins that carries an instance's arguments.
+const OWN_LABEL: &str = "vch-lb=";
+
 /// Replaces what follows `NAME=` in `-e`/`--env` by `***`: values are secrets until proven otherwise.
 fn redact(words: &[String]) -> Vec<String> {
     let mut shown = Vec::with_capacity(words.len());
     let mut value_follows = false;
     for word in words {
         shown.push(if value_follows {
+            hide_value(word)
+        } else if word.starts_with(OWN_LABEL) {
+            // It repeats the instance's arguments.
             hide_value(word)
         } else if let Some(assignment) = word.strip_prefix("--env=") {
             format!("--env={}", hide_value(assignment))
@@ -169,12 +175,18 @@ pub fn network_rm(network: &str) -> Argv {
 }
 
 /// How `docker run` of an instance goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Run<'a> {
     pub name: &'a str,
     pub port: u16,
     pub network: &'a str,
+    /// The admin's own arguments.
+    pub args: &'a [String],
+    /// `NAME=value`.
+    pub label: Option<String>,
     pub image: &'a str,
+    /// In place of the image's own command.
+    pub command: &'a [String],
 }
 
 pub fn run(run: Run<'_>) -> Argv {
@@ -182,7 +194,14 @@ pub fn run(run: Run<'_>) -> Argv {
         .and(["-p".to_owned(), run.port.to_string()])
         .and(["--name", run.name])
         .and(["--net", run.network])
+        .and(run.args)
+        .and(
+            run.label
+                .into_iter()
+                .flat_map(|label| ["--label".to_owned(), label]),
+        )
         .and([run.image])
+        .and(run.command)
 }
 
 /// How `docker create` of the load balancer goes.
@@ -192,6 +211,8 @@ pub struct Create<'a> {
     pub network: &'a str,
     /// Ports to open, each as `-p PORT:PORT`.
     pub publish: &'a [u16],
+    /// The admin's own arguments.
+    pub args: &'a [String],
     pub image: &'a str,
 }
 
@@ -205,6 +226,7 @@ pub fn create(create: Create<'_>) -> Argv {
                 .iter()
                 .flat_map(|port| ["-p".to_owned(), format!("{port}:{port}")]),
         )
+        .and(create.args)
         .and([create.image])
 }
 
@@ -318,12 +340,17 @@ mod tests {
             name: "web-1",
             port: 80,
             network: "web-net",
+            args: &[],
+            label: None,
             image: "httpd",
+            command: &[],
         };
+
         let lb = Create {
             name: "lb",
             network: "routable",
             publish: &[],
+            args: &[],
             image: "haproxy:1.7",
         };
         let published = Create {
@@ -396,6 +423,26 @@ mod tests {
             assert_eq!(argv.script(), line);
             assert_eq!(argv.to_string(), line);
         }
+    }
+
+    #[test]
+    fn further_arguments_stand_before_the_image_and_the_command_behind_it() {
+        let args = names(&["--env", "A=1 2"]);
+        let command = names(&["httpd", "-X"]);
+        let argv = run(Run {
+            name: "web-1",
+            port: 80,
+            network: "web-net",
+            args: &args,
+            label: Some("vch-lb=1 --env 'A=1 2' -- httpd -X".into()),
+            image: "httpd",
+            command: &command,
+        });
+        assert_eq!(
+            argv.to_string(),
+            "run -d -p 80 --name web-1 --net web-net --env 'A=***' --label 'vch-lb=***' httpd httpd -X"
+        );
+        assert!(argv.script().contains("--env 'A=1 2' --label "));
     }
 
     #[test]

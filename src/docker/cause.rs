@@ -471,7 +471,7 @@ static TABLE: &[Row] = &[
     says(&["error writing files to device"], C::CopyInterrupted),
     says(&["write: connection reset by peer"], C::CopyInterrupted),
     says(&["could not find the file "], C::CopyTarget),
-    says(&["no such container:path: "], C::CopyTarget),
+    says(&["no such container:path: "], C::CopyTarget), // docker's client until 20.10
     says(&["extraction point is not a directory"], C::CopyTarget),
     says(&["failed to process given path"], C::CopyTarget),
     says(&["no such directory"], C::CopyTarget),
@@ -479,9 +479,9 @@ static TABLE: &[Row] = &[
     says(&["mounted volume is marked read-only"], C::CopyReadOnly),
 
     // Whatever else, the general last
+    says(&["no such network: "], C::NetworkNotFound), // docker's client until 20.10
     says(&["scope ", " not found"], C::NetworkNotFound),
     says(&["network ", " not found"], C::NetworkNotFound),
-    says(&["no such network: "], C::NetworkNotFound),
     says(&["addcontainernotfound"], C::NetworkNotFound),
     says(&["container ", " not found"], C::ContainerNotFound),
     says(&["device ", " in use"], C::DeviceInUse),
@@ -716,8 +716,9 @@ impl Cause {
         )
     }
 
-    /// True if, of a copy out of a container, this means that the file is not there. A VCH says it as of a command.
-    pub fn is_no_such_path(self) -> bool {
+    /// True if a copy out of a container that is there found no such file: a VCH's words for it are those for a command that
+    /// is not there.
+    pub fn is_missing_path(self) -> bool {
         matches!(self, C::CopyTarget | C::CommandNotFound)
     }
 

@@ -141,8 +141,10 @@ impl CallError {
     }
 
     pub fn endpoint_unusable(&self) -> bool {
-        matches!(self.problem, Problem::NotStarted(_))
-            || self.cause().is_some_and(Cause::endpoint_unusable)
+        matches!(
+            self.problem,
+            Problem::NotStarted(_) | Problem::Answer(_) | Problem::TooMuchOutput
+        ) || self.cause().is_some_and(Cause::endpoint_unusable)
     }
 
     pub fn interrupted(&self) -> Option<i32> {

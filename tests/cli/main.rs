@@ -6,5 +6,15 @@
 )]
 
 mod conformance;
+mod deploy;
+mod dry_run;
 mod fake;
+mod haproxy_check;
+mod interrupts;
+mod refusals;
+mod resume;
+mod rollback;
+mod safe_list;
 mod sandbox;
+mod scene;
+mod unusable;

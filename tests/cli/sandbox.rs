@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::safe_list;
+
 /// Longer than anything that a test waits for.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -294,11 +296,19 @@ impl Sandbox {
 
     /// Answers every HTTP request on an address (written as 127.50.0.x) with a status, until dropped.
     pub(crate) fn listen(&self, address: &str, port: u16, status: u16) -> Listener {
+        let text =
+            format!("HTTP/1.1 {status} Fake\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
+        self.answer_with(address, port, &text)
+    }
+
+    /// Answers every HTTP request on an address with a text, until dropped.
+    pub(crate) fn answer_with(&self, address: &str, port: u16, text: &str) -> Listener {
         let listener = self.bound(address, port);
         let local = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let served = Arc::new(AtomicU32::new(0));
         let (stopped, count) = (Arc::clone(&stop), Arc::clone(&served));
+        let text = text.to_owned();
         let thread = thread::spawn(move || {
             for stream in listener.incoming() {
                 if stopped.load(Ordering::Relaxed) {
@@ -306,7 +316,7 @@ impl Sandbox {
                 }
                 if let Ok(stream) = stream {
                     count.fetch_add(1, Ordering::Relaxed);
-                    answer(stream, status);
+                    answer(stream, &text);
                 }
             }
         });
@@ -378,10 +388,21 @@ impl Sandbox {
 
     /// Begins a new record, so that calls are counted from 0 again.
     pub(crate) fn forget_calls(&self) -> &Self {
+        self.assert_calls_are_safe();
         for file in ["calls.jsonl", "calls.count", "changes.count"] {
             let _ = fs::remove_file(self.path("docker").join(file));
         }
         self
+    }
+
+    /// No call but the tests' own is missing from the list of safe ones.
+    #[track_caller]
+    fn assert_calls_are_safe(&self) {
+        for call in self.calls() {
+            if call.parent_pid != i64::from(process::id()) {
+                safe_list::verdict(&call.argv).unwrap_or_else(|why| panic!("{why}"));
+            }
+        }
     }
 
     /// Waits until a call has started whose words, joined by blanks, begin with this.
@@ -510,7 +531,11 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if thread::panicking() || self.unused_rules.load(Ordering::Relaxed) {
+        if thread::panicking() {
+            return;
+        }
+        self.assert_calls_are_safe();
+        if self.unused_rules.load(Ordering::Relaxed) {
             return;
         }
         let hits = fs::read(self.path("docker/rules_hits.json")).unwrap_or_default();
@@ -565,6 +590,7 @@ pub(crate) struct Call {
     pub(crate) pid: i64,
     pub(crate) pgid: i64,
     pub(crate) parent_pgid: i64,
+    pub(crate) parent_pid: i64,
     pub(crate) start_ms: u64,
     pub(crate) end_ms: u64,
     started: usize,
@@ -589,6 +615,7 @@ impl Call {
             pid: line["pid"].as_i64().unwrap(),
             pgid: line["pgid"].as_i64().unwrap(),
             parent_pgid: line["ppid_pgid"].as_i64().unwrap_or(0),
+            parent_pid: line["ppid"].as_i64().unwrap_or(0),
             start_ms: line["t_ms"].as_u64().unwrap(),
             end_ms: 0,
             started: at,
@@ -751,6 +778,31 @@ impl Running<'_> {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Sends a first signal and waits until the tool has taken it in: its thread for signals waits for the next one.
+    pub(crate) fn interrupt(&self, number: i32) {
+        let before = self.signals_thread();
+        self.signal(number);
+        let what = format!("signal {number} being taken in");
+        self.sandbox.wait_until(&what, || {
+            self.signals_thread()
+                .filter(|now| Some(now) > before.as_ref())
+        });
+    }
+
+    /// How often the tool's thread for signals has gone to sleep, while it sleeps.
+    fn signals_thread(&self) -> Option<u64> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
+        threads.flatten().find_map(|thread| {
+            let status = fs::read_to_string(thread.path().join("status")).ok()?;
+            let field = |name: &str| {
+                let line = status.lines().find(|line| line.starts_with(name))?;
+                Some(line.split_once(':')?.1.trim().to_owned())
+            };
+            let sleeps = field("Name")? == "signals" && field("State")?.starts_with('S');
+            sleeps.then(|| field("voluntary_ctxt_switches")?.parse().ok())?
+        })
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.as_mut().unwrap().try_wait().unwrap().is_some()
     }
@@ -803,7 +855,7 @@ impl Drop for Listener {
     }
 }
 
-fn answer(mut stream: TcpStream, status: u16) {
+fn answer(mut stream: TcpStream, text: &str) {
     let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
@@ -813,9 +865,7 @@ fn answer(mut stream: TcpStream, status: u16) {
             _ => return,
         }
     }
-    let answer =
-        format!("HTTP/1.1 {status} Fake\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
-    let _ = stream.write_all(answer.as_bytes());
+    let _ = stream.write_all(text.as_bytes());
 }
 
 /// A folder in memory where there is one: the fake's state is many small files.

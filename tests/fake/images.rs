@@ -268,12 +268,16 @@ fn refused(config: &Config, full: &str) -> Refusal {
 
 /// The client's own check of a name.
 pub(crate) fn check_reference(name: &str) -> Result<(), String> {
-    let (repository, tag) = name
-        .split_once('@')
-        .unwrap_or_else(|| match name.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => (repository, tag),
-            _ => (name, "latest"),
-        });
+    let (named, digest) = match name.split_once('@') {
+        Some((named, digest)) => (named, Some(digest)),
+        None => (name, None),
+    };
+    // With a digest a tag is taken too, and not looked at.
+    let (repository, tag) = match named.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (named, "latest"),
+    };
+    let tag = digest.unwrap_or(tag);
     let path = repository
         .split_once('/')
         .map_or(repository, |(host, path)| {

@@ -37,6 +37,13 @@ impl Inspected {
         }
     }
 
+    /// Whether single fields are asked for, not the whole.
+    fn asks_for_fields(&self) -> bool {
+        self.format
+            .as_deref()
+            .is_some_and(|format| format != "{{json .}}" && format != "{{json .Config}}")
+    }
+
     pub(crate) fn add(&mut self, value: Value) {
         self.found.push(value);
     }
@@ -389,7 +396,12 @@ pub(crate) fn inspect(ctx: &mut Ctx, call: &Parsed) -> Reply {
     for name in &call.operands {
         if let Some(container) = store.container(name) {
             let container = looked_at(store, config, container);
-            found.add(details(store, config, &container));
+            let mut details = details(store, config, &container);
+            // The client knows the field, and finds nothing in it; only JSON of the whole leaves it out.
+            if found.asks_for_fields() && details["Config"]["ExposedPorts"].is_null() {
+                details["Config"]["ExposedPorts"] = Value::Null;
+            }
+            found.add(details);
         } else if kind == "container" {
             found.missing(format!("Error: No such container: {name}"));
         } else if images::find(store, name).is_some()

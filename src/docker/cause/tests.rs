@@ -169,7 +169,7 @@ fn of_the_engine() -> Vec<(String, Cause)> {
         (daemon(&format!("Container {ID} is paused, unpause the container before exec")), C::Paused),
         (daemon("network with name web-net already exists"), C::NetworkExists),
         (run("network web-net not found"), C::NetworkNotFound),
-        (client("[]\nError: No such network: web-net"), C::NetworkNotFound),
+        (client("Error: No such network: web-net"), C::NetworkNotFound),
         (run("failed to set up container networking: network routable not found"), C::NetworkNotFound),
         (daemon("network web-net not found") + "exit status 1\n", C::NetworkNotFound),
         (daemon("network web-net is ambiguous (2 matches found on name)"), C::NetworkAmbiguous),

@@ -1,0 +1,285 @@
+//! Signals, time-outs, and how docker is spawned.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
+use super::scene::script_calls;
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+#[test]
+fn an_interrupted_deployment_completes_its_call_and_is_undone() {
+    for flavor in FLAVORS {
+        for (signal, code) in [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129)] {
+            for (number, call) in [
+                (0, "pull httpd"),
+                (4, "run -d -p 80 --name web-2"),
+                (6, "create"),
+                (9, "start lb"),
+            ] {
+                let sandbox = Sandbox::new(flavor);
+                let before = sandbox.state();
+                let rule = json!({"changing_call": number, "hang": "go"});
+                sandbox.rule(rule);
+                let tool = sandbox.start(&["up", "--jobs", "1"]);
+                sandbox.wait_for_call(call);
+                tool.interrupt(signal);
+                sandbox.release("go");
+                let ran = tool.finish().code(code).stdout("");
+                ran.stderr_has("error: interrupted\n");
+                let calls = sandbox.calls();
+                let changes: Vec<_> = calls.iter().filter(|call| call.change.is_some()).collect();
+                // The call that ran came to its own end, and only undoing came after it.
+                assert_eq!(changes[number].code, Some(0), "{}", sandbox.calls_text());
+                for later in &changes[number + 1..] {
+                    let undoes = ["stop", "rm", "network"].contains(&later.words[0].as_str());
+                    assert!(undoes, "{later:?}");
+                    assert_ne!(later.words.get(1).map(String::as_str), Some("create"));
+                }
+                sandbox.assert_state(&before, "");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_runs_side_by_side_completes_too() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    sandbox.rule(json!({"when": ["run"], "nth": 0, "hang": "go"}));
+    let tool = sandbox.start(&["up", "-n", "9"]);
+    sandbox.wait_until("some instances being made", || {
+        let calls = sandbox.calls();
+        let runs = calls.iter().filter(|call| call.words[0] == "run").count();
+        (runs >= 3).then_some(())
+    });
+    tool.interrupt(SIGTERM);
+    sandbox.release("go");
+    tool.finish().code(143);
+    let calls = sandbox.calls();
+    let runs: Vec<_> = calls.iter().filter(|call| call.words[0] == "run").collect();
+    assert!(runs.len() <= 4, "{}", sandbox.calls_text());
+    assert!(runs.iter().all(|call| call.code == Some(0)));
+    assert!(sandbox.containers().is_empty() && sandbox.networks().is_empty());
+}
+
+#[test]
+fn a_look_is_given_up_at_once() {
+    for (flavor, when) in [
+        (Flavor::Engine, json!(["info"])),
+        (Flavor::Vch, json!(["ps"])),
+    ] {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.rule(json!({"when": when, "hang": "never"}));
+        let tool = sandbox.start(&["up"]);
+        let call = sandbox.wait_for_call(when[0].as_str().unwrap());
+        tool.interrupt(SIGINT);
+        tool.finish().code(130).stdout("");
+        assert_gone(&sandbox, call.pid);
+        assert!(sandbox.changing_calls().is_empty());
+    }
+}
+
+#[test]
+fn a_second_signal_leaves_at_once_and_says_what_stands() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.rule(json!({"when": ["run", "web-2"], "hang": "go"}));
+        let tool = sandbox.start(&["up", "--jobs", "1"]);
+        let hanging = sandbox.wait_for_call("run -d -p 80 --name web-2");
+        tool.interrupt(SIGINT);
+        tool.signal(SIGINT);
+        let ran = tool.finish().code(130).stdout("");
+        ran.stderr_has("interrupted: letting the running docker calls complete")
+            .stderr_has("interrupted again: left at once, nothing was undone\n")
+            .stderr_has("  may be left standing: network web-net (docker network rm web-net)\n")
+            .stderr_has("  may be left standing: container web-1 (docker rm -f -v web-1)\n")
+            .stderr_has("  may be left standing: container web-2 (docker rm -f -v web-2)\n");
+        // The call itself is not ended: it has its own process group. What it makes is completed by the next run.
+        sandbox.release("go");
+        sandbox.wait_until("the end of the call", || {
+            let calls = sandbox.calls();
+            calls
+                .into_iter()
+                .find(|call| call.seq == hanging.seq && call.has_ended())
+        });
+        let _lb = sandbox.serve();
+        let (ran, changes) = sandbox.changes_of(|| sandbox.up(&["--jobs", "1"]));
+        ran.success();
+        assert!(changes.len() < script_calls(3).len(), "{changes:?}");
+        sandbox.assert_serves(3);
+    }
+}
+
+#[test]
+fn a_killed_run_is_completed_by_the_next() {
+    for flavor in FLAVORS {
+        for number in 0..script_calls(2).len() {
+            let sandbox = Sandbox::new(flavor);
+            let _lb = sandbox.serve();
+            sandbox.rule(json!({"changing_call": number, "before": false, "kill_parent": 9}));
+            let ran = sandbox.up(&["-n", "2", "--jobs", "1"]);
+            assert_eq!(ran.signal, Some(9), "{ran}");
+            sandbox.wait_until("the end of all calls", || {
+                sandbox
+                    .calls()
+                    .iter()
+                    .all(super::sandbox::Call::has_ended)
+                    .then_some(())
+            });
+            sandbox.up(&["-n", "2"]).success();
+            sandbox.assert_serves(2);
+        }
+    }
+}
+
+#[test]
+fn a_call_that_hangs_is_ended_with_all_that_it_started() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let before = sandbox.state();
+        // A client that is a script, as some are: the fake is its child.
+        let wrapper = sandbox.write(
+            "wrapper",
+            &format!(
+                "#!/bin/sh\n'{}' \"$@\"\nexit $?\n",
+                sandbox.path("bin/docker").display()
+            ),
+        );
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        sandbox.rule(json!({"when": ["run", "web-1"], "hang": "never"}));
+        sandbox
+            .up(&[
+                "-n",
+                "1",
+                "--timeout",
+                "2s",
+                "--docker",
+                wrapper.to_str().unwrap(),
+            ])
+            .code(1)
+            .stdout("")
+            .stderr_has("error: `web-1` was not started\n")
+            .stderr_has("no answer within 2s (--timeout): the call was ended")
+            .stderr_has("hint: a VCH may take 3 minutes to start a container; raise --timeout");
+        let calls = sandbox.calls();
+        let hanging = calls.iter().find(|call| call.words[0] == "run").unwrap();
+        assert_eq!(hanging.code, None);
+        assert_gone(&sandbox, hanging.pid);
+        assert_gone(&sandbox, hanging.parent_pid);
+        sandbox.assert_state(&before, "");
+    }
+}
+
+#[test]
+fn a_look_that_hangs_is_ended() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox.rule(json!({"when": ["info"], "hang": "never"}));
+    sandbox
+        .up(&["--timeout", "1s"])
+        .code(4)
+        .stderr_has("error: the endpoint did not say what it is\n")
+        .stderr_has("no answer within 1s (--timeout)");
+    let calls = sandbox.calls();
+    let hanging = calls.iter().find(|call| call.words[0] == "info").unwrap();
+    assert_gone(&sandbox, hanging.pid);
+}
+
+/// A process that has ended, whether or not somebody has asked for its exit code.
+fn assert_gone(sandbox: &Sandbox, pid: i64) {
+    sandbox.wait_until(
+        &format!("the end of process {pid}"),
+        || match fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) => stat
+                .rsplit(')')
+                .next()?
+                .trim_start()
+                .starts_with('Z')
+                .then_some(()),
+            Err(_) => Some(()),
+        },
+    );
+}
+
+#[test]
+fn docker_is_spawned_alone_and_without_a_terminal() {
+    let variables = [
+        ("DOCKER_HOST", "tcp://vch.example.com:2376"),
+        ("DOCKER_TLS_VERIFY", "1"),
+        ("DOCKER_CERT_PATH", "/certs with blanks"),
+        ("DOCKER_CONTEXT", "default"),
+        ("DOCKER_API_VERSION", "1.25"),
+        ("DOCKER_CONFIG", "/config"),
+    ];
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox
+            .tool_with(&["up"], |command| {
+                command.envs(variables).write_stdin("not for docker")
+            })
+            .success();
+        sandbox
+            .tool_with(
+                &["up", "-n", "4", "--settle", "10ms", "--drain", "10ms"],
+                |command| command.envs(variables),
+            )
+            .success();
+        for call in sandbox.calls() {
+            assert!(call.stdin_null, "{call:?}");
+            assert_ne!(call.pgid, call.parent_pgid, "{call:?}");
+            assert_eq!(call.pgid, call.pid, "{call:?}");
+            for (name, value) in variables {
+                assert_eq!(
+                    call.env.get(name).map(String::as_str),
+                    Some(value),
+                    "{call:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_set_that_the_admin_did_not_set() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.up(&[]).success();
+    for call in sandbox.calls() {
+        assert!(call.env.is_empty(), "{:?}", call.env);
+    }
+}
+
+#[test]
+fn host_and_context_come_first() {
+    for (arguments, first) in [
+        (["-H", "tcp://vch:2376"], ["-H", "tcp://vch:2376"]),
+        (["--host", "ssh://root@vch"], ["-H", "ssh://root@vch"]),
+        (["--context", "my vch"], ["--context", "my vch"]),
+    ] {
+        let sandbox = Sandbox::new(Flavor::Vch);
+        let _lb = sandbox.serve();
+        sandbox
+            .up(&[&["-n", "1"], &arguments[..]].concat())
+            .success();
+        for call in sandbox.calls() {
+            assert_eq!(call.argv[..2], first, "{call:?}");
+        }
+        assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
+    }
+}
+
+#[test]
+fn ssh_may_ask_while_looking_but_changes_stay_apart_from_the_terminal() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.up(&["-n", "1", "-H", "ssh://root@vch"]).success();
+    for call in sandbox.calls() {
+        let own = call.pgid != call.parent_pgid;
+        assert_eq!(own, call.change.is_some(), "{call:?}");
+    }
+}

@@ -1,0 +1,247 @@
+//! The calls that the tool may make, each with the reason why it is safe on a VCH (API 1.25). Whatever a scenario's tool
+//! or script called docker with is held against this list when its sandbox is dropped: a call that is not on it fails
+//! the scenario. A new call is looked up in what a VCH can do first, then put here, then used.
+//!
+//! What is missing is missing on purpose: `network disconnect`, `top`, `pause`, `update` (not implemented); `wait` (ends
+//! after 3 minutes); `events` (knows no networks); `--restart`, `--health-*`, `--cpus`, `--ulimit`, `--log-*` (taken and
+//! ignored); `ps --filter ancestor`, `health` (refused); a second `--net` (refused: create, then connect).
+
+/// Words as they stand, or what may stand in a place:
+/// `NAME` a container's or network's name, `NAMES` one or more of them to the end, `IMAGE`, `PORT`, `NUMBER`, `HOST` (what
+/// an endpoint is called), `TIME` (RFC 3339), `TEXT` anything that is no option, `PATH` a local path, `IN:PATH` one in a
+/// container, `PUBLISH*` any number of `-p PORT:PORT`.
+const SAFE: &[(&str, &str)] = &[
+    // Reading.
+    (
+        "info --format TEXT",
+        "answers as an engine does; Driver and ID tell a VCH from one",
+    ),
+    (
+        "network inspect NAME NAME",
+        "works; only `Containers` is incomplete, and is not read",
+    ),
+    (
+        "network ls --format {{.Name}}",
+        "works; the names alone are reliable",
+    ),
+    (
+        "ps -a --no-trunc --filter name=TEXT --format {{.Names}}",
+        "name is a regular expression on both; without a slash, which a VCH never matches",
+    ),
+    (
+        "ps -a --no-trunc --filter network=NAME --format {{.Names}}",
+        "the filter works; the column Networks would be empty",
+    ),
+    (
+        "inspect --type container --format TEXT NAMES",
+        "works; what a VCH leaves empty is read as not known",
+    ),
+    (
+        "inspect -f TEXT NAME",
+        "the script's own question for the address; the top-level IPAddress would be empty",
+    ),
+    (
+        "image inspect --format TEXT IMAGE",
+        "works; the ID with or without `sha256:`",
+    ),
+    (
+        "logs --tail NUMBER NAME",
+        "works; both streams come on stdout, and a failed read is an empty log",
+    ),
+    (
+        "logs -t --tail NUMBER NAME",
+        "works; the times are the endpoint's own",
+    ),
+    (
+        "logs -t --since TIME NAME",
+        "works, rounded to seconds: what is too early is dropped after reading",
+    ),
+    (
+        "cp IN:PATH -",
+        "works on a container that is stopped, too; read back to verify a copy",
+    ),
+    (
+        "exec NAME haproxy -c -f PATH",
+        "works from 1.2 on, takes seconds; never needed, only helps",
+    ),
+    // Making: the script's calls.
+    ("pull IMAGE", "works where the registry serves schema 1"),
+    (
+        "network create NAME",
+        "a bridge network, the only kind that can be made",
+    ),
+    (
+        "run -d -p PORT --name NAME --net NAME IMAGE",
+        "the script's call; one network, one port",
+    ),
+    (
+        "create --name NAME --net NAME PUBLISH* IMAGE",
+        "one network at creation; -p PORT:PORT opens the firewall of a container network",
+    ),
+    (
+        "network connect NAME NAME",
+        "works before the first start only, which is when it is used",
+    ),
+    (
+        "cp PATH IN:PATH",
+        "works; into a running container it may arrive cut short, so it is read back",
+    ),
+    (
+        "start NAMES",
+        "works; may take 3 minutes, which is below --timeout",
+    ),
+    // Changing and removing.
+    (
+        "cp - IN:PATH",
+        "works; the file from before goes back this way",
+    ),
+    (
+        "kill -s HUP NAME",
+        "works; its exit code says nothing, so the log is read",
+    ),
+    (
+        "kill -s TERM NAME",
+        "works; HAProxy 1.7's wrapper ignores the image's stop signal",
+    ),
+    (
+        "stop -t NUMBER NAMES",
+        "works with at least 1: a VCH takes 0 for 10",
+    ),
+    (
+        "rm -f -v NAMES",
+        "works; of an instance on a VCH only after `stop`, which frees its address",
+    ),
+    (
+        "network rm NAME",
+        "works once nobody is on it, also nobody who is stopped",
+    ),
+    (
+        "rename NAME NAME",
+        "works from 1.1 on; names in DNS follow from 1.5.2 on, and the load balancer's own is not used",
+    ),
+];
+
+/// Why a call is not safe, if it is not.
+pub(crate) fn verdict(argv: &[String]) -> Result<(), String> {
+    let words = globals(argv)?;
+    if SAFE
+        .iter()
+        .any(|(shape, _)| fits(&shape.split(' ').collect::<Vec<_>>(), words))
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "not on the list of safe calls: docker {}",
+        shell_words::join(argv)
+    ))
+}
+
+/// The words behind the client's own options.
+fn globals(argv: &[String]) -> Result<&[String], String> {
+    match argv {
+        [option, value, rest @ ..] if ["-H", "--context"].contains(&option.as_str()) => {
+            if value.is_empty() || value.starts_with('-') {
+                return Err(format!("{option} is given `{value}`"));
+            }
+            globals(rest)
+        }
+        _ => Ok(argv),
+    }
+}
+
+fn fits(shape: &[&str], words: &[String]) -> bool {
+    let (Some(&first), rest) = (shape.first(), shape.get(1..).unwrap_or_default()) else {
+        return words.is_empty();
+    };
+    match first {
+        "NAMES" => !words.is_empty() && words.iter().all(|word| is_name(word)),
+        "PUBLISH*" => {
+            let published = match words {
+                [option, ports, after @ ..] if option == "-p" => ports
+                    .split_once(':')
+                    .filter(|(outside, inside)| is_port(outside) && is_port(inside))
+                    .map(|_| after),
+                _ => None,
+            };
+            published.is_some_and(|after| fits(shape, after)) || fits(rest, words)
+        }
+        _ => words
+            .split_first()
+            .is_some_and(|(word, after)| stands_for(first, word) && fits(rest, after)),
+    }
+}
+
+fn stands_for(place: &str, word: &str) -> bool {
+    if let Some((key, place)) = place.split_once('=') {
+        return word
+            .split_once('=')
+            .is_some_and(|(given, value)| given == key && stands_for(place, value));
+    }
+    match place {
+        "NAME" => is_name(word),
+        "IMAGE" => {
+            !word.is_empty()
+                && !word.starts_with('-')
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-/:@[]".contains(c))
+        }
+        "PORT" => is_port(word),
+        "NUMBER" => word.parse::<u32>().is_ok_and(|number| number > 0),
+        "TIME" => word.starts_with("20") && word.contains('T') && word.ends_with('Z'),
+        "TEXT" | "PATH" => !word.is_empty() && !word.starts_with('-'),
+        "IN:PATH" => word
+            .split_once(':')
+            .is_some_and(|(name, path)| is_name(name) && path.starts_with('/')),
+        literal => word == literal,
+    }
+}
+
+fn is_name(word: &str) -> bool {
+    word.len() >= 2
+        && word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+fn is_port(word: &str) -> bool {
+    word.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[test]
+fn the_list_takes_what_it_should_and_nothing_else() {
+    let verdict = |line: &str| verdict(&shell_words::split(line).unwrap());
+    for line in [
+        "pull httpd",
+        "-H tcp://vch:2376 pull registry:5000/a/b:c",
+        "--context vch start lb",
+        "create --name lb --net routable haproxy:1.7",
+        "create --name lb --net routable -p 80:80 -p 9000:9000 haproxy:1.7",
+        "rm -f -v web-1 web-2",
+        "cp lb:/usr/local/etc/haproxy/haproxy.cfg -",
+        "image inspect --format '{\"Id\":{{json .Id}}}' httpd",
+        "ps -a --no-trunc --filter 'name=^(web-[0-9]+|lb)$' --format '{{.Names}}'",
+    ] {
+        assert_eq!(verdict(line), Ok(()), "{line}");
+    }
+    for line in [
+        "",
+        "top lb",
+        "network disconnect web-net lb",
+        "update lb",
+        "wait lb",
+        "ps --filter ancestor=httpd",
+        "run -d --restart always -p 80 --name web-1 --net web-net httpd",
+        "run -d -p 80 --name web-1 --net web-net --net other httpd",
+        "run -d -p 80 --name web-1 --net web-net -v",
+        "stop -t 0 lb",
+        "start -a lb",
+        "start",
+        "-H --debug pull httpd",
+        "rm -f -v",
+        "kill lb",
+    ] {
+        assert!(verdict(line).is_err(), "{line}");
+    }
+}

@@ -1,0 +1,111 @@
+//! What several scenarios share.
+
+use serde_json::Value;
+
+use super::sandbox::{Listener, Ran, Sandbox};
+
+/// Settings that make a scenario short, for what waits.
+pub(crate) const QUICK: [&str; 6] = ["--wait", "2s", "--settle", "100ms", "--drain", "200ms"];
+
+/// What `up` prints for the default settings.
+pub(crate) const ANSWER: &str = "\nService is available at\n127.50.0.2\non port 80\n";
+
+pub(crate) const CONFIG: &str = "/usr/local/etc/haproxy/haproxy.cfg";
+
+impl Sandbox {
+    /// Somebody answers where the load balancer of the default settings will be.
+    pub(crate) fn serve(&self) -> Listener {
+        self.listen("127.50.0.2", 80, 200)
+    }
+
+    /// `vch-lb up`, impatiently.
+    pub(crate) fn up(&self, more: &[&str]) -> Ran {
+        let usual = QUICK.chunks(2).filter(|pair| !more.contains(&pair[0]));
+        let usual: Vec<&str> = usual.flatten().copied().collect();
+        self.tool(&[&["up"], &usual[..], more].concat())
+    }
+
+    /// The calls that change something, of a run that begins with a new record.
+    pub(crate) fn changes_of(&self, run: impl FnOnce() -> Ran) -> (Ran, Vec<String>) {
+        self.forget_calls();
+        let ran = run();
+        (ran, self.changing_calls())
+    }
+
+    /// The endpoint is what it was.
+    #[track_caller]
+    pub(crate) fn assert_state(&self, before: &Value, what: &str) {
+        let after = self.state();
+        if after == *before {
+            return;
+        }
+        let mut differences = Vec::new();
+        differ("", before, &after, &mut differences);
+        panic!(
+            "{what}: before and after differ:\n{}\ncalls:\n{}",
+            differences.join("\n"),
+            self.calls_text()
+        );
+    }
+
+    /// Everything of the default service is there, and in force.
+    #[track_caller]
+    pub(crate) fn assert_serves(&self, instances: usize) {
+        let mut names = vec!["lb".to_owned()];
+        names.extend((1..=instances).map(|number| format!("web-{number}")));
+        names.sort();
+        assert_eq!(self.containers(), names, "calls:\n{}", self.calls_text());
+        for name in &names {
+            assert_eq!(self.container(name)["status"], "running", "{name}");
+        }
+        assert_eq!(self.networks(), ["web-net"]);
+        let config = super::sandbox::script_config(instances);
+        assert_eq!(self.loaded_config("lb").as_deref(), Some(config.as_str()));
+        assert_eq!(self.file_in("lb", CONFIG).as_deref(), Some(config.as_str()));
+    }
+}
+
+/// The calls of the script that change something, in its order.
+pub(crate) fn script_calls(instances: usize) -> Vec<String> {
+    let mut calls: Vec<String> = [
+        "docker pull httpd",
+        "docker pull haproxy:1.7",
+        "docker network create web-net",
+    ]
+    .map(String::from)
+    .into();
+    calls.extend((1..=instances).map(run_call));
+    calls.extend(
+        [
+            "docker create --name lb --net routable haproxy:1.7",
+            "docker network connect web-net lb",
+            "docker cp haproxy.cfg lb:/usr/local/etc/haproxy/haproxy.cfg",
+            "docker start lb",
+        ]
+        .map(String::from),
+    );
+    calls
+}
+
+pub(crate) fn run_call(number: usize) -> String {
+    format!("docker run -d -p 80 --name web-{number} --net web-net httpd")
+}
+
+/// Where two values differ, one line each.
+fn differ(path: &str, before: &Value, after: &Value, into: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            for key in old
+                .keys()
+                .chain(new.keys().filter(|key| !old.contains_key(*key)))
+            {
+                let side = |map: &serde_json::Map<String, Value>| {
+                    map.get(key).cloned().unwrap_or_default()
+                };
+                differ(&format!("{path}/{key}"), &side(old), &side(new), into);
+            }
+        }
+        _ if before == after => {}
+        _ => into.push(format!("{path}: {before} -> {after}")),
+    }
+}
