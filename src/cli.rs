@@ -86,6 +86,8 @@ pub enum Subcommands {
     Down(DownArgs),
     /// Print the haproxy.cfg for the settings, touching nothing
     Render,
+    /// Check client, endpoint, networks, names and images; exits with 1 if something would fail
+    Doctor(DoctorArgs),
 }
 
 /// What every command that changes something takes.
@@ -227,6 +229,13 @@ impl LogsArgs {
 pub struct DownArgs {
     #[command(flatten)]
     pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Where haproxy.cfg would be written on this workstation
+    #[arg(long, value_name = "FILE", default_value = "haproxy.cfg")]
+    pub config_out: String,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod config_file;
 pub mod docker;
+pub mod doctor;
 pub mod error;
 pub mod execute;
 pub mod haproxy;

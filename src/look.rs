@@ -80,6 +80,11 @@ fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
 
 /// What the client talks to. The first call of all: it finds out whether anybody is there.
 pub fn endpoint(docker: &Docker) -> Result<Endpoint, Failure> {
+    info(docker).map(Endpoint::new)
+}
+
+/// All that the endpoint says of itself.
+pub fn info(docker: &Docker) -> Result<answer::Info, Failure> {
     let argv = argv::info();
     let unusable = |error: &CallError| {
         let kind = error
@@ -99,7 +104,7 @@ pub fn endpoint(docker: &Docker) -> Result<Endpoint, Failure> {
             &docker.no_server(&argv, &info.server_errors.join("\n")),
         ));
     }
-    Ok(Endpoint::new(info))
+    Ok(info)
 }
 
 fn with_stderr(why: String, answer: &Answer) -> String {
@@ -110,7 +115,10 @@ fn with_stderr(why: String, answer: &Answer) -> String {
 }
 
 /// Those of `networks` that exist.
-fn networks_called(docker: &Docker, networks: &[&str]) -> Result<Vec<answer::Network>, Failure> {
+pub fn networks_called(
+    docker: &Docker,
+    networks: &[&str],
+) -> Result<Vec<answer::Network>, Failure> {
     let argv = argv::network_inspect(networks);
     let stdout =
         found_ones(docker.query(&argv)).map_err(|error| not_read("the networks", &error))?;
@@ -287,6 +295,14 @@ fn found_ones(result: Result<Answer, CallError>) -> Result<Vec<u8>, CallError> {
 
 fn not_read(what: &str, error: &CallError) -> Failure {
     Failure::from_call(format!("{what} could not be read"), error)
+}
+
+/// All networks, with their drivers.
+pub fn listed_networks(docker: &Docker) -> Result<Vec<answer::ListedNetwork>, Failure> {
+    let answer = docker
+        .query(&argv::network_ls_drivers())
+        .map_err(|error| not_read("the networks", &error))?;
+    Ok(answer::listed_networks(&answer.stdout))
 }
 
 /// The names of the networks that exist, for an admin who named one that doesn't.

@@ -174,12 +174,19 @@ impl<'a> Change<'a> {
         on_done: &(dyn Fn(&Action, Duration) + Sync),
     ) -> Outcome {
         let deaf = Interrupt::default();
+        let progress = self.context.ui.progress(plan.steps.len());
         let execution = Execution {
             jobs: usize::from(self.args.jobs),
             interrupt: if go_on { &deaf } else { self.context.interrupt },
             go_on,
-            perform,
-            on_done,
+            perform: &|action| {
+                let _running = progress.running(&calls::label(action, &plan.spec));
+                perform(action)
+            },
+            on_done: &|action, took| {
+                progress.step_done();
+                on_done(action, took);
+            },
         };
         execution.run(plan)
     }

@@ -1,6 +1,7 @@
 //! One file per subcommand: look, plan, show or execute, report. No docker argument is spelled here.
 
 mod change;
+mod doctor;
 mod down;
 mod logs;
 mod render;
@@ -138,5 +139,6 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         Some(Subcommands::Logs(args)) => logs::logs(&context, args),
         Some(Subcommands::Down(args)) => down::down(&context, args),
         Some(Subcommands::Render) => render::render(&context),
+        Some(Subcommands::Doctor(args)) => doctor::examine(&context, args),
     }
 }

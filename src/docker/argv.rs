@@ -119,6 +119,19 @@ pub const CONTAINER_FORMAT: &str = concat!(
 /// What is asked of each image.
 pub const IMAGE_FORMAT: &str = r#"{"Id":{{json .Id}}}"#;
 
+/// What is asked of each network in a list: a driver's name holds no blank.
+pub const NETWORK_FORMAT: &str = "{{.Driver}} {{.Name}}";
+
+/// What client and endpoint speak.
+pub fn version() -> Argv {
+    Argv::new(["version", "--format", "{{json .}}"])
+}
+
+/// The client's way to the endpoint; asks no endpoint. Clients before 19.03 don't know it.
+pub fn context_inspect() -> Argv {
+    Argv::new(["context", "inspect", "--format", "{{json .}}"])
+}
+
 /// What the endpoint says of itself.
 pub fn info() -> Argv {
     Argv::new(["info", "--format", "{{json .}}"])
@@ -130,6 +143,11 @@ pub fn network_inspect(networks: &[&str]) -> Argv {
 
 pub fn network_ls() -> Argv {
     Argv::new(["network", "ls", "--format", "{{.Name}}"])
+}
+
+/// All networks with their drivers.
+pub fn network_ls_drivers() -> Argv {
+    Argv::new(["network", "ls", "--format", NETWORK_FORMAT])
 }
 
 /// The names of all containers, in whatever state, that match `name_pattern` (a regular expression without slash:

@@ -210,6 +210,11 @@ impl Docker {
         })
     }
 
+    /// Where the program was found.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
     /// The words before the subcommand, for a shell: `docker -H tcp://vch:2376`.
     pub fn prefix(&self) -> String {
         let mut words = vec![self.shown.clone()];

@@ -2,18 +2,25 @@
 //!
 //! A closed stdout or stderr is no reason to stop half-way through a deployment: what can't be written is dropped.
 
+mod progress;
+
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use indicatif::ProgressDrawTarget;
 
 use crate::error::Failure;
+use progress::{Bars, Terminal};
+pub use progress::{Progress, Running};
 
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const FAINT: Style = Style::new().dimmed();
+/// For what went wrong, what may, and what is fine.
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const FINE: Style = AnsiColor::Green.on_default();
+pub(crate) const FAINT: Style = Style::new().dimmed();
 
 /// The containers' names in merged logs take turns with these.
 const LOG_COLOURS: [AnsiColor; 6] = [
@@ -58,7 +65,8 @@ pub struct Options {
 #[derive(Debug, Clone, Default)]
 pub struct Ui {
     options: Options,
-    line: Arc<Mutex<()>>,
+    /// Held while something is written; holds what is drawn meanwhile.
+    screen: Arc<Mutex<Option<Bars>>>,
     closed: Arc<AtomicBool>,
 }
 
@@ -66,7 +74,7 @@ impl Ui {
     pub fn new(options: Options) -> Self {
         Self {
             options,
-            line: Arc::default(),
+            screen: Arc::default(),
             closed: Arc::default(),
         }
     }
@@ -77,13 +85,12 @@ impl Ui {
 
     /// The command's answer, as it is.
     pub fn answer(&self, text: &str) {
-        let _line = self.lock();
-        let mut stdout = anstream::stdout().lock();
-        if stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-            .is_err()
-        {
+        let written = self.write(|| {
+            let mut stdout = anstream::stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        });
+        if written.is_err() {
             self.closed.store(true, Ordering::Relaxed);
         }
     }
@@ -125,9 +132,25 @@ impl Ui {
         }
     }
 
+    /// Shows the progress of `steps` steps until the result is dropped: on a terminal, and where nothing else says
+    /// what is going on.
+    pub fn progress(&self, steps: usize) -> Progress {
+        let wanted = !self.options.quiet && !self.options.verbose;
+        let bars = Terminal::find()
+            .filter(|_| wanted)
+            .map(|terminal| Bars::new(steps, terminal, ProgressDrawTarget::stderr()));
+        self.lock().clone_from(&bars);
+        Progress::new(self, bars)
+    }
+
     /// A step that came to its end.
     pub fn step_done(&self, label: &str, took: Duration) {
-        self.status(&format!("{label} {FAINT}({}){FAINT:#}", seconds(took)));
+        let time = format!("({})", seconds(took));
+        let label = match &*self.lock() {
+            Some(bars) => bars.fit(label, &time),
+            None => label.to_owned(),
+        };
+        self.status(&format!("{label} {FAINT}{time}{FAINT:#}"));
     }
 
     /// Each docker call, with `-v`.
@@ -160,16 +183,30 @@ impl Ui {
             text.push_str("\n  may be left standing: ");
             text.push_str(what);
         }
+        self.clear_bars();
         self.stderr(&text);
     }
 
     fn stderr(&self, text: &str) {
-        let _line = self.lock();
-        let _ = writeln!(anstream::stderr().lock(), "{text}");
+        let _ = self.write(|| writeln!(anstream::stderr().lock(), "{text}"));
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes while nothing is drawn.
+    fn write<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &*self.lock() {
+            Some(bars) => bars.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn clear_bars(&self) {
+        if let Some(bars) = self.lock().take() {
+            bars.clear();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Bars>> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
