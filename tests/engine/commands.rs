@@ -13,7 +13,10 @@ fn scale_and_rollout_lose_no_request() {
     let ran = service.tool(&["scale", "4"]);
     service.answers(ran.succeeded());
     service.serves(&service.instances(1..=4), "1");
-    service.tool(&["scale", "4"]).succeeded().says("nothing to do");
+    service
+        .tool(&["scale", "4"])
+        .succeeded()
+        .says("nothing to do");
 
     let ran = service.tool(&[
         "rollout",
