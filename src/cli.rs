@@ -84,6 +84,8 @@ pub enum Subcommands {
     Logs(LogsArgs),
     /// Remove the load balancer, the instances and their network
     Down(DownArgs),
+    /// Show every setting's value, and where it came from
+    Settings,
     /// Print the haproxy.cfg for the settings, touching nothing
     Render,
     /// Check client, endpoint, networks, names and images; exits with 1 if something would fail

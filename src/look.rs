@@ -19,6 +19,8 @@ use crate::spec::tuning::{ServerAddress, Tuning};
 /// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters) and of what
 /// one answer may hold.
 const PORTION: usize = 200;
+/// How many portions are asked for at a time.
+const SIDE_BY_SIDE: usize = 4;
 
 /// What to look for.
 #[derive(Debug, Clone, Copy)]
@@ -140,25 +142,31 @@ pub fn container_names_on(docker: &Docker, network: &str) -> Result<Vec<String>,
 
 /// Those of `names` that exist, in no particular order.
 pub fn containers(docker: &Docker, names: &[String]) -> Result<Vec<Container>, Failure> {
+    let portions: Vec<&[String]> = names.chunks(PORTION).collect();
     let mut found = Vec::with_capacity(names.len());
-    for portion in names.chunks(PORTION) {
-        let argv = argv::inspect(portion);
-        let answer = docker.query(&argv);
-        let all_are_there = answer.is_ok();
-        let stdout = found_ones(answer).map_err(|error| not_read("the containers", &error))?;
-        let bad_answer = |why| not_read("the containers", &docker.bad_answer(&argv, why));
-        let containers: Vec<answer::Container> = json_lines(&stdout).map_err(bad_answer)?;
-        if all_are_there && containers.len() < portion.len() {
-            let told = format!(
-                "docker succeeded, but told of {} of {} containers only",
-                containers.len(),
-                portion.len()
-            );
-            return Err(bad_answer(told));
+    for portions in portions.chunks(SIDE_BY_SIDE) {
+        let answers: Vec<_> = thread::scope(|scope| {
+            let calls: Vec<_> = portions
+                .iter()
+                .map(|portion| scope.spawn(|| inspected(docker, portion)))
+                .collect();
+            calls.into_iter().map(join).collect()
+        });
+        for answer in answers {
+            found.extend(answer?);
         }
-        found.extend(containers.into_iter().map(Container::new));
     }
     Ok(found)
+}
+
+/// One portion of them.
+fn inspected(docker: &Docker, names: &[String]) -> Result<Vec<Container>, Failure> {
+    let argv = argv::inspect(names);
+    let stdout =
+        found_ones(docker.query(&argv)).map_err(|error| not_read("the containers", &error))?;
+    let containers: Vec<answer::Container> = json_lines(&stdout)
+        .map_err(|why| not_read("the containers", &docker.bad_answer(&argv, why)))?;
+    Ok(containers.into_iter().map(Container::new).collect())
 }
 
 /// The container called `name`, if it exists.

@@ -68,7 +68,7 @@ pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
             }
         }
         performer.sleep(pause);
-        pause = (pause * 2).min(Duration::from_secs(1));
+        pause = (pause * 2).min(Duration::from_millis(250));
     }
 }
 

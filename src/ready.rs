@@ -3,7 +3,7 @@
 //! Ready means: docker's own health check says so, where the image has one; else an answer on the published port, where
 //! this workstation reaches published ports; else running for a settling time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::autopsy;
@@ -27,20 +27,19 @@ pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), 
     loop {
         performer.check_interrupt()?;
         let found = look::containers(&performer.docker, &waiting)?;
-        if let Some(gone) = waiting
-            .iter()
-            .find(|name| !found.iter().any(|container| container.name == **name))
-        {
-            return Err(Failure::failed(format!(
-                "`{gone}` is gone before it got ready"
-            )));
+        if found.len() < waiting.len() {
+            return Err(gone(&waiting, &found));
         }
         let mut late = None;
+        waiting.clear();
         for container in found {
             match gate.verdict(&container) {
-                Verdict::Ready => waiting.retain(|name| *name != container.name),
+                Verdict::Ready => {}
                 Verdict::Never => return Err(never_ready(performer, &container)),
-                Verdict::NotYet => late = late.or(Some(container)),
+                Verdict::NotYet => {
+                    waiting.push(container.name.clone());
+                    late.get_or_insert(container);
+                }
             }
         }
         let Some(late) = late else { return Ok(()) };
@@ -50,6 +49,18 @@ pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), 
         performer.sleep(pause);
         pause = (pause * 2).min(Duration::from_secs(1));
     }
+}
+
+fn gone(waiting: &[String], found: &[Container]) -> Failure {
+    let there: HashSet<&str> = found
+        .iter()
+        .map(|container| container.name.as_str())
+        .collect();
+    let gone: Vec<&String> = waiting
+        .iter()
+        .filter(|name| !there.contains(name.as_str()))
+        .collect();
+    Failure::failed(format!("gone before it got ready: {}", ui::list(&gone)))
 }
 
 /// Watches `numbers` for the settling time: all of them have to stay up.

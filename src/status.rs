@@ -12,6 +12,8 @@ use crate::ui::{list, plural};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Drift {
     pub what: String,
+    /// Line by line, where there is more to say.
+    pub lines: Vec<String>,
     /// The command that mends it.
     pub mend: String,
 }
@@ -105,6 +107,7 @@ impl Reader<'_> {
     fn note(&mut self, what: String, mend: &str) {
         self.drift.push(Drift {
             what,
+            lines: Vec::new(),
             mend: mend.to_owned(),
         });
     }
@@ -122,13 +125,7 @@ impl Reader<'_> {
         }
         match &self.inventory.config {
             None => self.note(format!("`{name}` has no haproxy.cfg"), "vch-lb up"),
-            Some(found) if found.edited() => {
-                self.note(
-                    format!("the haproxy.cfg in `{name}` was edited by hand"),
-                    "vch-lb up --overwrite",
-                );
-            }
-            Some(Found { .. }) => {}
+            Some(found) => self.config(found),
         }
         if self.inventory.stale {
             self.note(
@@ -141,6 +138,22 @@ impl Reader<'_> {
                 format!("`{}` is left over from replacing `{name}`", aside.name),
                 "vch-lb up",
             );
+        }
+    }
+
+    fn config(&mut self, found: &Found) {
+        let name = self.names.lb.clone();
+        if let Some(version) = found.newer {
+            let what = format!(
+                "the haproxy.cfg in `{name}` was written by a newer vch-lb (settings version {version})"
+            );
+            self.note(what, "use that version of vch-lb");
+        } else if found.edited() {
+            let what = format!("the haproxy.cfg in `{name}` was edited by hand");
+            self.note(what, "vch-lb up --overwrite");
+            if let Some(drift) = self.drift.last_mut() {
+                drift.lines = found.differences();
+            }
         }
     }
 

@@ -18,8 +18,8 @@ use crate::probe::{Phase, Probe, Receipt};
 use crate::reach::Reach;
 use crate::script::{Style, script};
 use crate::settings;
-use crate::spec::{self, Spec};
-use crate::{calls, config_file};
+use crate::spec::{self, Publish, Spec};
+use crate::{calls, config_file, haproxy};
 
 /// What an executed plan came to.
 #[derive(Debug)]
@@ -109,6 +109,7 @@ impl<'a> Change<'a> {
             config_file::check(Path::new(&self.args.config_out))?;
         }
         self.context.interrupt.note_changing();
+        self.warn_of_resets(plan);
         for reason in &plan.reasons {
             self.context.ui.status(reason);
         }
@@ -142,6 +143,19 @@ impl<'a> Change<'a> {
                 })
             }
             Some(failure) => Err(self.aftermath(plan, &performer, &outcome, failure)),
+        }
+    }
+
+    /// HAProxy 1.7 can't hand its listening sockets over.
+    fn warn_of_resets(&self, plan: &Plan) {
+        let reloads = plan
+            .actions()
+            .any(|action| matches!(action, Action::Reload(_)));
+        let image = &plan.spec.lb_image;
+        if reloads && haproxy::reloads_seamlessly(image) == Some(false) {
+            self.context.ui.warn(&format!(
+                "`{image}` may reset a connection when it reloads under heavy load; LB_IMG=haproxy:1.8 or later keeps all"
+            ));
         }
     }
 
@@ -366,6 +380,33 @@ pub(super) fn service_as_found(
     let inventory = look::look(docker, wanted)?;
     let spec = spec::running::spec(&names, &external_net, &inventory)?;
     Ok((spec, inventory))
+}
+
+/// Why a load balancer that runs may not answer, as far as that can be told from here.
+pub(super) fn why_no_answer(spec: &Spec, inventory: &Inventory, address: &str) -> String {
+    let port = spec.lb_port;
+    let net = &spec.external_net;
+    let unpublished = inventory.is_vch()
+        && match &inventory.lb {
+            Some(lb) => !lb.published.contains(&format!("{port}/tcp")),
+            None => spec.publish == Publish::Never,
+        };
+    if unpublished {
+        return format!(
+            "{address}:{port} does not answer from here: a VCH's container network drops every port that was not \
+             published, and `{}` publishes none; `vch-lb up --recreate-lb` with PUBLISH_LB=auto opens it",
+            spec.names.lb
+        );
+    }
+    if inventory.is_vch() {
+        return format!(
+            "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`, or its \
+             firewall lets nobody in (the VCH's administrator decides that with --container-network-firewall)"
+        );
+    }
+    format!(
+        "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`"
+    )
 }
 
 /// An external network that is not there, with those that are.

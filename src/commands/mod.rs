@@ -7,6 +7,7 @@ mod logs;
 mod render;
 mod rollout;
 mod scale;
+mod settings;
 mod status;
 mod up;
 
@@ -14,8 +15,9 @@ use crate::cli::{Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
+use crate::settings as table;
 use crate::settings::file::Assignments;
-use crate::settings::{self, Origin, Settings};
+use crate::settings::{Origin, Settings};
 use crate::spec::{self, Spec};
 use crate::ui::Ui;
 
@@ -43,12 +45,12 @@ impl Context<'_> {
     /// The whole spec, with the files that its settings name.
     pub fn spec(&self) -> Result<Spec, Failure> {
         let mut spec = Spec::from_settings(&self.settings)?;
-        if let Some(template) = self.file(settings::TEMPLATE)? {
+        if let Some(template) = self.file(table::TEMPLATE)? {
             let text = String::from_utf8(template)
-                .map_err(|_| self.complaint(settings::TEMPLATE, "it is not UTF-8"))?;
+                .map_err(|_| self.complaint(table::TEMPLATE, "it is not UTF-8"))?;
             spec.template = Some(text);
         }
-        if let Some(cert) = self.file(settings::TLS_CERT)? {
+        if let Some(cert) = self.file(table::TLS_CERT)? {
             spec.cert = Some(cert);
         }
         spec::files::check(&spec, &self.settings)?;
@@ -138,6 +140,7 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         Some(Subcommands::Status(args)) => status::show(&context, args),
         Some(Subcommands::Logs(args)) => logs::logs(&context, args),
         Some(Subcommands::Down(args)) => down::down(&context, args),
+        Some(Subcommands::Settings) => settings::show(&context),
         Some(Subcommands::Render) => render::render(&context),
         Some(Subcommands::Doctor(args)) => doctor::examine(&context, args),
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::Context;
 use crate::cli::StatusArgs;
 use crate::docker::Docker;
-use crate::error::{Failure, exit};
+use crate::error::{Failure, exit, printable};
 use crate::http::{self, Reply, Speaks, Within};
 use crate::look::{self, Wanted};
 use crate::settings::{self, Origin};
@@ -80,6 +80,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         );
         status.drift.push(Drift {
             what,
+            lines: Vec::new(),
             mend: "vch-lb logs".into(),
         });
     }
@@ -153,8 +154,12 @@ fn text(status: &Status, prefix: &str, answers: Option<bool>, now: SystemTime) -
     if !status.drift.is_empty() {
         text.push('\n');
     }
-    for Drift { what, mend } in &status.drift {
-        let _ = writeln!(text, "{what}\n  to mend it: {mend}");
+    for Drift { what, lines, mend } in &status.drift {
+        let _ = writeln!(text, "{what}");
+        for line in lines {
+            let _ = writeln!(text, "  | {}", printable(line));
+        }
+        let _ = writeln!(text, "  to mend it: {mend}");
     }
     text
 }
@@ -237,6 +242,7 @@ mod tests {
             containers: vec![row("lb", None), row("web-10", Some(true))],
             drift: vec![Drift {
                 what: "something".into(),
+                lines: Vec::new(),
                 mend: "vch-lb up".into(),
             }],
         };

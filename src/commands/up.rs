@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Context;
-use super::change::{Change, Report, describe, require_external, show};
+use super::change::{Change, Report, describe, require_external, show, why_no_answer};
 use crate::cli::UpArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit};
@@ -112,10 +112,7 @@ pub(super) fn answer(
         None => reach_before(spec, before)?,
     };
     if !reach.answered {
-        let warning = format!(
-            "{}:{} does not answer from here: there may be no route from this workstation to `{}`",
-            reach.address, spec.lb_port, spec.external_net
-        );
+        let warning = why_no_answer(spec, before, &reach.address);
         context.ui.warn(&warning);
     }
     if context.ui.json() {
