@@ -26,17 +26,24 @@ pub fn changing(action: &Action, spec: &Spec, config: &str) -> Vec<Argv> {
             name: &names.instance(*number),
             port: spec.instance_port.get(),
             network: &names.network(),
+            args: spec.instance_args.words(),
+            label: spec
+                .label()
+                .map(|label| format!("{}={label}", crate::spec::LABEL)),
             image: spec.image.as_str(),
+            command: &spec.instance_cmd,
         })],
         Action::Start(number) => vec![argv::start(&[names.instance(*number)])],
-        Action::CreateLb => vec![argv::create(argv::Create {
+        Action::CreateLb { publish } => vec![argv::create(argv::Create {
             name: lb,
             network: spec.external_net.as_str(),
-            publish: &[],
+            publish,
+            args: spec.tuning.lb_args.words(),
             image: spec.lb_image.as_str(),
         })],
         Action::ConnectLb => vec![argv::network_connect(&names.network(), lb)],
         Action::CopyConfig(_) => vec![copy(spec, config)],
+        Action::CopyFiles => files(spec).iter().map(|_| restore(lb)).collect(),
         Action::StartLb => vec![argv::start(&[lb.to_owned()])],
         Action::Reload(_) => vec![copy(spec, config), check(lb), reload(lb)],
         Action::RestoreConfig { reload: true } => vec![restore(lb), reload(lb)],
@@ -75,6 +82,20 @@ pub fn reload(lb: &str) -> Argv {
     argv::kill("HUP", lb)
 }
 
+/// The files that lie beside haproxy.cfg in the load balancer: name there, and content.
+pub fn files(spec: &Spec) -> Vec<(&'static str, &[u8])> {
+    let template = spec
+        .template
+        .as_deref()
+        .map(|text| (haproxy::TEMPLATE_NAME, text.as_bytes()));
+    let cert = spec.cert.as_deref().map(|pem| (haproxy::CERT_NAME, pem));
+    template.into_iter().chain(cert).collect()
+}
+
+fn file_names(spec: &Spec) -> Vec<&'static str> {
+    files(spec).into_iter().map(|(name, _)| name).collect()
+}
+
 fn portions(spec: &Spec, numbers: &[Number], call: impl Fn(&[String]) -> Argv) -> Vec<Argv> {
     numbers
         .chunks(PORTION)
@@ -94,9 +115,10 @@ pub fn label(action: &Action, spec: &Spec) -> String {
         Action::CreateNetwork => format!("create network {}", spec.names.network()),
         Action::Run(number) => format!("run {}", spec.names.instance(*number)),
         Action::Start(number) => format!("start {}", spec.names.instance(*number)),
-        Action::CreateLb => format!("create {lb}"),
+        Action::CreateLb { .. } => format!("create {lb}"),
         Action::ConnectLb => format!("connect {lb} to {}", spec.names.network()),
         Action::CopyConfig(_) => format!("copy haproxy.cfg to {lb}"),
+        Action::CopyFiles => format!("copy {} to {lb}", crate::ui::list_plain(&file_names(spec))),
         Action::StartLb => format!("start {lb}"),
         Action::AwaitService => format!("wait for {lb}"),
         Action::AwaitReady(numbers) => some("wait for", numbers),
@@ -131,13 +153,19 @@ pub fn not_done(action: &Action, spec: &Spec) -> String {
         Action::CreateNetwork => format!("the network `{}` was not created", names.network()),
         Action::Run(number) => format!("`{}` was not started", names.instance(*number)),
         Action::Start(number) => format!("`{}` was not started again", names.instance(*number)),
-        Action::CreateLb => format!("the load balancer `{lb}` was not created"),
+        Action::CreateLb { .. } => format!("the load balancer `{lb}` was not created"),
         Action::ConnectLb => format!(
             "the load balancer `{lb}` was not connected to `{}`",
             names.network()
         ),
         Action::CopyConfig(_) => {
             format!("haproxy.cfg was not copied into the load balancer `{lb}`")
+        }
+        Action::CopyFiles => {
+            format!(
+                "{} not copied into the load balancer `{lb}`",
+                crate::ui::list(&file_names(spec))
+            )
         }
         Action::StartLb => format!("the load balancer `{lb}` was not started"),
         Action::AwaitService => format!("the load balancer `{lb}` does not serve"),

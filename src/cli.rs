@@ -8,6 +8,7 @@ use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand,
 };
 
+use crate::docker::argv::Range;
 use crate::plan::up::Pull;
 use crate::settings::{self, Setting};
 use crate::ui::{self, Format};
@@ -29,6 +30,9 @@ pub struct Cli {
 
     #[command(flatten)]
     pub settings: SettingArgs,
+
+    #[command(flatten)]
+    pub settings_file: SettingsFileArgs,
 
     #[command(flatten)]
     pub up: UpArgs,
@@ -74,10 +78,18 @@ pub enum Subcommands {
     Scale(ScaleArgs),
     /// Replace every instance, start-first in batches, and go back on failure
     Rollout(RolloutArgs),
+    /// Show the service as it is; exits with 3 if it is degraded or not deployed
+    Status(StatusArgs),
+    /// Show the logs of all containers, each line behind its container's name
+    Logs(LogsArgs),
     /// Remove the load balancer, the instances and their network
     Down(DownArgs),
+    /// Show every setting's value, and where it came from
+    Settings,
     /// Print the haproxy.cfg for the settings, touching nothing
     Render,
+    /// Check client, endpoint, networks, names and images; exits with 1 if something would fail
+    Doctor(DoctorArgs),
 }
 
 /// What every command that changes something takes.
@@ -120,6 +132,13 @@ pub struct ChangeArgs {
     pub overwrite: bool,
 }
 
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ProbeArgs {
+    /// Send requests through the load balancer meanwhile, and end with a receipt
+    #[arg(long)]
+    pub probe: bool,
+}
+
 /// How instances are replaced.
 #[derive(Debug, Clone, Args)]
 pub struct StrategyArgs {
@@ -143,6 +162,9 @@ pub struct ScaleArgs {
     pub pull: Option<Pull>,
 
     #[command(flatten)]
+    pub probe: ProbeArgs,
+
+    #[command(flatten)]
     pub change: ChangeArgs,
 }
 
@@ -160,13 +182,62 @@ pub struct RolloutArgs {
     pub strategy: StrategyArgs,
 
     #[command(flatten)]
+    pub probe: ProbeArgs,
+
+    #[command(flatten)]
     pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Look again every TIME, until Ctrl-C
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = duration)]
+    pub watch: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct LogsArgs {
+    /// Only these containers
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    /// Go on with lines as they come
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// How many lines of each container's past, or `all`
+    #[arg(long, value_name = "N", default_value = "100", value_parser = tail)]
+    pub tail: String,
+
+    /// Only lines since a time (RFC 3339), or a span such as 10m
+    #[arg(long, value_name = "TIME", value_parser = no_option)]
+    pub since: Option<String>,
+
+    /// With the endpoint's time in front of each line
+    #[arg(short, long)]
+    pub timestamps: bool,
+}
+
+impl LogsArgs {
+    pub fn range(&self) -> Range {
+        Range {
+            tail: Some(self.tail.clone()),
+            since: self.since.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct DownArgs {
     #[command(flatten)]
     pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Where haproxy.cfg would be written on this workstation
+    #[arg(long, value_name = "FILE", default_value = "haproxy.cfg")]
+    pub config_out: String,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -183,7 +254,18 @@ pub struct UpArgs {
     pub strategy: StrategyArgs,
 
     #[command(flatten)]
+    pub probe: ProbeArgs,
+
+    #[command(flatten)]
     pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Service")]
+pub struct SettingsFileArgs {
+    /// A file of NAME=value lines, or an edited copy of the script that vch-lb replaces
+    #[arg(long, global = true, value_name = "FILE")]
+    pub settings: Option<String>,
 }
 
 /// Which docker client, and how it reaches the endpoint.
@@ -325,6 +407,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration <= Duration::from_secs(86_400) => Ok(duration),
         Ok(_) => Err("at most a day".into()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn tail(text: &str) -> Result<String, String> {
+    if text == "all" || (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())) {
+        Ok(text.to_owned())
+    } else {
+        Err("a number of lines, or `all`".into())
     }
 }
 

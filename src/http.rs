@@ -1,6 +1,7 @@
 //! One question to a port: does somebody answer there? For the load balancer and for instances, over HTTP.
 
-use std::io;
+use std::io::{self, Read};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use ureq::Agent;
@@ -21,12 +22,75 @@ pub enum Reply {
     Silent,
 }
 
+/// What a port is expected to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    Http,
+    /// Something else, or HTTP under TLS: a connection that stays open is all that can be asked for.
+    Tcp,
+}
+
+/// How long a connection has to stay open to count: one that leads nowhere is closed at once.
+const STAYS_OPEN: Duration = Duration::from_millis(300);
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Within {
+    /// For the connection: a host that answers at all does so far sooner than a service.
+    pub connect: Duration,
+    pub respond: Duration,
+}
+
+impl Within {
+    /// As long for the one as for the other.
+    pub const fn each(timeout: Duration) -> Self {
+        Self {
+            connect: timeout,
+            respond: timeout,
+        }
+    }
+}
+
+/// Asks whether somebody answers on a port.
+pub fn ask(address: &str, port: u16, speaks: Speaks, within: Within) -> Reply {
+    match speaks {
+        Speaks::Http => get(address, port, within),
+        Speaks::Tcp => connect(address, port, within.connect),
+    }
+}
+
+fn connect(address: &str, port: u16, timeout: Duration) -> Reply {
+    let Some(target) = (address, port)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next())
+    else {
+        return Reply::Silent;
+    };
+    let mut stream = match TcpStream::connect_timeout(&target, timeout) {
+        Ok(stream) => stream,
+        Err(error) => return io_reply(&error),
+    };
+    if stream.set_read_timeout(Some(STAYS_OPEN)).is_err() {
+        return Reply::NotHttp;
+    }
+    match stream.read(&mut [0; 64]) {
+        Ok(0) => Reply::Closed,
+        Ok(_) => Reply::NotHttp,
+        Err(error) => match error.kind() {
+            // Nothing was said, and the connection is still there.
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Reply::NotHttp,
+            _ => Reply::Closed,
+        },
+    }
+}
+
 /// HAProxy's own page for a backend without a server; an application's 503 says something else.
 const NO_SERVER: &str = "No server is available to handle this request";
 
-/// Asks `http://address:port/`, with at most `timeout` for the connection and as much for the response.
-pub fn ask(address: &str, port: u16, timeout: Duration) -> Reply {
-    let agent = agent(timeout);
+/// Asks `http://address:port/`.
+fn get(address: &str, port: u16, within: Within) -> Reply {
+    let agent = agent(within);
     let host = if address.contains(':') {
         format!("[{address}]")
     } else {
@@ -53,11 +117,11 @@ pub fn ask(address: &str, port: u16, timeout: Duration) -> Reply {
 }
 
 /// A client that takes any status for an answer, goes nowhere else, and opens a connection for each request.
-fn agent(timeout: Duration) -> Agent {
+fn agent(within: Within) -> Agent {
     Agent::config_builder()
-        .timeout_connect(Some(timeout))
-        .timeout_recv_response(Some(timeout))
-        .timeout_recv_body(Some(timeout))
+        .timeout_connect(Some(within.connect))
+        .timeout_recv_response(Some(within.respond))
+        .timeout_recv_body(Some(within.respond))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -70,13 +134,7 @@ fn agent(timeout: Duration) -> Agent {
 
 fn reply(error: &ureq::Error) -> Reply {
     match error {
-        ureq::Error::Io(error) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => Reply::Refused,
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::UnexpectedEof => Reply::Closed,
-            _ => Reply::Silent,
-        },
+        ureq::Error::Io(error) => io_reply(error),
         ureq::Error::Timeout(ureq::Timeout::RecvResponse | ureq::Timeout::RecvBody) => {
             Reply::NotHttp
         }
@@ -85,14 +143,24 @@ fn reply(error: &ureq::Error) -> Reply {
     }
 }
 
+fn io_reply(error: &io::Error) -> Reply {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Reply::Refused,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::UnexpectedEof => Reply::Closed,
+        _ => Reply::Silent,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Write;
     use std::net::TcpListener;
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_millis(500);
+    const PATIENCE: Within = Within::each(Duration::from_millis(500));
 
     /// Answers one connection with `text` and closes it.
     fn once(text: &'static str) -> u16 {
@@ -130,8 +198,19 @@ mod tests {
             ("220 mail ready\r\n", Reply::NotHttp),
             ("", Reply::Closed),
         ] {
-            assert_eq!(ask("127.0.0.1", once(text), PATIENCE), reply, "{text}");
+            assert_eq!(get("127.0.0.1", once(text), PATIENCE), reply, "{text}");
         }
+    }
+
+    #[test]
+    fn a_connection_counts_only_if_it_stays_open_or_says_something() {
+        let ask = |port| ask("127.0.0.1", port, Speaks::Tcp, PATIENCE);
+        assert_eq!(ask(once("")), Reply::Closed);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(ask(port), Reply::NotHttp);
+        drop(listener);
+        assert_eq!(ask(port), Reply::Refused);
     }
 
     #[test]
@@ -139,13 +218,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        assert_eq!(ask("127.0.0.1", port, PATIENCE), Reply::Refused);
+        assert_eq!(get("127.0.0.1", port, PATIENCE), Reply::Refused);
     }
 
     #[test]
     fn a_listener_that_says_nothing_is_no_http() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(ask("127.0.0.1", port, PATIENCE), Reply::NotHttp);
+        assert_eq!(get("127.0.0.1", port, PATIENCE), Reply::NotHttp);
     }
 }

@@ -3,7 +3,7 @@
 //! The first signal only sets the flag: whoever runs docker calls lets those in flight complete, starts no new one and
 //! undoes what was made. The second one leaves at once, after saying what stands.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::ui::Ui;
@@ -12,6 +12,8 @@ use crate::ui::Ui;
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     signal: Arc<AtomicI32>,
+    nobody_reads: Arc<AtomicBool>,
+    changing: Arc<AtomicBool>,
     standing: Arc<Mutex<Vec<String>>>,
 }
 
@@ -26,6 +28,21 @@ impl Interrupt {
 
     pub fn raised(&self) -> bool {
         self.signal().is_some()
+    }
+
+    /// From here on something is changed: an end has consequences that are worth words.
+    pub fn note_changing(&self) {
+        self.changing.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends what only reads, as a signal would: whoever read it has gone.
+    pub fn stop_reading(&self) {
+        self.nobody_reads.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether calls that only read are to end.
+    pub fn ends_reading(&self) -> bool {
+        self.raised() || self.nobody_reads.load(Ordering::Relaxed)
     }
 
     /// Notes what now stands because of this run: words to say should it have to leave at once.
@@ -72,7 +89,7 @@ impl Interrupt {
     #[cfg(not(unix))]
     pub fn listen(&self, _ui: &Ui) -> std::io::Result<()> {
         use signal_hook::consts::SIGINT;
-        use std::sync::atomic::{AtomicBool, AtomicUsize};
+        use std::sync::atomic::AtomicUsize;
 
         let again = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(AtomicUsize::new(0));
@@ -96,7 +113,8 @@ impl Interrupt {
             .compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
         {
-            if signal == signal_hook::consts::SIGINT {
+            let changing = self.changing.load(Ordering::Relaxed);
+            if signal == signal_hook::consts::SIGINT && changing {
                 ui.warn("interrupted: letting the running docker calls complete (again to leave at once)");
             }
             return;

@@ -14,10 +14,13 @@ use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
 use crate::inventory::{Container, Endpoint, Inventory, bare_id};
 use crate::spec::names::{Names, NetworkName};
+use crate::spec::tuning::{ServerAddress, Tuning};
 
 /// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters) and of what
 /// one answer may hold.
 const PORTION: usize = 200;
+/// How many portions are asked for at a time.
+const SIDE_BY_SIDE: usize = 4;
 
 /// What to look for.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +29,8 @@ pub struct Wanted<'a> {
     pub external_net: &'a NetworkName,
     /// Images whose IDs are needed, if they are there.
     pub images: &'a [&'a str],
+    /// Whether the certificate in the load balancer is needed too.
+    pub cert: bool,
 }
 
 /// Everything on the endpoint that concerns the service.
@@ -46,15 +51,11 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         .filter(|name| wanted.names.may_be_ours(name))
         .collect();
     let lb_is_there = names.iter().any(|name| name == wanted.names.lb.as_str());
-    let (containers, config) = thread::scope(|scope| {
-        let config = scope.spawn(|| {
-            if lb_is_there {
-                config_in(docker, wanted.names.lb.as_str())
-            } else {
-                Ok(None)
-            }
-        });
-        (containers(docker, &names), join(config))
+    let (containers, files) = thread::scope(|scope| {
+        let lb = lb_is_there.then_some(wanted.names.lb.as_str());
+        let files =
+            scope.spawn(move || lb.map_or(Ok(None), |lb| lb_files(docker, lb, wanted.cert)));
+        (containers(docker, &names), join(files))
     });
     let mut inventory = Inventory::new(
         wanted.names,
@@ -63,8 +64,10 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         networks?,
         containers?,
     );
-    if inventory.lb.is_some() {
-        inventory.config = config?;
+    if let (Some(lb), Some(files)) = (&inventory.lb, files?) {
+        let mut found = Found::new(files.config, files.template, &lb.image);
+        found.cert = files.cert;
+        inventory.config = Some(found);
     }
     inventory.images = images?;
     inventory.stale = is_stale(docker, &inventory)?;
@@ -79,6 +82,11 @@ fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
 
 /// What the client talks to. The first call of all: it finds out whether anybody is there.
 pub fn endpoint(docker: &Docker) -> Result<Endpoint, Failure> {
+    info(docker).map(Endpoint::new)
+}
+
+/// All that the endpoint says of itself.
+pub fn info(docker: &Docker) -> Result<answer::Info, Failure> {
     let argv = argv::info();
     let unusable = |error: &CallError| {
         let kind = error
@@ -98,7 +106,7 @@ pub fn endpoint(docker: &Docker) -> Result<Endpoint, Failure> {
             &docker.no_server(&argv, &info.server_errors.join("\n")),
         ));
     }
-    Ok(Endpoint::new(info))
+    Ok(info)
 }
 
 fn with_stderr(why: String, answer: &Answer) -> String {
@@ -109,7 +117,10 @@ fn with_stderr(why: String, answer: &Answer) -> String {
 }
 
 /// Those of `networks` that exist.
-fn networks_called(docker: &Docker, networks: &[&str]) -> Result<Vec<answer::Network>, Failure> {
+pub fn networks_called(
+    docker: &Docker,
+    networks: &[&str],
+) -> Result<Vec<answer::Network>, Failure> {
     let argv = argv::network_inspect(networks);
     let stdout =
         found_ones(docker.query(&argv)).map_err(|error| not_read("the networks", &error))?;
@@ -131,25 +142,40 @@ pub fn container_names_on(docker: &Docker, network: &str) -> Result<Vec<String>,
 
 /// Those of `names` that exist, in no particular order.
 pub fn containers(docker: &Docker, names: &[String]) -> Result<Vec<Container>, Failure> {
+    let portions: Vec<&[String]> = names.chunks(PORTION).collect();
     let mut found = Vec::with_capacity(names.len());
-    for portion in names.chunks(PORTION) {
-        let argv = argv::inspect(portion);
-        let answer = docker.query(&argv);
-        let all_are_there = answer.is_ok();
-        let stdout = found_ones(answer).map_err(|error| not_read("the containers", &error))?;
-        let bad_answer = |why| not_read("the containers", &docker.bad_answer(&argv, why));
-        let containers: Vec<answer::Container> = json_lines(&stdout).map_err(bad_answer)?;
-        if all_are_there && containers.len() < portion.len() {
-            let told = format!(
-                "docker succeeded, but told of {} of {} containers only",
-                containers.len(),
-                portion.len()
-            );
-            return Err(bad_answer(told));
+    for portions in portions.chunks(SIDE_BY_SIDE) {
+        let answers: Vec<_> = thread::scope(|scope| {
+            let calls: Vec<_> = portions
+                .iter()
+                .map(|portion| scope.spawn(|| inspected(docker, portion)))
+                .collect();
+            calls.into_iter().map(join).collect()
+        });
+        for answer in answers {
+            found.extend(answer?);
         }
-        found.extend(containers.into_iter().map(Container::new));
     }
     Ok(found)
+}
+
+/// One portion of them.
+fn inspected(docker: &Docker, names: &[String]) -> Result<Vec<Container>, Failure> {
+    let argv = argv::inspect(names);
+    let answer = docker.query(&argv);
+    let all_are_there = answer.is_ok();
+    let stdout = found_ones(answer).map_err(|error| not_read("the containers", &error))?;
+    let bad_answer = |why| not_read("the containers", &docker.bad_answer(&argv, why));
+    let containers: Vec<answer::Container> = json_lines(&stdout).map_err(bad_answer)?;
+    if all_are_there && containers.len() < names.len() {
+        let told = format!(
+            "docker succeeded, but told of {} of {} containers only",
+            containers.len(),
+            names.len()
+        );
+        return Err(bad_answer(told));
+    }
+    Ok(containers.into_iter().map(Container::new).collect())
 }
 
 /// The container called `name`, if it exists.
@@ -177,24 +203,51 @@ pub fn images_called(
     Ok(found)
 }
 
-/// The haproxy.cfg in the load balancer; `None` where it has none.
-pub fn config_in(docker: &Docker, lb: &str) -> Result<Option<Found>, Failure> {
-    let argv = argv::cp_out(lb, haproxy::CONFIG_PATH);
+/// What lies in the load balancer.
+struct LbFiles {
+    config: String,
+    template: Option<String>,
+    cert: Option<Vec<u8>>,
+}
+
+/// The load balancer's haproxy.cfg and what belongs to it; `None` where it has none.
+fn lb_files(docker: &Docker, lb: &str, with_cert: bool) -> Result<Option<LbFiles>, Failure> {
+    let Some(config) = file_in(docker, lb, haproxy::CONFIG_NAME)? else {
+        return Ok(None);
+    };
+    let config = String::from_utf8_lossy(&config).into_owned();
+    let tuning = Tuning::from_head(&config).unwrap_or_default();
+    let template = if tuning.template {
+        file_in(docker, lb, haproxy::TEMPLATE_NAME)?
+    } else {
+        None
+    };
+    let cert = if tuning.tls && with_cert {
+        file_in(docker, lb, haproxy::CERT_NAME)?
+    } else {
+        None
+    };
+    let template = template.map(|text| String::from_utf8_lossy(&text).into_owned());
+    Ok(Some(LbFiles {
+        config,
+        template,
+        cert,
+    }))
+}
+
+/// A file beside the load balancer's haproxy.cfg, or that itself; `None` where there is none.
+pub fn file_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let argv = argv::cp_out(lb, &format!("{}/{name}", haproxy::CONFIG_DIR));
+    let what = format!("the {name} in `{lb}`");
     let answer = match docker.query(&argv) {
         Ok(answer) => answer,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) if error.cause().is_some_and(Cause::is_missing_path) => return Ok(None),
-        Err(error) => return Err(not_read("the load balancer's haproxy.cfg", &error)),
+        Err(error) => return Err(not_read(&what, &error)),
     };
-    let bytes = archive::unpack(&answer.stdout).map_err(|why| {
-        not_read(
-            "the load balancer's haproxy.cfg",
-            &docker.bad_answer(&argv, why),
-        )
-    })?;
-    Ok(Some(Found::new(
-        String::from_utf8_lossy(&bytes).into_owned(),
-    )))
+    let bytes = archive::unpack(&answer.stdout)
+        .map_err(|why| not_read(&what, &docker.bad_answer(&argv, why)))?;
+    Ok(Some(bytes))
 }
 
 /// Whether an instance that is sent to was started after the load balancer last read its file. The log is asked only
@@ -207,6 +260,9 @@ fn is_stale(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
         .config
         .as_ref()
         .and_then(|found| found.config.as_ref());
+    if config.is_some_and(|config| has_moved(config, inventory)) {
+        return Ok(true);
+    }
     let sent_to = config.map(Config::numbers).unwrap_or_default();
     let latest = sent_to
         .iter()
@@ -231,6 +287,20 @@ fn is_stale(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
     Ok(loaded.is_some_and(|loaded| latest > loaded))
 }
 
+/// Whether an instance that is sent to by address has another one now.
+fn has_moved(config: &Config, inventory: &Inventory) -> bool {
+    let bridge = inventory
+        .bridge
+        .as_ref()
+        .map_or("", |network| network.name.as_str());
+    config.tuning.server_address == ServerAddress::Ip
+        && config.servers.iter().any(|server| {
+            let instance = inventory.instances.get(&server.number);
+            let address = instance.and_then(|instance| instance.address_on(bridge));
+            address.is_some_and(|address| address != server.address)
+        })
+}
+
 /// Of several things asked for, docker prints those that it found and fails because of the rest.
 fn found_ones(result: Result<Answer, CallError>) -> Result<Vec<u8>, CallError> {
     match result {
@@ -242,6 +312,14 @@ fn found_ones(result: Result<Answer, CallError>) -> Result<Vec<u8>, CallError> {
 
 fn not_read(what: &str, error: &CallError) -> Failure {
     Failure::from_call(format!("{what} could not be read"), error)
+}
+
+/// All networks, with their drivers.
+pub fn listed_networks(docker: &Docker) -> Result<Vec<answer::ListedNetwork>, Failure> {
+    let answer = docker
+        .query(&argv::network_ls_drivers())
+        .map_err(|error| not_read("the networks", &error))?;
+    Ok(answer::listed_networks(&answer.stdout))
 }
 
 /// The names of the networks that exist, for an admin who named one that doesn't.

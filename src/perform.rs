@@ -2,6 +2,7 @@
 //!
 //! Waiting is in `ready` and `reach`, the reload transaction in `reload`; which calls there are is said in `calls`.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -21,6 +22,7 @@ use crate::reach::Reach;
 use crate::reload::Workers;
 use crate::spec::Spec;
 use crate::spec::names::Number;
+use crate::spec::tuning::ServerAddress;
 use crate::ui::Ui;
 use crate::{config_file, look};
 
@@ -72,12 +74,13 @@ impl Performer<'_> {
         match action {
             Action::CreateNetwork => self.create_network(action),
             Action::Run(number) => self.make_container(action, &self.spec.names.instance(*number)),
-            Action::CreateLb => self.make_container(action, self.spec.names.lb.as_str()),
+            Action::CreateLb { .. } => self.make_container(action, self.spec.names.lb.as_str()),
             Action::ConnectLb => self.tolerating(action, Cause::is_already_there),
             Action::CopyConfig(servers) => {
                 self.write_config(servers)?;
                 self.plainly(action)
             }
+            Action::CopyFiles => self.copy_files(action),
             Action::AwaitService => crate::reach::await_service(self).map(|()| Done::ByUs),
             Action::AwaitReady(numbers) => {
                 crate::ready::await_ready(self, numbers).map(|()| Done::ByUs)
@@ -270,9 +273,49 @@ impl Performer<'_> {
         }
     }
 
+    /// The configuration that sends to `servers`, at the addresses that they have now.
+    fn config(&self, servers: &[Number]) -> Result<Config, Failure> {
+        if self.spec.tuning.server_address == ServerAddress::Name {
+            return Ok(Config::by_name(self.spec, servers));
+        }
+        let bridge = self.spec.names.network();
+        let found = look::containers(&self.docker, &self.spec.names.instances(servers))?;
+        let addresses: HashMap<&str, &str> = found
+            .iter()
+            .filter_map(|found| Some((found.name.as_str(), found.address_on(&bridge)?)))
+            .collect();
+        let names = self.spec.names.instances(servers);
+        if let Some(lost) = names
+            .iter()
+            .find(|name| !addresses.contains_key(name.as_str()))
+        {
+            return Err(Failure::failed(format!(
+                "`{lost}` has no address on `{bridge}`"
+            )));
+        }
+        let address = |_, name: &str| addresses.get(name).copied().unwrap_or_default().to_owned();
+        Ok(Config::by_address(self.spec, servers, address))
+    }
+
+    /// Puts the certificate and the admin's own template beside haproxy.cfg.
+    fn copy_files(&self, action: &Action) -> Result<Done, Failure> {
+        for (name, content) in calls::files(self.spec) {
+            self.put_file(name, content)
+                .map_err(|error| self.not_done(action, &error))?;
+        }
+        Ok(Done::ByUs)
+    }
+
+    fn put_file(&self, name: &str, content: &[u8]) -> Result<(), CallError> {
+        let argv = calls::restore(self.spec.names.lb.as_str());
+        let archive =
+            archive::pack(name, content).map_err(|why| self.docker.bad_answer(&argv, why))?;
+        self.docker.change_with_stdin(&argv, archive).map(drop)
+    }
+
     /// Renders haproxy.cfg for `servers` and writes it on this workstation.
     fn write_config(&self, servers: &[Number]) -> Result<String, Failure> {
-        let text = Config::by_name(self.spec, servers).render()?;
+        let text = self.config(servers)?.render()?;
         config_file::write(Path::new(self.config_path), &text)?;
         Ok(text)
     }
@@ -282,6 +325,16 @@ impl Performer<'_> {
         let Some(found) = &self.before.config else {
             return Ok(Done::ByUs);
         };
+        let template = found
+            .template
+            .as_deref()
+            .map(|text| (haproxy::TEMPLATE_NAME, text.as_bytes()));
+        let cert = found.cert.as_deref().map(|pem| (haproxy::CERT_NAME, pem));
+        for (name, content) in template.into_iter().chain(cert) {
+            self.put_file(name, content).map_err(|error| {
+                Failure::from_call(format!("the {name} from before is not back"), &error)
+            })?;
+        }
         if reload {
             crate::reload::back_to(self, &found.text)?;
         } else {
@@ -292,18 +345,11 @@ impl Performer<'_> {
 
     /// Writes `text` straight into the load balancer, past the local file.
     pub fn put_config(&self, text: &str) -> Result<(), Failure> {
-        let archive =
-            archive::pack(haproxy::CONFIG_NAME, text.as_bytes()).map_err(Failure::failed)?;
-        let argv = calls::restore(self.spec.names.lb.as_str());
-        self.docker
-            .change_with_stdin(&argv, archive)
-            .map(drop)
+        self.put_file(haproxy::CONFIG_NAME, text.as_bytes())
             .map_err(|error| {
+                let lb = &self.spec.names.lb;
                 Failure::from_call(
-                    format!(
-                        "the haproxy.cfg from before is not back in `{}`",
-                        self.spec.names.lb
-                    ),
+                    format!("the haproxy.cfg from before is not back in `{lb}`"),
                     &error,
                 )
             })

@@ -6,14 +6,19 @@ use serde::Serialize;
 
 use crate::autopsy;
 use crate::error::Failure;
-use crate::http::{self, Reply};
+use crate::http::{self, Reply, Within};
 use crate::inventory::{Container, State};
 use crate::look;
 use crate::perform::Performer;
 use crate::ui;
 
-/// How long one attempt may take; a host that answers at all does so far sooner.
-const ATTEMPT: Duration = Duration::from_secs(2);
+/// How long one attempt may take: HAProxy tries a server that refuses for three seconds before it says that there is none.
+const ATTEMPT: Within = Within {
+    connect: Duration::from_secs(2),
+    respond: Duration::from_secs(6),
+};
+/// A load balancer that does not serve for so long may be waiting for the name of an instance that is no more.
+const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
 /// So many attempts without any answer, and there is none to be had from here.
 const SILENT_ATTEMPTS: u32 = 2;
 
@@ -54,10 +59,16 @@ pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
             Standing::NotYet(why) if Instant::now() >= deadline => {
                 return Err(too_late(performer, lb, why));
             }
-            Standing::NotYet(_) => {}
+            Standing::NotYet(_) => {
+                if started.elapsed() >= LOOK_AROUND_AFTER
+                    && let Some(fallen) = fallen(performer, Container::running)
+                {
+                    return Err(instance_died(performer, &fallen));
+                }
+            }
         }
         performer.sleep(pause);
-        pause = (pause * 2).min(Duration::from_secs(1));
+        pause = (pause * 2).min(Duration::from_millis(250));
     }
 }
 
@@ -86,7 +97,12 @@ fn standing(performer: &Performer<'_>) -> Result<(Standing, Option<Container>), 
     let standing = match (&lb.state, lb.address_on(spec.external_net.as_str())) {
         (State::Created | State::Starting, _) => Standing::NotYet(Late::Starting),
         (State::Running, None) => Standing::NotYet(Late::NoAddress),
-        (State::Running, Some(address)) => match http::ask(address, spec.lb_port.get(), ATTEMPT) {
+        (State::Running, Some(address)) => match http::ask(
+            address,
+            spec.lb_port.get(),
+            spec.tuning.lb_speaks(),
+            ATTEMPT,
+        ) {
             Reply::Status(_) | Reply::NotHttp => Standing::Serves(Reach {
                 address: address.to_owned(),
                 answered: true,
@@ -108,17 +124,60 @@ fn died(performer: &Performer<'_>, lb: Option<Container>) -> Failure {
                 "the load balancer `{name}` {} right after its start",
                 autopsy::standing(&lb)
             );
-            autopsy::examine(
+            let failure = autopsy::examine(
                 &performer.docker,
                 performer.spec,
                 &lb,
                 Failure::failed(what),
-            )
+            );
+            match fallen(performer, |_| true) {
+                Some(fallen) => blame(performer, &fallen, failure),
+                None => failure,
+            }
         }
         None => Failure::failed(format!(
             "the load balancer `{name}` is gone right after its start"
         )),
     }
+}
+
+/// An instance that ended, of those that `counted` before this run or were not there then.
+fn fallen(performer: &Performer<'_>, counted: fn(&Container) -> bool) -> Option<Container> {
+    let spec = performer.spec;
+    let numbers: Vec<_> = (1..).take(spec.count.get()).collect();
+    // Only to say more about a failure that is there anyway.
+    let found = look::containers(&performer.docker, &spec.names.instances(&numbers)).ok()?;
+    found.into_iter().find(|container| {
+        let mut before = performer.before.instances.values();
+        let was = before.find(|before| before.name == container.name);
+        matches!(container.state, State::Exited { .. }) && was.is_none_or(counted)
+    })
+}
+
+fn instance_died(performer: &Performer<'_>, instance: &Container) -> Failure {
+    let what = format!(
+        "`{}` {} before the load balancer `{}` served",
+        instance.name,
+        autopsy::standing(instance),
+        performer.spec.names.lb
+    );
+    autopsy::examine(
+        &performer.docker,
+        performer.spec,
+        instance,
+        Failure::failed(what),
+    )
+}
+
+/// Adds to the failure of the load balancer that of the instance whose name it asked for in vain.
+fn blame(performer: &Performer<'_>, instance: &Container, mut failure: Failure) -> Failure {
+    let tail = autopsy::log_tail(&performer.docker, &instance.name);
+    failure.logs.push(tail);
+    failure.hinted(format!(
+        "`{}` {}, and the load balancer can't resolve the name of an instance that does not run",
+        instance.name,
+        autopsy::standing(instance)
+    ))
 }
 
 fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Failure {

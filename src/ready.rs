@@ -3,12 +3,12 @@
 //! Ready means: docker's own health check says so, where the image has one; else an answer on the published port, where
 //! this workstation reaches published ports; else running for a settling time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::autopsy;
 use crate::error::Failure;
-use crate::http::{self, Reply};
+use crate::http::{self, Reply, Within};
 use crate::inventory::{Container, Health, State};
 use crate::look;
 use crate::perform::Performer;
@@ -16,7 +16,7 @@ use crate::spec::names::Number;
 use crate::ui;
 
 /// How long one question to a published port may take.
-const ATTEMPT: Duration = Duration::from_secs(1);
+const ATTEMPT: Within = Within::each(Duration::from_secs(1));
 
 /// Waits until all of `numbers` are ready; fails as soon as one of them can't get so any more, or after `--wait`.
 pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
@@ -27,20 +27,19 @@ pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), 
     loop {
         performer.check_interrupt()?;
         let found = look::containers(&performer.docker, &waiting)?;
-        if let Some(gone) = waiting
-            .iter()
-            .find(|name| !found.iter().any(|container| container.name == **name))
-        {
-            return Err(Failure::failed(format!(
-                "`{gone}` is gone before it got ready"
-            )));
+        if found.len() < waiting.len() {
+            return Err(gone(&waiting, &found));
         }
         let mut late = None;
+        waiting.clear();
         for container in found {
             match gate.verdict(&container) {
-                Verdict::Ready => waiting.retain(|name| *name != container.name),
+                Verdict::Ready => {}
                 Verdict::Never => return Err(never_ready(performer, &container)),
-                Verdict::NotYet => late = late.or(Some(container)),
+                Verdict::NotYet => {
+                    waiting.push(container.name.clone());
+                    late.get_or_insert(container);
+                }
             }
         }
         let Some(late) = late else { return Ok(()) };
@@ -50,6 +49,18 @@ pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), 
         performer.sleep(pause);
         pause = (pause * 2).min(Duration::from_secs(1));
     }
+}
+
+fn gone(waiting: &[String], found: &[Container]) -> Failure {
+    let there: HashSet<&str> = found
+        .iter()
+        .map(|container| container.name.as_str())
+        .collect();
+    let gone: Vec<&String> = waiting
+        .iter()
+        .filter(|name| !there.contains(name.as_str()))
+        .collect();
+    Failure::failed(format!("gone before it got ready: {}", ui::list(&gone)))
 }
 
 /// Watches `numbers` for the settling time: all of them have to stay up.
@@ -139,9 +150,10 @@ impl<'a, 'b> Gate<'a, 'b> {
     }
 
     fn answers(&self, container: &Container) -> bool {
+        let speaks = self.performer.spec.tuning.instances_speak();
         self.published(container).is_some_and(|(host, port)| {
             matches!(
-                http::ask(&host, port, ATTEMPT),
+                http::ask(&host, port, speaks, ATTEMPT),
                 Reply::Status(_) | Reply::NotHttp
             )
         })

@@ -10,7 +10,10 @@ use crate::calls;
 use crate::docker::argv;
 use crate::docker::cause::Cause;
 use crate::error::Failure;
-use crate::haproxy::log::{self, Line};
+use crate::haproxy::{
+    self,
+    log::{self, Line},
+};
 use crate::look;
 use crate::perform::Performer;
 use crate::ui;
@@ -85,7 +88,9 @@ fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure>
                 &error,
             )
         })?;
-        if look::config_in(&performer.docker, lb)?.is_some_and(|found| found.text == text) {
+        if look::file_in(&performer.docker, lb, haproxy::CONFIG_NAME)?.as_deref()
+            == Some(text.as_bytes())
+        {
             return Ok(());
         }
         performer.ui.status(&format!(

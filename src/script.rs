@@ -4,11 +4,12 @@
 use std::fmt::Write as _;
 
 use crate::calls;
-use crate::docker::argv::quote;
-use crate::haproxy::Config;
+use crate::docker::argv::{Argv, quote};
+use crate::haproxy::{self, Config};
 use crate::plan::{Action, Plan};
 use crate::spec::Spec;
 use crate::spec::names::Number;
+use crate::spec::tuning::ServerAddress;
 
 /// How the script calls docker and where it writes haproxy.cfg.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,10 @@ pub struct Style<'a> {
     pub docker: &'a str,
     /// The local haproxy.cfg.
     pub config: &'a str,
+    /// The local certificate.
+    pub cert: &'a str,
+    /// The local template.
+    pub template: &'a str,
     /// What the script is for: `vch-lb up`.
     pub title: &'a str,
 }
@@ -42,11 +47,15 @@ fn write_action(
     style: Style<'_>,
 ) -> anyhow::Result<()> {
     if let Action::CopyConfig(servers) | Action::Reload(servers) = action {
-        write_config(text, spec, servers, style.config)?;
+        write_config(text, spec, servers, style.config, style.docker)?;
     }
     let calls = calls::changing(action, spec, style.config);
     if calls.is_empty() && !matches!(action, Action::AwaitService) {
         let _ = writeln!(text, "# {}", calls::label(action, spec));
+    }
+    if *action == Action::CopyFiles {
+        write_file_copies(text, spec, &calls, style);
+        return Ok(());
     }
     for call in calls {
         let _ = writeln!(text, "{} {}", style.docker, call.script());
@@ -57,14 +66,45 @@ fn write_action(
     Ok(())
 }
 
+/// Files go in through tar, which gives them the name and the mode that they need there.
+fn write_file_copies(text: &mut String, spec: &Spec, calls: &[Argv], style: Style<'_>) {
+    let paths = calls::files(spec).into_iter().map(|(name, _)| {
+        let path = if name == haproxy::CERT_NAME {
+            style.cert
+        } else {
+            style.template
+        };
+        (name, path)
+    });
+    for ((name, path), call) in paths.zip(calls) {
+        let rename = quote(&[format!("--transform=s|.*|{name}|")]);
+        let path = quote(&[path]);
+        let _ = writeln!(
+            text,
+            "tar --create --mode=644 {rename} --file=- -- {path} | {} {}",
+            style.docker,
+            call.script()
+        );
+    }
+}
+
 /// haproxy.cfg as a quoted here-document: bash changes nothing in it.
 fn write_config(
     text: &mut String,
     spec: &Spec,
     servers: &[Number],
     path: &str,
+    docker: &str,
 ) -> anyhow::Result<()> {
-    let config = Config::by_name(spec, servers).render()?;
+    let by_ip = spec.tuning.server_address == ServerAddress::Ip;
+    let config = Config::by_address(spec, servers, |_, name| {
+        if by_ip {
+            format!("@{name}@")
+        } else {
+            name.to_owned()
+        }
+    });
+    let config = config.render()?;
     let mut end = String::from("HAPROXY_CFG");
     while config.lines().any(|line| line == end) {
         end.push('_');
@@ -75,27 +115,44 @@ fn write_config(
     } else {
         quote(&[path])
     };
-    let _ = write!(
-        text,
-        "cat > {path} <<'{end}'\n{config}{end}\nchmod 644 {path}\n"
-    );
+    let _ = write!(text, "cat > {path} <<'{end}'\n{config}{end}\n");
+    if by_ip {
+        write_addresses(text, spec, servers, &path, docker);
+    }
+    let _ = writeln!(text, "chmod 644 {path}");
     Ok(())
+}
+
+/// Addresses are known only when the instances run: the script asks for them.
+fn write_addresses(text: &mut String, spec: &Spec, servers: &[Number], path: &str, docker: &str) {
+    let template = address_on(&spec.names.network());
+    let _ = writeln!(text, "config=$(<{path})");
+    for name in spec.names.instances(servers) {
+        let _ = writeln!(
+            text,
+            "config=${{config//@{name}@/$({docker} inspect -f {template} {name})}}"
+        );
+    }
+    let _ = writeln!(text, "printf '%s\\n' \"$config\" > {path}");
+}
+
+/// A Go template for a container's address on `network`, quoted.
+fn address_on(network: &str) -> String {
+    let with = format!(
+        "{{{{with index .NetworkSettings.Networks \"{network}\"}}}}{{{{.IPAddress}}}}{{{{end}}}}"
+    );
+    quote(&[with])
 }
 
 /// The last lines of the script that this one replaces.
 fn write_answer(text: &mut String, spec: &Spec, style: Style<'_>) {
-    let network = spec.external_net.as_str();
-    let template = format!(
-        "{{{{with index .NetworkSettings.Networks \"{network}\"}}}}{{{{.IPAddress}}}}{{{{end}}}}"
-    );
+    let template = address_on(spec.external_net.as_str());
     let _ = writeln!(text, "echo");
     let _ = writeln!(text, "echo 'Service is available at'");
     let _ = writeln!(
         text,
-        "{} inspect -f {} {}",
-        style.docker,
-        quote(&[template]),
-        spec.names.lb
+        "{} inspect -f {template} {}",
+        style.docker, spec.names.lb
     );
     let _ = writeln!(
         text,

@@ -8,16 +8,18 @@ use super::Context;
 use crate::cli::ChangeArgs;
 use crate::docker::{Docker, argv};
 use crate::error::{Failure, Standing, exit};
-use crate::execute::{Execution, Outcome};
+use crate::execute::{Done, Execution, Outcome};
 use crate::interrupt::Interrupt;
 use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Wanted};
 use crate::perform::{Patience, Performer};
 use crate::plan::{Action, Plan, undo};
+use crate::probe::{Phase, Probe, Receipt};
 use crate::reach::Reach;
 use crate::script::{Style, script};
-use crate::spec::{self, Spec};
-use crate::{calls, config_file};
+use crate::settings;
+use crate::spec::{self, Publish, Spec};
+use crate::{calls, config_file, haproxy};
 
 /// What an executed plan came to.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Report {
     pub reach: Option<Reach>,
     pub steps: Vec<(String, Duration)>,
     pub took: Duration,
+    /// With `--probe`, where the service could be reached from here.
+    pub receipt: Option<Receipt>,
 }
 
 /// Prints the script of `plan`; the result is the exit code.
@@ -38,6 +42,8 @@ pub(super) fn show(
     let style = Style {
         docker: &docker.prefix(),
         config: &args.config_out,
+        cert: &context.settings.get(settings::TLS_CERT).text,
+        template: &context.settings.get(settings::TEMPLATE).text,
         title,
     };
     let text = script(plan, style)?;
@@ -71,6 +77,8 @@ pub(super) struct Change<'a> {
     pub before: &'a Inventory,
     /// Whether a failure is undone: not for `down`, which a second run finishes.
     pub undoes: bool,
+    /// Whether requests are sent through the load balancer meanwhile.
+    pub probes: bool,
 }
 
 impl<'a> Change<'a> {
@@ -87,6 +95,7 @@ impl<'a> Change<'a> {
             args,
             before,
             undoes: true,
+            probes: false,
         }
     }
 
@@ -99,18 +108,28 @@ impl<'a> Change<'a> {
         {
             config_file::check(Path::new(&self.args.config_out))?;
         }
+        self.context.interrupt.note_changing();
+        self.warn_of_resets(plan);
         for reason in &plan.reasons {
             self.context.ui.status(reason);
         }
         let performer = self.performer(plan, self.docker.clone(), self.context.interrupt.clone());
+        let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
-        let outcome = self.run(plan, &performer, false, &|action, took| {
+        let perform = |action: &Action| {
+            if let Some(probe) = &probe {
+                probe.enter(Phase::of(action));
+            }
+            performer.perform(action)
+        };
+        let outcome = self.run(plan, &perform, false, &|action, took| {
             let label = calls::label(action, &plan.spec);
             self.context.ui.step_done(&label, took);
             if let Ok(mut steps) = steps.lock() {
                 steps.push((label, took));
             }
         });
+        let receipt = probe.map(Probe::finish);
         match outcome.failure.clone() {
             None => {
                 self.context.interrupt.forget_standing();
@@ -120,25 +139,68 @@ impl<'a> Change<'a> {
                     reach,
                     steps,
                     took: started.elapsed(),
+                    receipt,
                 })
             }
             Some(failure) => Err(self.aftermath(plan, &performer, &outcome, failure)),
         }
     }
 
+    /// HAProxy 1.7 can't hand its listening sockets over.
+    fn warn_of_resets(&self, plan: &Plan) {
+        let reloads = plan
+            .actions()
+            .any(|action| matches!(action, Action::Reload(_)));
+        let image = &plan.spec.lb_image;
+        if reloads && haproxy::reloads_seamlessly(image) == Some(false) {
+            self.context.ui.warn(&format!(
+                "`{image}` may reset a connection when it reloads under heavy load; LB_IMG=haproxy:1.8 or later keeps all"
+            ));
+        }
+    }
+
+    /// Requests through the load balancer that serves, if there is one and it can be reached.
+    fn probe(&self, plan: &Plan) -> Option<Probe> {
+        let lb = self
+            .before
+            .lb
+            .as_ref()
+            .filter(|lb| self.probes && lb.running())?;
+        let config = self.before.config.as_ref()?.config.as_ref()?;
+        let probe = lb
+            .address_on(plan.spec.external_net.as_str())
+            .and_then(|address| {
+                Probe::start(address, config.lb_port.get(), config.tuning.lb_speaks())
+            });
+        if probe.is_none() {
+            self.context
+                .ui
+                .warn("--probe: the service does not answer from here, so there is no receipt");
+        }
+        probe
+    }
+
     fn run(
         &self,
         plan: &Plan,
-        performer: &Performer<'_>,
+        perform: &(dyn Fn(&Action) -> Result<Done, Failure> + Sync),
         go_on: bool,
         on_done: &(dyn Fn(&Action, Duration) + Sync),
     ) -> Outcome {
+        let deaf = Interrupt::default();
+        let progress = self.context.ui.progress(plan.steps.len());
         let execution = Execution {
             jobs: usize::from(self.args.jobs),
-            interrupt: &performer.interrupt,
+            interrupt: if go_on { &deaf } else { self.context.interrupt },
             go_on,
-            perform: &|action| performer.perform(action),
-            on_done,
+            perform: &|action| {
+                let _running = progress.running(&calls::label(action, &plan.spec));
+                perform(action)
+            },
+            on_done: &|action, took| {
+                progress.step_done();
+                on_done(action, took);
+            },
         };
         execution.run(plan)
     }
@@ -189,11 +251,16 @@ impl<'a> Change<'a> {
             self.context.ui.status("undoing what was done");
             let deaf = self.performer(plan, self.docker.uninterruptible(), Interrupt::default());
             std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
-            let undone = self.run(&undo, &deaf, true, &|action, took| {
-                self.context
-                    .ui
-                    .step_done(&calls::label(action, &plan.spec), took);
-            });
+            let undone = self.run(
+                &undo,
+                &|action| deaf.perform(action),
+                true,
+                &|action, took| {
+                    self.context
+                        .ui
+                        .step_done(&calls::label(action, &plan.spec), took);
+                },
+            );
             if let Some(second) = undone.failure {
                 failure.undoing.push(second.render().trim_end().to_owned());
             }
@@ -219,6 +286,7 @@ impl<'a> Change<'a> {
             names: &spec.names,
             external_net: &spec.external_net,
             images: &[],
+            cert: false,
         };
         let Ok(now) = look::look(&self.docker.uninterruptible(), wanted) else {
             return Vec::new();
@@ -228,7 +296,7 @@ impl<'a> Change<'a> {
         for action in outcome.done.iter().chain(&outcome.uncertain) {
             let container = match action {
                 Action::Run(number) => now.instances.get(number),
-                Action::CreateLb => now.lb.as_ref(),
+                Action::CreateLb { .. } => now.lb.as_ref(),
                 _ => None,
             };
             if let Some(container) = container {
@@ -307,10 +375,38 @@ pub(super) fn service_as_found(
         names: &names,
         external_net: &external_net,
         images: &[],
+        cert: false,
     };
     let inventory = look::look(docker, wanted)?;
     let spec = spec::running::spec(&names, &external_net, &inventory)?;
     Ok((spec, inventory))
+}
+
+/// Why a load balancer that runs may not answer, as far as that can be told from here.
+pub(super) fn why_no_answer(spec: &Spec, inventory: &Inventory, address: &str) -> String {
+    let port = spec.lb_port;
+    let net = &spec.external_net;
+    let unpublished = inventory.is_vch()
+        && match &inventory.lb {
+            Some(lb) => !lb.published.contains(&format!("{port}/tcp")),
+            None => spec.publish == Publish::Never,
+        };
+    if unpublished {
+        return format!(
+            "{address}:{port} does not answer from here: a VCH's container network drops every port that was not \
+             published, and `{}` publishes none; `vch-lb up --recreate-lb` with PUBLISH_LB=auto opens it",
+            spec.names.lb
+        );
+    }
+    if inventory.is_vch() {
+        return format!(
+            "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`, or its \
+             firewall lets nobody in (the VCH's administrator decides that with --container-network-firewall)"
+        );
+    }
+    format!(
+        "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`"
+    )
 }
 
 /// An external network that is not there, with those that are.

@@ -21,6 +21,7 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
         names: &spec.names,
         external_net: &spec.external_net,
         images: &[],
+        cert: false,
     };
     let inventory = look::look(&docker, wanted)?;
     let strangers = strangers(&docker, &spec.names, &inventory)?;

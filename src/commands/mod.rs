@@ -1,16 +1,22 @@
 //! One file per subcommand: look, plan, show or execute, report. No docker argument is spelled here.
 
 mod change;
+mod doctor;
 mod down;
+mod logs;
 mod render;
 mod rollout;
 mod scale;
+mod settings;
+mod status;
 mod up;
 
 use crate::cli::{Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
+use crate::settings as table;
+use crate::settings::file::Assignments;
 use crate::settings::{Origin, Settings};
 use crate::spec::{self, Spec};
 use crate::ui::Ui;
@@ -36,10 +42,40 @@ impl Context<'_> {
         Docker::find(&client, self.interrupt, self.ui)
     }
 
+    /// The whole spec, with the files that its settings name.
+    pub fn spec(&self) -> Result<Spec, Failure> {
+        let mut spec = Spec::from_settings(&self.settings)?;
+        if let Some(template) = self.file(table::TEMPLATE)? {
+            let text = String::from_utf8(template)
+                .map_err(|_| self.complaint(table::TEMPLATE, "it is not UTF-8"))?;
+            spec.template = Some(text);
+        }
+        if let Some(cert) = self.file(table::TLS_CERT)? {
+            spec.cert = Some(cert);
+        }
+        spec::files::check(&spec, &self.settings)?;
+        Ok(spec)
+    }
+
+    /// The content of the file that the setting called `name` names.
+    fn file(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let path = &self.settings.get(name).text;
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let content =
+            std::fs::read(path).map_err(|error| self.complaint(name, &error.to_string()))?;
+        Ok(Some(content))
+    }
+
+    fn complaint(&self, name: &str, why: &str) -> Failure {
+        Failure::usage(self.settings.get(name).complaint(why))
+    }
+
     /// The service that is meant, for commands to which the rest of the spec does not matter.
     pub fn identity_as_spec(&self) -> Result<Spec, Failure> {
         let (names, external_net) = spec::identity(&self.settings)?;
-        let defaults = Spec::from_settings(&Settings::resolve(|_| None, |_| None))?;
+        let defaults = Spec::from_settings(&Settings::defaults())?;
         Ok(Spec {
             names,
             external_net,
@@ -72,11 +108,23 @@ impl Context<'_> {
     }
 }
 
+/// What the settings file assigns, if one was named.
+fn settings_file(cli: &Cli) -> Result<Assignments, Failure> {
+    let Some(path) = &cli.settings_file.settings else {
+        return Ok(Assignments::default());
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("`{path}` (--settings) can't be read: {error}")))?;
+    Assignments::parse(path, &text).map_err(Failure::usage)
+}
+
 /// Runs the command that was asked for; the result is the exit code.
 pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure> {
+    let file = settings_file(cli)?;
     let settings = Settings::resolve(
         |name| cli.settings.get(name),
         |name| std::env::var(name).ok(),
+        &file,
     );
     let context = Context {
         cli,
@@ -89,7 +137,11 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         Some(Subcommands::Up(args)) => up::up(&context, args),
         Some(Subcommands::Scale(args)) => scale::scale(&context, args),
         Some(Subcommands::Rollout(args)) => rollout::rollout(&context, args),
+        Some(Subcommands::Status(args)) => status::show(&context, args),
+        Some(Subcommands::Logs(args)) => logs::logs(&context, args),
         Some(Subcommands::Down(args)) => down::down(&context, args),
+        Some(Subcommands::Settings) => settings::show(&context),
         Some(Subcommands::Render) => render::render(&context),
+        Some(Subcommands::Doctor(args)) => doctor::examine(&context, args),
     }
 }

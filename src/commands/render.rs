@@ -3,10 +3,9 @@
 use super::Context;
 use crate::error::{Failure, exit};
 use crate::haproxy::Config;
-use crate::spec::Spec;
 
 pub(super) fn render(context: &Context<'_>) -> Result<u8, Failure> {
-    let spec = Spec::from_settings(&context.settings)?;
+    let spec = context.spec()?;
     let numbers: Vec<_> = (1..).take(spec.count.get()).collect();
     let text = Config::by_name(&spec, &numbers).render()?;
     if context.ui.json() {

@@ -63,7 +63,10 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
         return Ok(exit::DONE);
     }
     let plan = planner::plan(&spec, &inventory, options)?;
-    let change = Change::new(context, &docker, &args.change, &inventory);
+    let change = Change {
+        probes: args.probe.probe,
+        ..Change::new(context, &docker, &args.change, &inventory)
+    };
     let report = change.execute(&plan)?;
     answer(context, &spec, &inventory, Some(&report))?;
     Ok(exit::DONE)

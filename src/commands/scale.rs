@@ -43,7 +43,10 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
         answer(context, &spec, &inventory, None)?;
         return Ok(exit::DONE);
     }
-    let change = Change::new(context, &docker, &args.change, &inventory);
+    let change = Change {
+        probes: args.probe.probe,
+        ..Change::new(context, &docker, &args.change, &inventory)
+    };
     let report = change.execute(&plan)?;
     answer(context, &spec, &inventory, Some(&report))?;
     Ok(exit::DONE)

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Context;
-use super::change::{Change, Report, describe, require_external, show};
+use super::change::{Change, Report, describe, require_external, show, why_no_answer};
 use crate::cli::UpArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit};
@@ -15,7 +15,7 @@ use crate::spec::Spec;
 use crate::ui::{plural, seconds};
 
 pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
-    let spec = Spec::from_settings(&context.settings)?;
+    let spec = context.spec()?;
     let docker = context.docker()?;
     context.listen()?;
     let options = Options {
@@ -36,7 +36,10 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
         return up_to_date(context, &spec, &inventory);
     }
     context.ui.status(&describe(&inventory));
-    let change = Change::new(context, &docker, &args.change, &inventory);
+    let change = Change {
+        probes: args.probe.probe,
+        ..Change::new(context, &docker, &args.change, &inventory)
+    };
     let report = change.execute(&plan)?;
     answer(context, &spec, &inventory, Some(&report))?;
     Ok(exit::DONE)
@@ -52,6 +55,7 @@ fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, F
         names: &spec.names,
         external_net: &spec.external_net,
         images: &images,
+        cert: spec.cert.is_some(),
     };
     let mut inventory = look::look(docker, wanted)?;
     let others = inventory
@@ -108,10 +112,7 @@ pub(super) fn answer(
         None => reach_before(spec, before)?,
     };
     if !reach.answered {
-        let warning = format!(
-            "{}:{} does not answer from here: there may be no route from this workstation to `{}`",
-            reach.address, spec.lb_port, spec.external_net
-        );
+        let warning = why_no_answer(spec, before, &reach.address);
         context.ui.warn(&warning);
     }
     if context.ui.json() {
@@ -128,6 +129,7 @@ pub(super) fn answer(
             "answered": reach.answered,
             "seconds": report.map(|report| report.took.as_secs_f64()),
             "steps": steps,
+            "probe": report.and_then(|report| report.receipt.as_ref()),
         }));
         return Ok(());
     }
@@ -138,6 +140,9 @@ pub(super) fn answer(
             "done in {took}: {instances} behind `{}`",
             spec.names.lb
         ));
+    }
+    if let Some(receipt) = report.and_then(|report| report.receipt.as_ref()) {
+        context.ui.answer(&receipt.text());
     }
     let (address, port) = (&reach.address, spec.lb_port);
     context.ui.answer(&format!(

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// A field that some endpoints leave out and others fill with `null`.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -13,6 +14,23 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Pairs of texts, the other things in the list passed over.
+fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?.unwrap_or_default();
+    let pair = |entry: &Value| {
+        let text = |at: usize| entry.get(at)?.as_str().map(|text| text.trim().to_owned());
+        Some((text(0)?, text(1)?))
+    };
+    let entries = value.as_array().into_iter().flatten();
+    Ok(entries.filter_map(pair).collect())
+}
+
+/// A number; 0 for whatever else stands there.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(value.as_u64().unwrap_or_default())
 }
 
 /// `docker info`.
@@ -29,6 +47,15 @@ pub struct Info {
     pub server_version: String,
     #[serde(deserialize_with = "or_default")]
     pub plugins: Plugins,
+    /// Of an engine the number of its CPUs, of a VCH its limit in MHz.
+    #[serde(rename = "NCPU", deserialize_with = "number")]
+    pub ncpu: u64,
+    /// Of an engine its memory, of a VCH its limit, in bytes.
+    #[serde(deserialize_with = "number")]
+    pub mem_total: u64,
+    /// On a VCH: its limits, what is used of them, its registries; keys without the blanks around them.
+    #[serde(deserialize_with = "pairs")]
+    pub system_status: Vec<(String, String)>,
     /// What the client of 20.10 prints, with exit code 0, when there is no server.
     #[serde(deserialize_with = "or_default")]
     pub server_errors: Vec<String>,
@@ -52,6 +79,117 @@ pub struct Network {
     pub id: String,
     #[serde(deserialize_with = "or_default")]
     pub driver: String,
+    /// `swarm` of a network that spans machines.
+    #[serde(deserialize_with = "or_default")]
+    pub scope: String,
+    #[serde(deserialize_with = "or_default")]
+    pub internal: bool,
+    #[serde(deserialize_with = "or_default")]
+    pub attachable: bool,
+    #[serde(rename = "IPAM", deserialize_with = "or_default")]
+    pub ipam: Ipam,
+    /// By ID those that hold an address; of a VCH 1.5.2 or later stopped ones too.
+    #[serde(deserialize_with = "or_default")]
+    pub containers: BTreeMap<String, serde::de::IgnoredAny>,
+}
+
+/// How a network gives addresses out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Ipam {
+    /// Empty for a container network of a VCH that has its addresses from DHCP.
+    #[serde(deserialize_with = "or_default")]
+    pub config: Vec<Pool>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Pool {
+    #[serde(deserialize_with = "or_default")]
+    pub subnet: String,
+    /// On a VCH `FIRST-LAST`, no CIDR.
+    #[serde(rename = "IPRange", deserialize_with = "or_default")]
+    pub ip_range: String,
+}
+
+/// `docker version`. Where no server answers, the client is told all the same.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Version {
+    #[serde(deserialize_with = "or_default")]
+    pub client: ClientVersion,
+    pub server: Option<ServerVersion>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ClientVersion {
+    #[serde(deserialize_with = "or_default")]
+    pub version: String,
+    /// The one that is spoken with this endpoint.
+    #[serde(deserialize_with = "or_default")]
+    pub api_version: String,
+    /// The newest that the client knows.
+    #[serde(rename = "DefaultAPIVersion", deserialize_with = "or_default")]
+    pub default_api_version: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ServerVersion {
+    #[serde(deserialize_with = "or_default")]
+    pub version: String,
+    #[serde(deserialize_with = "or_default")]
+    pub api_version: String,
+    /// What the endpoint is made of; a VCH and old engines don't tell.
+    #[serde(deserialize_with = "or_default")]
+    pub components: Vec<Component>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Component {
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub version: String,
+}
+
+/// `docker context inspect`: the client's way to the endpoint, wherever it comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DockerContext {
+    /// `default` for the one of flags and environment.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub endpoints: ContextEndpoints,
+    /// The names of the files that the client holds, by endpoint.
+    #[serde(rename = "TLSMaterial", deserialize_with = "or_default")]
+    pub tls_material: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ContextEndpoints {
+    #[serde(deserialize_with = "or_default")]
+    pub docker: ContextEndpoint,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ContextEndpoint {
+    #[serde(deserialize_with = "or_default")]
+    pub host: String,
+    #[serde(rename = "SkipTLSVerify", deserialize_with = "or_default")]
+    pub skip_tls_verify: bool,
+}
+
+/// One line of `docker network ls` with [`super::argv::NETWORK_FORMAT`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedNetwork {
+    pub driver: String,
+    pub name: String,
 }
 
 /// One line of `docker inspect` with [`super::argv::CONTAINER_FORMAT`].
@@ -181,6 +319,18 @@ pub fn names(stdout: &[u8]) -> Result<Vec<String>, String> {
     Ok(names.map(str::to_owned).collect())
 }
 
+/// The networks that `docker network ls` with [`super::argv::NETWORK_FORMAT`] prints.
+pub fn listed_networks(stdout: &[u8]) -> Vec<ListedNetwork> {
+    String::from_utf8_lossy(stdout)
+        .lines()
+        .filter_map(|line| line.trim().split_once(' '))
+        .map(|(driver, name)| ListedNetwork {
+            driver: driver.to_owned(),
+            name: name.to_owned(),
+        })
+        .collect()
+}
+
 fn not_understood(error: &serde_json::Error, bytes: &[u8]) -> String {
     let shown: String = String::from_utf8_lossy(&bytes[..bytes.len().min(200)])
         .trim()
@@ -245,10 +395,60 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_vch_tells_its_limits_in_pairs() {
+        let info: Info = json(
+            br#"{"SystemStatus":[["VolumeStores",""],[" VCH memory limit","94.6 GiB"],["odd"],7],"NCPU":52800,"MemTotal":"?"}"#,
+        )
+        .unwrap();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            info.system_status,
+            [
+                pair("VolumeStores", ""),
+                pair("VCH memory limit", "94.6 GiB")
+            ]
+        );
+        assert_eq!((info.ncpu, info.mem_total), (52_800, 0));
+    }
+
+    #[test]
+    fn a_client_is_told_without_a_server() {
+        let version: Version = json(
+            br#"{"Client":{"Version":"28.2.2","ApiVersion":"1.50","DefaultAPIVersion":"1.50"},"Server":null}"#,
+        )
+        .unwrap();
+        assert_eq!(version.client.version, "28.2.2");
+        assert!(version.server.is_none());
+    }
+
+    #[test]
+    fn a_context_tells_host_and_files() {
+        let context: DockerContext = json(
+            br#"{"Name":"xy","Metadata":{},"Endpoints":{"docker":{"Host":"tcp://vch:2376","SkipTLSVerify":true}},"TLSMaterial":{"docker":["ca.pem"]}}"#,
+        )
+        .unwrap();
+        assert_eq!(context.endpoints.docker.host, "tcp://vch:2376");
+        assert!(context.endpoints.docker.skip_tls_verify);
+        assert_eq!(context.tls_material["docker"], ["ca.pem"]);
+    }
+
+    #[test]
+    fn networks_are_listed_with_their_drivers() {
+        let listed = listed_networks(b"bridge web-net\nexternal routable\n\n");
+        assert_eq!(listed.len(), 2);
+        assert_eq!(
+            (listed[1].driver.as_str(), listed[1].name.as_str()),
+            ("external", "routable")
+        );
+    }
+
     proptest::proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
             let _ = json::<Info>(&bytes);
+            let _ = json::<Version>(&bytes);
+            let _ = listed_networks(&bytes);
             let _ = json_lines::<Container>(&bytes);
             let _ = names(&bytes);
         }

@@ -58,12 +58,18 @@ fn quote_word(word: &str) -> String {
     }
 }
 
+/// How the label begins that carries an instance's arguments.
+const OWN_LABEL: &str = "vch-lb=";
+
 /// Replaces what follows `NAME=` in `-e`/`--env` by `***`: values are secrets until proven otherwise.
 fn redact(words: &[String]) -> Vec<String> {
     let mut shown = Vec::with_capacity(words.len());
     let mut value_follows = false;
     for word in words {
         shown.push(if value_follows {
+            hide_value(word)
+        } else if word.starts_with(OWN_LABEL) {
+            // It repeats the instance's arguments.
             hide_value(word)
         } else if let Some(assignment) = word.strip_prefix("--env=") {
             format!("--env={}", hide_value(assignment))
@@ -113,6 +119,19 @@ pub const CONTAINER_FORMAT: &str = concat!(
 /// What is asked of each image.
 pub const IMAGE_FORMAT: &str = r#"{"Id":{{json .Id}}}"#;
 
+/// What is asked of each network in a list: a driver's name holds no blank.
+pub const NETWORK_FORMAT: &str = "{{.Driver}} {{.Name}}";
+
+/// What client and endpoint speak.
+pub fn version() -> Argv {
+    Argv::new(["version", "--format", "{{json .}}"])
+}
+
+/// The client's way to the endpoint; asks no endpoint. Clients before 19.03 don't know it.
+pub fn context_inspect() -> Argv {
+    Argv::new(["context", "inspect", "--format", "{{json .}}"])
+}
+
 /// What the endpoint says of itself.
 pub fn info() -> Argv {
     Argv::new(["info", "--format", "{{json .}}"])
@@ -124,6 +143,11 @@ pub fn network_inspect(networks: &[&str]) -> Argv {
 
 pub fn network_ls() -> Argv {
     Argv::new(["network", "ls", "--format", "{{.Name}}"])
+}
+
+/// All networks with their drivers.
+pub fn network_ls_drivers() -> Argv {
+    Argv::new(["network", "ls", "--format", NETWORK_FORMAT])
 }
 
 /// The names of all containers, in whatever state, that match `name_pattern` (a regular expression without slash:
@@ -169,12 +193,18 @@ pub fn network_rm(network: &str) -> Argv {
 }
 
 /// How `docker run` of an instance goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Run<'a> {
     pub name: &'a str,
     pub port: u16,
     pub network: &'a str,
+    /// The admin's own arguments.
+    pub args: &'a [String],
+    /// `NAME=value`.
+    pub label: Option<String>,
     pub image: &'a str,
+    /// In place of the image's own command.
+    pub command: &'a [String],
 }
 
 pub fn run(run: Run<'_>) -> Argv {
@@ -182,7 +212,14 @@ pub fn run(run: Run<'_>) -> Argv {
         .and(["-p".to_owned(), run.port.to_string()])
         .and(["--name", run.name])
         .and(["--net", run.network])
+        .and(run.args)
+        .and(
+            run.label
+                .into_iter()
+                .flat_map(|label| ["--label".to_owned(), label]),
+        )
         .and([run.image])
+        .and(run.command)
 }
 
 /// How `docker create` of the load balancer goes.
@@ -192,6 +229,8 @@ pub struct Create<'a> {
     pub network: &'a str,
     /// Ports to open, each as `-p PORT:PORT`.
     pub publish: &'a [u16],
+    /// The admin's own arguments.
+    pub args: &'a [String],
     pub image: &'a str,
 }
 
@@ -205,6 +244,7 @@ pub fn create(create: Create<'_>) -> Argv {
                 .iter()
                 .flat_map(|port| ["-p".to_owned(), format!("{port}:{port}")]),
         )
+        .and(create.args)
         .and([create.image])
 }
 
@@ -267,6 +307,29 @@ pub fn exec(container: &str, command: &[&str]) -> Argv {
     Argv::new(["exec", container]).and(command.iter().copied())
 }
 
+/// Which part of a log.
+#[derive(Debug, Clone, Default)]
+pub struct Range {
+    /// A number of lines, or `all`.
+    pub tail: Option<String>,
+    /// A time, or a span such as `10m`.
+    pub since: Option<String>,
+}
+
+/// The log of a container, for people.
+pub fn logs(container: &str, range: &Range, timed: bool, follow: bool) -> Argv {
+    let option = |name: &str, value: &Option<String>| {
+        let value = value.clone();
+        value.map_or(Vec::new(), |value| vec![name.to_owned(), value])
+    };
+    Argv::new(["logs"])
+        .and(follow.then_some("-f"))
+        .and(timed.then_some("-t"))
+        .and(option("--tail", &range.tail))
+        .and(option("--since", &range.since))
+        .and([container])
+}
+
 /// The last `tail` log lines.
 pub fn logs_tail(container: &str, tail: usize) -> Argv {
     Argv::new(["logs"]).and(["--tail".to_owned(), tail.to_string(), container.to_owned()])
@@ -295,12 +358,17 @@ mod tests {
             name: "web-1",
             port: 80,
             network: "web-net",
+            args: &[],
+            label: None,
             image: "httpd",
+            command: &[],
         };
+
         let lb = Create {
             name: "lb",
             network: "routable",
             publish: &[],
+            args: &[],
             image: "haproxy:1.7",
         };
         let published = Create {
@@ -345,6 +413,19 @@ mod tests {
                 exec("lb", &["haproxy", "-c", "-f", cfg]),
                 "exec lb haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
             ),
+            (
+                logs(
+                    "lb",
+                    &Range {
+                        tail: Some("5".into()),
+                        since: Some("10m".into()),
+                    },
+                    true,
+                    true,
+                ),
+                "logs -f -t --tail 5 --since 10m lb",
+            ),
+            (logs("lb", &Range::default(), false, false), "logs lb"),
             (logs_tail("lb", 10), "logs --tail 10 lb"),
             (logs_timed("lb", None, 5), "logs -t --tail 5 lb"),
             (
@@ -360,6 +441,26 @@ mod tests {
             assert_eq!(argv.script(), line);
             assert_eq!(argv.to_string(), line);
         }
+    }
+
+    #[test]
+    fn further_arguments_stand_before_the_image_and_the_command_behind_it() {
+        let args = names(&["--env", "A=1 2"]);
+        let command = names(&["httpd", "-X"]);
+        let argv = run(Run {
+            name: "web-1",
+            port: 80,
+            network: "web-net",
+            args: &args,
+            label: Some("vch-lb=1 --env 'A=1 2' -- httpd -X".into()),
+            image: "httpd",
+            command: &command,
+        });
+        assert_eq!(
+            argv.to_string(),
+            "run -d -p 80 --name web-1 --net web-net --env 'A=***' --label 'vch-lb=***' httpd httpd -X"
+        );
+        assert!(argv.script().contains("--env 'A=1 2' --label "));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use argv::Argv;
 use cause::Cause;
-use spawn::{Command, End, Group, Lost, OnInterrupt};
+use spawn::{Command, End, Group, Lost, OnInterrupt, Output};
 
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
@@ -210,6 +210,11 @@ impl Docker {
         })
     }
 
+    /// Where the program was found.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
     /// The words before the subcommand, for a shell: `docker -H tcp://vch:2376`.
     pub fn prefix(&self) -> String {
         let mut words = vec![self.shown.clone()];
@@ -237,6 +242,26 @@ impl Docker {
     /// Like [`Docker::change`], with `stdin` for the call to read.
     pub fn change_with_stdin(&self, argv: &Argv, stdin: Vec<u8>) -> Result<Answer, CallError> {
         self.call(argv, Some(stdin), OnInterrupt::Complete)
+    }
+
+    /// A call that prints line by line for as long as it takes: each line of either stream goes to `on_line`, which says
+    /// whether to go on.
+    pub fn stream(
+        &self,
+        argv: &Argv,
+        on_line: impl FnMut(String) -> bool,
+    ) -> Result<(), CallError> {
+        let call = self.shown(argv);
+        self.ui.echo(&call);
+        let command = self.command(argv, None, OnInterrupt::End);
+        match spawn::stream(&command, &self.interrupt, on_line) {
+            Ok(Output {
+                end: End::Code(0), ..
+            })
+            | Err(Lost::Interrupted) => Ok(()),
+            Ok(output) => Err(ended(call, output)),
+            Err(lost) => Err(self.lost(call, lost)),
+        }
     }
 
     /// A failure of ours to make sense of what `argv` printed.
@@ -274,37 +299,37 @@ impl Docker {
     ) -> Result<Answer, CallError> {
         let call = self.shown(argv);
         self.ui.echo(&call);
-        let command = Command {
+        let command = self.command(argv, stdin, on_interrupt);
+        match spawn::run(&command, &self.interrupt) {
+            Ok(Output {
+                stdout,
+                stderr,
+                end: End::Code(0),
+            }) => Ok(Answer {
+                stdout,
+                stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            }),
+            Ok(output) => Err(ended(call, output)),
+            Err(lost) => Err(self.lost(call, lost)),
+        }
+    }
+
+    fn command(
+        &self,
+        argv: &Argv,
+        stdin: Option<Vec<u8>>,
+        on_interrupt: OnInterrupt,
+    ) -> Command<'_> {
+        let asks = self.may_ask && on_interrupt == OnInterrupt::End;
+        Command {
             program: &self.program,
             args: self.globals.iter().chain(argv.words()).cloned().collect(),
             env: &self.env,
             stdin,
-            group: if self.may_ask && on_interrupt == OnInterrupt::End {
-                Group::Ours
-            } else {
-                Group::Own
-            },
+            group: if asks { Group::Ours } else { Group::Own },
             timeout: self.timeout,
             on_interrupt,
-        };
-        let output =
-            spawn::run(command, &self.interrupt).map_err(|lost| self.lost(call.clone(), lost))?;
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        let problem = match output.end {
-            End::Code(0) => {
-                return Ok(Answer {
-                    stdout: output.stdout,
-                    stderr,
-                });
-            }
-            End::Code(code) => Problem::Exit { code, stderr },
-            End::Signal(signal) => Problem::Signal { signal, stderr },
-        };
-        Err(CallError {
-            call,
-            problem,
-            stdout: output.stdout,
-        })
+        }
     }
 
     fn lost(&self, call: String, lost: Lost) -> CallError {
@@ -330,6 +355,20 @@ impl Docker {
             problem,
             stdout: Vec::new(),
         }
+    }
+}
+
+/// A call that ended otherwise than with code 0.
+fn ended(call: String, output: Output) -> CallError {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let problem = match output.end {
+        End::Code(code) => Problem::Exit { code, stderr },
+        End::Signal(signal) => Problem::Signal { signal, stderr },
+    };
+    CallError {
+        call,
+        problem,
+        stdout: output.stdout,
     }
 }
 

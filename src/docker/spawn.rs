@@ -4,7 +4,7 @@
 //! on the terminal, a process group of its own: Ctrl-C on the terminal then reaches us and not docker, and a call that
 //! hangs is ended together with its plugins and ssh.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use crate::interrupt::Interrupt;
 pub const STDOUT_LIMIT: usize = 16 << 20;
 /// What is kept of stderr: its end.
 const STDERR_KEPT: usize = 64 << 10;
+/// The longest piece of a line that is handed over at once.
+const LINE_LIMIT: u64 = 64 << 10;
 /// How often a waiting call looks at the interrupt flag; the end of the child itself wakes it at once.
 const POLL: Duration = Duration::from_millis(100);
 /// How long to wait for the rest of the output after the child ended: a grandchild (ssh's master connection, say) may
@@ -78,9 +80,75 @@ pub enum Lost {
 }
 
 /// Runs `command` to its end.
-pub fn run(command: Command<'_>, interrupt: &Interrupt) -> Result<Output, Lost> {
+pub fn run(command: &Command<'_>, interrupt: &Interrupt) -> Result<Output, Lost> {
     let child = Child::start(command)?;
     child.wait(interrupt)
+}
+
+/// Runs `command` for as long as it takes and hands over the lines of both streams as they come. Ends it when `on_line`
+/// says so, or at an interrupt.
+pub fn stream(
+    command: &Command<'_>,
+    interrupt: &Interrupt,
+    mut on_line: impl FnMut(String) -> bool,
+) -> Result<Output, Lost> {
+    let (lines_sender, lines) = mpsc::sync_channel::<String>(1024);
+    let (stdout, stdout_writer) = io::pipe().map_err(Lost::NotStarted)?;
+    let (stderr, stderr_writer) = io::pipe().map_err(Lost::NotStarted)?;
+    let expression = expression(command, stdout_writer, stderr_writer);
+    let handle = expression.start().map_err(Lost::NotStarted)?;
+    drop(expression);
+    read_lines(stdout, lines_sender.clone()).map_err(Lost::NotStarted)?;
+    read_lines(stderr, lines_sender).map_err(Lost::NotStarted)?;
+    let mut said = Vec::new();
+    let mut go_on = true;
+    while go_on && !interrupt.ends_reading() {
+        match lines.recv_timeout(POLL) {
+            Ok(line) => {
+                // What it said last explains a failure.
+                said.clear();
+                said.extend_from_slice(line.as_bytes());
+                go_on = on_line(line);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return match handle.wait() {
+                    Ok(output) => Ok(Output {
+                        stdout: Vec::new(),
+                        stderr: said,
+                        end: end_of(output.status),
+                    }),
+                    Err(error) => Err(Lost::NotAwaited(error)),
+                };
+            }
+        }
+    }
+    end(&handle, command.group);
+    Err(Lost::Interrupted)
+}
+
+fn read_lines(reader: io::PipeReader, sender: mpsc::SyncSender<String>) -> io::Result<()> {
+    std::thread::Builder::new()
+        .stack_size(128 * 1024)
+        .spawn(move || {
+            let mut reader = io::BufReader::new(reader);
+            let mut line = Vec::new();
+            loop {
+                line.clear();
+                // A line without an end must not fill the memory.
+                match (&mut reader).take(LINE_LIMIT).read_until(b'\n', &mut line) {
+                    Ok(0) | Err(_) => return,
+                    Ok(_) => {}
+                }
+                let text = String::from_utf8_lossy(&line)
+                    .trim_end_matches(['\n', '\r'])
+                    .to_owned();
+                if sender.send(text).is_err() {
+                    return;
+                }
+            }
+        })?;
+    Ok(())
 }
 
 struct Child {
@@ -93,25 +161,12 @@ struct Child {
 }
 
 impl Child {
-    fn start(command: Command<'_>) -> Result<Self, Lost> {
+    fn start(command: &Command<'_>) -> Result<Self, Lost> {
         let (stdout, stdout_writer) =
             Captured::new(Keep::Start(STDOUT_LIMIT)).map_err(Lost::NotStarted)?;
         let (stderr, stderr_writer) =
             Captured::new(Keep::End(STDERR_KEPT)).map_err(Lost::NotStarted)?;
-        let mut expression = duct::cmd(command.program, &command.args)
-            .stdout_file(stdout_writer)
-            .stderr_file(stderr_writer)
-            .unchecked();
-        expression = match command.stdin {
-            Some(bytes) => expression.stdin_bytes(bytes),
-            None => expression.stdin_null(),
-        };
-        for (name, value) in command.env {
-            expression = expression.env(name, value);
-        }
-        if command.group == Group::Own {
-            expression = in_own_group(&expression);
-        }
+        let expression = expression(command, stdout_writer, stderr_writer);
         let handle = expression.start().map_err(Lost::NotStarted)?;
         // The expression holds the pipes' writing ends: while it lives, the readers never see the end.
         drop(expression);
@@ -140,17 +195,17 @@ impl Child {
                 Err(error) => return Err(Lost::NotAwaited(error)),
             }
             if left.is_zero() {
-                self.end();
+                end(&self.handle, self.group);
                 return Err(Lost::TimedOut {
                     stderr: self.stderr.take(),
                 });
             }
             if self.stdout.overflowed() {
-                self.end();
+                end(&self.handle, self.group);
                 return Err(Lost::TooMuchOutput);
             }
-            if self.on_interrupt == OnInterrupt::End && interrupt.raised() {
-                self.end();
+            if self.on_interrupt == OnInterrupt::End && interrupt.ends_reading() {
+                end(&self.handle, self.group);
                 return Err(Lost::Interrupted);
             }
         }
@@ -168,16 +223,39 @@ impl Child {
             end,
         })
     }
+}
 
-    /// Ends the child with all that it started, and reaps it.
-    fn end(&self) {
-        if self.group == Group::Own {
-            end_group(&self.handle);
-        }
-        // Nothing more can be done about a child that can't be killed: its time is over either way.
-        let _ = self.handle.kill();
-        let _ = self.handle.wait_timeout(LINGER);
+/// The process with everything that is decided about it, but for when it starts.
+fn expression(
+    command: &Command<'_>,
+    stdout: io::PipeWriter,
+    stderr: io::PipeWriter,
+) -> duct::Expression {
+    let mut expression = duct::cmd(command.program, &command.args)
+        .stdout_file(stdout)
+        .stderr_file(stderr)
+        .unchecked();
+    expression = match &command.stdin {
+        Some(bytes) => expression.stdin_bytes(bytes.clone()),
+        None => expression.stdin_null(),
+    };
+    for (name, value) in command.env {
+        expression = expression.env(name, value);
     }
+    match command.group {
+        Group::Own => in_own_group(&expression),
+        Group::Ours => expression,
+    }
+}
+
+/// Ends the child with all that it started, and reaps it.
+fn end(handle: &duct::Handle, group: Group) {
+    if group == Group::Own {
+        end_group(handle);
+    }
+    // Nothing more can be done about a child that can't be killed: its time is over either way.
+    let _ = handle.kill();
+    let _ = handle.wait_timeout(LINGER);
 }
 
 #[cfg(unix)]
@@ -338,7 +416,7 @@ mod tests {
     #[test]
     fn both_streams_and_the_exit_code_come_back() {
         let output = run(
-            sh("printf out; printf err >&2; exit 3"),
+            &sh("printf out; printf err >&2; exit 3"),
             &Interrupt::default(),
         )
         .unwrap();
@@ -351,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_told_from_an_exit_code() {
-        let output = run(sh("kill -9 $$"), &Interrupt::default()).unwrap();
+        let output = run(&sh("kill -9 $$"), &Interrupt::default()).unwrap();
         assert_eq!(output.end, End::Signal(9));
     }
 
@@ -361,8 +439,8 @@ mod tests {
             stdin: Some(b"hello".to_vec()),
             ..sh("cat")
         };
-        assert_eq!(run(with, &Interrupt::default()).unwrap().stdout, b"hello");
-        assert_eq!(run(sh("cat"), &Interrupt::default()).unwrap().stdout, b"");
+        assert_eq!(run(&with, &Interrupt::default()).unwrap().stdout, b"hello");
+        assert_eq!(run(&sh("cat"), &Interrupt::default()).unwrap().stdout, b"");
     }
 
     #[test]
@@ -372,7 +450,7 @@ mod tests {
             ..sh("")
         };
         assert!(matches!(
-            run(command, &Interrupt::default()),
+            run(&command, &Interrupt::default()),
             Err(Lost::NotStarted(_))
         ));
     }
@@ -384,7 +462,7 @@ mod tests {
             timeout: Duration::from_millis(200),
             ..sh("echo soon >&2; sleep 60 & sleep 60")
         };
-        let Err(Lost::TimedOut { stderr }) = run(command, &Interrupt::default()) else {
+        let Err(Lost::TimedOut { stderr }) = run(&command, &Interrupt::default()) else {
             panic!("expected a time-out");
         };
         assert_eq!(stderr, b"soon\n");
@@ -394,7 +472,7 @@ mod tests {
     #[test]
     fn a_grandchild_that_keeps_the_pipe_open_delays_nothing_for_long() {
         let started = Instant::now();
-        let output = run(sh("sleep 30 & echo done"), &Interrupt::default()).unwrap();
+        let output = run(&sh("sleep 30 & echo done"), &Interrupt::default()).unwrap();
         assert_eq!(output.stdout, b"done\n");
         assert!(started.elapsed() < Duration::from_secs(15));
     }
@@ -402,11 +480,11 @@ mod tests {
     #[test]
     fn memory_stays_bounded_whatever_is_printed() {
         assert!(matches!(
-            run(sh("yes"), &Interrupt::default()),
+            run(&sh("yes"), &Interrupt::default()),
             Err(Lost::TooMuchOutput)
         ));
         let output = run(
-            sh("head -c 1000000 /dev/zero >&2; printf END >&2"),
+            &sh("head -c 1000000 /dev/zero >&2; printf END >&2"),
             &Interrupt::default(),
         )
         .unwrap();
@@ -421,8 +499,8 @@ mod tests {
             on_interrupt: OnInterrupt::End,
             ..sh("sleep 60")
         };
-        assert!(matches!(run(query, &interrupt), Err(Lost::Interrupted)));
+        assert!(matches!(run(&query, &interrupt), Err(Lost::Interrupted)));
         let change = sh("sleep 0.3; echo done");
-        assert_eq!(run(change, &interrupt).unwrap().stdout, b"done\n");
+        assert_eq!(run(&change, &interrupt).unwrap().stdout, b"done\n");
     }
 }

@@ -10,7 +10,8 @@ use handlebars::Handlebars;
 use serde::Serialize;
 
 use crate::spec::Spec;
-use crate::spec::names::{Number, Port};
+use crate::spec::names::{ImageRef, Number, Port};
+use crate::spec::tuning::{self, HealthCheck, Mode, Sticky, Tuning};
 
 /// Where every official image looks for it.
 pub const CONFIG_PATH: &str = "/usr/local/etc/haproxy/haproxy.cfg";
@@ -18,6 +19,10 @@ pub const CONFIG_PATH: &str = "/usr/local/etc/haproxy/haproxy.cfg";
 pub const CONFIG_DIR: &str = "/usr/local/etc/haproxy";
 /// The last part of [`CONFIG_PATH`].
 pub const CONFIG_NAME: &str = "haproxy.cfg";
+/// Where the admin's own template travels, beside the file that it renders.
+pub const TEMPLATE_NAME: &str = "haproxy.cfg.hbs";
+/// Where the certificate and its key lie, beside the file that names them.
+pub const CERT_NAME: &str = "tls.pem";
 
 const TEMPLATE: &str = include_str!("../../templates/haproxy.cfg.hbs");
 
@@ -26,31 +31,67 @@ const TEMPLATE: &str = include_str!("../../templates/haproxy.cfg.hbs");
 pub struct Server {
     /// The instance's: the line is called `serverN`.
     pub number: Number,
-    /// The container's name, or its address on the bridge network.
+    /// The container's name on the bridge network.
+    pub name: String,
+    /// That name again, or its address, as SERVER_ADDRESS says.
     pub address: String,
 }
 
 /// What a haproxy.cfg of ours says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    #[serde(serialize_with = "as_number")]
     pub lb_port: Port,
-    #[serde(serialize_with = "as_number")]
     pub instance_port: Port,
-    /// Whether a reload has to be told to hand its listening sockets over (HAProxy 1.8 to 2.5 lose connections
-    /// otherwise, 1.7 can't).
-    pub hand_over: bool,
+    /// HAProxy's version, as the image's tag tells it.
+    pub version: Option<(u32, u32)>,
+    pub tuning: Tuning,
+    /// The admin's own template; `None`: the built-in one.
+    pub template: Option<String>,
     /// By number, ascending.
     pub servers: Vec<Server>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde asks for"
-)]
-fn as_number<S: serde::Serializer>(port: &Port, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(port.get())
+/// What a template gets: the documented model.
+#[derive(Debug, Serialize)]
+struct Model<'a> {
+    /// The comment line that carries the settings, or nothing.
+    settings: Option<String>,
+    lb_port: u16,
+    instance_port: u16,
+    lb_maxconn: u32,
+    instance_maxconn: u32,
+    /// `http` or `tcp`.
+    mode: &'static str,
+    timeout_connect: &'a str,
+    timeout_client: &'a str,
+    timeout_server: &'a str,
+    /// The access log goes to stdout, not to syslog.
+    log_stdout: bool,
+    /// A reload has to be told to hand its listening sockets over (HAProxy 1.8 to 2.5 lose connections otherwise; 1.7
+    /// can't, later ones do it by themselves).
+    hand_over: bool,
+    forwarded_for: bool,
+    /// A balance algorithm other than the default.
+    balance: Option<&'static str>,
+    /// Stickiness by cookie.
+    cookie: bool,
+    /// Stickiness by the client's address.
+    source: bool,
+    /// Servers are checked.
+    check: bool,
+    check_path: Option<&'a str>,
+    check_status: Option<u16>,
+    /// The path of certificate and key in the load balancer.
+    tls: Option<String>,
+    stats_port: Option<u16>,
+    prometheus: bool,
+    servers: &'a [Server],
 }
+
+/// Since when HAProxy hands listening sockets over when told so.
+const HANDS_OVER: (u32, u32) = (1, 8);
+/// Since when every official image has the Prometheus exporter.
+const HAS_EXPORTER: (u32, u32) = (2, 4);
 
 impl Config {
     /// The configuration that `spec` asks for, sending to `servers`.
@@ -58,29 +99,86 @@ impl Config {
         Self {
             lb_port: spec.lb_port,
             instance_port: spec.instance_port,
-            hand_over: spec
-                .lb_image
-                .version_in_tag()
-                .is_some_and(|version| version >= (1, 8)),
+            version: spec.lb_image.version_in_tag(),
+            tuning: spec.tuning.clone(),
+            template: spec.template.clone(),
             servers,
         }
     }
 
     /// The configuration that sends to the instances with these numbers by name.
     pub fn by_name(spec: &Spec, numbers: &[Number]) -> Self {
-        let server = |&number: &Number| Server {
-            number,
-            address: spec.names.instance(number),
+        Self::by_address(spec, numbers, |_, name| name.to_owned())
+    }
+
+    /// The configuration that sends to the instances with these numbers, each at the address that `address` says for its
+    /// number and name.
+    pub fn by_address(
+        spec: &Spec,
+        numbers: &[Number],
+        address: impl Fn(Number, &str) -> String,
+    ) -> Self {
+        let server = |&number: &Number| {
+            let name = spec.names.instance(number);
+            Server {
+                number,
+                address: address(number, &name),
+                name,
+            }
         };
         Self::new(spec, numbers.iter().map(server).collect())
     }
 
-    /// The text of haproxy.cfg.
+    /// The text of haproxy.cfg. The error says where in the template something is wrong.
     pub fn render(&self) -> anyhow::Result<String> {
         let mut handlebars = Handlebars::new();
         handlebars.set_strict_mode(true);
         handlebars.register_escape_fn(handlebars::no_escape);
-        Ok(handlebars.render_template(TEMPLATE, self)?)
+        let template = self.template.as_deref().unwrap_or(TEMPLATE);
+        let text = handlebars.render_template(template, &self.model())?;
+        match (&self.template, self.tuning.line()) {
+            // An own template need not care how its settings travel.
+            (Some(_), Some(line)) if text.lines().next() != Some(&line) => {
+                Ok(format!("{line}\n{text}"))
+            }
+            _ => Ok(text),
+        }
+    }
+
+    fn model(&self) -> Model<'_> {
+        let tuning = &self.tuning;
+        let since = |version: (u32, u32)| self.version.is_some_and(|this| this >= version);
+        let (check_path, check_status) = match &tuning.health {
+            HealthCheck::Http { path, status } => (Some(path.as_str()), *status),
+            HealthCheck::None | HealthCheck::Tcp => (None, None),
+        };
+        Model {
+            settings: tuning.line(),
+            lb_port: self.lb_port.get(),
+            instance_port: self.instance_port.get(),
+            lb_maxconn: tuning.lb_maxconn,
+            instance_maxconn: tuning.instance_maxconn,
+            mode: match tuning.mode {
+                Mode::Http => "http",
+                Mode::Tcp => "tcp",
+            },
+            timeout_connect: &tuning.timeout_connect,
+            timeout_client: &tuning.timeout_client,
+            timeout_server: &tuning.timeout_server,
+            log_stdout: tuning.log == tuning::Log::Stdout,
+            hand_over: since(HANDS_OVER),
+            forwarded_for: tuning.forwarded_for,
+            balance: tuning.balance,
+            cookie: tuning.sticky == Sticky::Cookie,
+            source: tuning.sticky == Sticky::Source,
+            check: tuning.health != HealthCheck::None,
+            check_path,
+            check_status,
+            tls: tuning.tls.then(|| format!("{CONFIG_DIR}/{CERT_NAME}")),
+            stats_port: tuning.stats_port.map(Port::get),
+            prometheus: since(HAS_EXPORTER),
+            servers: &self.servers,
+        }
     }
 
     pub fn numbers(&self) -> Vec<Number> {
@@ -88,28 +186,97 @@ impl Config {
     }
 }
 
+/// Whether a reload of `image` keeps every connection; `None` where the tag does not tell.
+pub fn reloads_seamlessly(image: &ImageRef) -> Option<bool> {
+    image.version_in_tag().map(|version| version >= HANDS_OVER)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::spec::tests::spec;
 
+    fn rendered(given: &[(&str, &str)], numbers: &[Number]) -> String {
+        Config::by_name(&spec(given), numbers).render().unwrap()
+    }
+
     #[test]
     fn the_defaults_render_the_file_of_the_script() {
-        let text = Config::by_name(&spec(&[]), &[1, 2, 3]).render().unwrap();
-        assert_eq!(text, include_str!("../../tests/golden/default.cfg"));
+        assert_eq!(
+            rendered(&[], &[1, 2, 3]),
+            include_str!("../../tests/golden/default.cfg")
+        );
     }
 
     #[test]
     fn every_variable_of_the_script_arrives_in_its_place() {
-        let spec = spec(&[("INSTANCE_PORT", "8080"), ("LB_PORT", "443")]);
-        let text = Config::by_name(&spec, &[1, 7]).render().unwrap();
-        assert_eq!(text, include_str!("../../tests/golden/ports.cfg"));
+        let given = [("INSTANCE_PORT", "8080"), ("LB_PORT", "443")];
+        assert_eq!(
+            rendered(&given, &[1, 7]),
+            include_str!("../../tests/golden/ports.cfg")
+        );
     }
 
     #[test]
     fn from_1_8_on_a_reload_hands_its_sockets_over() {
-        let spec = spec(&[("LB_IMG", "haproxy:2.6")]);
-        let text = Config::by_name(&spec, &[1]).render().unwrap();
-        assert_eq!(text, include_str!("../../tests/golden/hand-over.cfg"));
+        let given = [("LB_IMG", "haproxy:2.6")];
+        assert_eq!(
+            rendered(&given, &[1]),
+            include_str!("../../tests/golden/hand-over.cfg")
+        );
+        assert_eq!(reloads_seamlessly(&spec(&[]).lb_image), Some(false));
+    }
+
+    #[test]
+    fn everything_at_once_arrives_in_its_place() {
+        let given = [
+            ("LB_IMG", "haproxy:2.6"),
+            ("LB_BALANCE", "leastconn"),
+            ("LB_MAXCONN", "1000"),
+            ("INSTANCE_MAXCONN", "50"),
+            ("LB_TIMEOUT_CONNECT", "2s"),
+            ("LB_TIMEOUT_CLIENT", "1m"),
+            ("LB_TIMEOUT_SERVER", "1m"),
+            ("HEALTH_CHECK", "http:/health,200"),
+            ("STICKY", "cookie"),
+            ("FORWARDED_FOR", "yes"),
+            ("LB_LOG", "stdout"),
+            ("TLS_CERT", "/some/cert.pem"),
+            ("STATS_PORT", "9000"),
+        ];
+        assert_eq!(
+            rendered(&given, &[1, 2]),
+            include_str!("../../tests/golden/everything.cfg")
+        );
+        let given = [
+            ("LB_MODE", "tcp"),
+            ("HEALTH_CHECK", "tcp"),
+            ("STICKY", "source"),
+        ];
+        assert_eq!(
+            rendered(&given, &[1, 2]),
+            include_str!("../../tests/golden/tcp.cfg")
+        );
+    }
+
+    #[test]
+    fn an_own_template_gets_the_model_and_its_settings_travel() {
+        let mut own = spec(&[("TEMPLATE", "own.hbs")]);
+        own.template = Some("listen x\n\tbind *:{{lb_port}}\n{{#each servers}}\tserver server{{number}} {{address}}:{{../instance_port}}\n{{/each}}".into());
+        let text = Config::by_name(&own, &[1, 2]).render().unwrap();
+        assert_eq!(
+            text,
+            "# vch-lb 1 TEMPLATE=yes\nlisten x\n\tbind *:80\n\tserver server1 web-1:80\n\tserver server2 web-2:80\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_template_is_told_with_its_line() {
+        let mut own = spec(&[("TEMPLATE", "own.hbs")]);
+        for template in ["global\n{{#if}}\n{{/if}}", "global\n{{nothing}}\n"] {
+            own.template = Some(template.into());
+            let error = format!("{:#}", Config::by_name(&own, &[1]).render().unwrap_err());
+            assert!(error.contains("line 2") || error.contains("2:"), "{error}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The text of a haproxy.cfg, read back from a load balancer: ours, the script's, or edited by hand. Pure.
 
 use super::{Config, Server};
-use crate::spec::names::Port;
+use crate::spec::names::{ImageRef, Port};
+use crate::spec::tuning::{BadLine, Tuning};
 
 /// What a load balancer's file was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,53 +10,108 @@ pub struct Found {
     pub text: String,
     /// `None`: not a file that this tool or the script wrote.
     pub config: Option<Config>,
+    /// The version of its settings, where a newer vch-lb wrote it.
+    pub newer: Option<u32>,
+    /// The admin's own template, where one lies beside it.
+    pub template: Option<String>,
+    /// The certificate and key that lie beside it, where they were asked for.
+    pub cert: Option<Vec<u8>>,
 }
 
 impl Found {
-    pub fn new(text: String) -> Self {
-        let config = parse(&text);
-        Self { text, config }
+    /// `template` is the text that was found beside the file; `image` what the load balancer was made from.
+    pub fn new(text: String, template: Option<String>, image: &str) -> Self {
+        let tuning = Tuning::from_head(&text);
+        let newer = match &tuning {
+            Err(BadLine::Newer(version)) => Some(*version),
+            _ => None,
+        };
+        let version = ImageRef::parse(image)
+            .ok()
+            .and_then(|image| image.version_in_tag());
+        let config = tuning.ok().and_then(|tuning| {
+            let template = template.clone().filter(|_| tuning.template);
+            parse(&text).map(|read| Config {
+                lb_port: read.lb_port,
+                instance_port: read.instance_port,
+                version,
+                tuning,
+                template,
+                servers: read.servers,
+            })
+        });
+        Self {
+            text,
+            config,
+            newer,
+            template,
+            cert: None,
+        }
+    }
+
+    /// What its own values render to, where it is readable at all.
+    pub fn rendered(&self) -> Option<String> {
+        self.config.as_ref().and_then(|config| config.render().ok())
     }
 
     /// Whether the file differs from what its own values render to: somebody else's hand was in it.
     pub fn edited(&self) -> bool {
-        match self.config.as_ref().map(Config::render) {
-            Some(Ok(rendered)) => rendered != self.text,
-            Some(Err(_)) | None => true,
-        }
+        self.rendered().is_none_or(|rendered| rendered != self.text)
+    }
+
+    /// The lines in which the file differs from what its own values render to: `-` rendered, `+` found.
+    pub fn differences(&self) -> Vec<String> {
+        let rendered = self.rendered().unwrap_or_default();
+        let (expected, found): (Vec<&str>, Vec<&str>) =
+            (rendered.lines().collect(), self.text.lines().collect());
+        let missing = expected
+            .iter()
+            .filter(|line| !found.contains(line))
+            .map(|line| format!("- {line}"));
+        let added = found
+            .iter()
+            .filter(|line| !expected.contains(line))
+            .map(|line| format!("+ {line}"));
+        missing.chain(added).collect()
     }
 }
 
-/// The values of a file of ours; `None` where one is missing or more than one is given.
-fn parse(text: &str) -> Option<Config> {
+/// The values that stand in the lines themselves.
+struct Read {
+    lb_port: Port,
+    instance_port: Port,
+    servers: Vec<Server>,
+}
+
+/// `None` where a value is missing. The first `bind` is LB_PORT's; the servers are those called `serverN`.
+fn parse(text: &str) -> Option<Read> {
     let mut lb_port = None;
     let mut servers = Vec::new();
     let mut instance_port = None;
-    let mut hand_over = false;
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();
         match words.next() {
-            Some("bind") => {
+            Some("bind") if lb_port.is_none() => {
                 let port = words.next()?.strip_prefix("*:")?;
-                lb_port.get_or_insert(Port::parse(port).ok()?);
+                lb_port = Some(Port::parse(port).ok()?);
             }
-            Some("stats") => hand_over |= line.ends_with("expose-fd listeners"),
             Some("server") => {
                 let number = words.next()?.strip_prefix("server")?.parse().ok()?;
                 let (address, port) = words.next()?.rsplit_once(':')?;
                 instance_port.get_or_insert(Port::parse(port).ok()?);
+                let name = String::new();
                 servers.push(Server {
                     number,
+                    name,
                     address: address.to_owned(),
                 });
             }
             _ => {}
         }
     }
-    Some(Config {
+    Some(Read {
         lb_port: lb_port?,
         instance_port: instance_port?,
-        hand_over,
         servers,
     })
 }
@@ -64,14 +120,37 @@ fn parse(text: &str) -> Option<Config> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Found {
+        let modern = text.contains("expose-fd") || text.contains("prometheus");
+        Found::new(
+            text.to_owned(),
+            None,
+            if modern { "haproxy:2.6" } else { "haproxy:1.7" },
+        )
+    }
+
+    #[test]
+    fn a_file_of_a_newer_vch_lb_is_not_misread() {
+        let found = read("# vch-lb 7 SOMETHING=new\nglobal\n");
+        assert_eq!((found.newer, found.config), (Some(7), None));
+    }
+
+    #[test]
+    fn differences_are_told_line_by_line() {
+        let text = include_str!("../../tests/golden/default.cfg").replace("mode http", "mode tcp");
+        assert_eq!(read(&text).differences(), ["- \tmode http", "+ \tmode tcp"]);
+    }
+
     #[test]
     fn what_was_rendered_is_read_back() {
         for text in [
             include_str!("../../tests/golden/default.cfg"),
             include_str!("../../tests/golden/ports.cfg"),
             include_str!("../../tests/golden/hand-over.cfg"),
+            include_str!("../../tests/golden/everything.cfg"),
+            include_str!("../../tests/golden/tcp.cfg"),
         ] {
-            let found = Found::new(text.to_owned());
+            let found = read(text);
             assert_eq!(found.config.as_ref().unwrap().render().unwrap(), text);
             assert!(!found.edited());
         }
@@ -79,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_numbers_of_instances_are_read_back() {
-        let found = Found::new(include_str!("../../tests/golden/ports.cfg").into());
+        let found = read(include_str!("../../tests/golden/ports.cfg"));
         assert_eq!(found.config.unwrap().numbers(), [1, 7]);
     }
 
@@ -94,21 +173,21 @@ mod tests {
             String::new(),
             "defaults".to_owned(),
         ] {
-            assert!(Found::new(edited.clone()).edited(), "{edited}");
+            assert!(read(&edited).edited(), "{edited}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn arbitrary_text_never_panics(text: String) {
-            let _ = Found::new(text).edited();
+            let _ = read(&text).differences();
         }
 
         #[test]
         fn arbitrary_lines_of_known_words_never_panic(
             lines in proptest::collection::vec("(bind|server|stats|server server1)? ?[*:a-z0-9 \t-]{0,12}", 0..8)
         ) {
-            let _ = Found::new(lines.join("\n")).edited();
+            let _ = read(&lines.join("\n")).edited();
         }
     }
 }

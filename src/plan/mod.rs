@@ -22,8 +22,13 @@ pub enum Action {
     Run(Number),
     /// `docker start` of an instance that is there.
     Start(Number),
-    CreateLb,
+    /// Each of `publish` is opened as `-p PORT:PORT`.
+    CreateLb {
+        publish: Vec<u16>,
+    },
     ConnectLb,
+    /// Copies the certificate and the admin's own template into the load balancer.
+    CopyFiles,
     /// Copies haproxy.cfg, sending to these instances, into a load balancer that does not run.
     CopyConfig(Vec<Number>),
     StartLb,

@@ -58,9 +58,9 @@ impl Traces {
             Action::CreateNetwork => self.network = true,
             Action::StopLb => self.lb_stopped = true,
             Action::SetLbAside => self.aside = true,
-            Action::CreateLb => self.lb = true,
+            Action::CreateLb { .. } => self.lb = true,
             Action::StartLb => self.lb_started = true,
-            Action::CopyConfig(_) => self.copied = true,
+            Action::CopyConfig(_) | Action::CopyFiles => self.copied = true,
             Action::Reload(_) => self.reloaded = true,
             Action::Run(number) => {
                 self.made.insert(*number);
@@ -170,7 +170,11 @@ mod tests {
             Vec::new(),
             containers,
         );
-        inventory.config = Some(crate::haproxy::read::Found::new(String::new()));
+        inventory.config = Some(crate::haproxy::read::Found::new(
+            String::new(),
+            None,
+            "haproxy:1.7",
+        ));
         inventory
     }
 
@@ -186,7 +190,7 @@ mod tests {
             Action::CreateNetwork,
             Action::Run(1),
             Action::Run(2),
-            Action::CreateLb,
+            Action::CreateLb { publish: vec![] },
             Action::CopyConfig(vec![1, 2]),
         ];
         assert_eq!(
@@ -241,7 +245,11 @@ mod tests {
 
     #[test]
     fn a_load_balancer_that_was_set_aside_comes_back() {
-        let done = [Action::StopLb, Action::SetLbAside, Action::CreateLb];
+        let done = [
+            Action::StopLb,
+            Action::SetLbAside,
+            Action::CreateLb { publish: vec![] },
+        ];
         assert_eq!(
             undone(&[1], &done, &[Action::StartLb]),
             [Action::RemoveLb, Action::TakeLbBack, Action::StartLb]

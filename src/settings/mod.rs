@@ -3,6 +3,8 @@
 //! Everything about a setting (its flag, its environment name, its default, its help) stands in [`TABLE`] once. Values
 //! are plain text here; `spec` gives them meaning and refuses what makes none.
 
+pub mod file;
+
 use std::fmt;
 
 /// The setting's group in `--help`.
@@ -44,14 +46,53 @@ impl Setting {
 pub const INSTANCE_IMG: &str = "INSTANCE_IMG";
 pub const NUM_INSTANCES: &str = "NUM_INSTANCES";
 pub const INSTANCE_PORT: &str = "INSTANCE_PORT";
-pub const LB_PORT: &str = "LB_PORT";
 pub const INSTANCE_CTR_PREFIX: &str = "INSTANCE_CTR_PREFIX";
+pub const INSTANCE_ARGS: &str = "INSTANCE_ARGS";
+pub const INSTANCE_CMD: &str = "INSTANCE_CMD";
+pub const LB_PORT: &str = "LB_PORT";
 pub const LB_CTR_NAME: &str = "LB_CTR_NAME";
 pub const EXTERNAL_NET: &str = "EXTERNAL_NET";
 pub const LB_IMG: &str = "LB_IMG";
+pub const LB_ARGS: &str = "LB_ARGS";
+pub const PUBLISH_LB: &str = "PUBLISH_LB";
+pub const SERVER_ADDRESS: &str = "SERVER_ADDRESS";
+pub const LB_MODE: &str = "LB_MODE";
+pub const LB_BALANCE: &str = "LB_BALANCE";
+pub const LB_MAXCONN: &str = "LB_MAXCONN";
+pub const INSTANCE_MAXCONN: &str = "INSTANCE_MAXCONN";
+pub const LB_TIMEOUT_CONNECT: &str = "LB_TIMEOUT_CONNECT";
+pub const LB_TIMEOUT_CLIENT: &str = "LB_TIMEOUT_CLIENT";
+pub const LB_TIMEOUT_SERVER: &str = "LB_TIMEOUT_SERVER";
+pub const HEALTH_CHECK: &str = "HEALTH_CHECK";
+pub const STICKY: &str = "STICKY";
+pub const FORWARDED_FOR: &str = "FORWARDED_FOR";
+pub const LB_LOG: &str = "LB_LOG";
+pub const TLS_CERT: &str = "TLS_CERT";
+pub const STATS_PORT: &str = "STATS_PORT";
+pub const TEMPLATE: &str = "TEMPLATE";
 
 /// The settings that say which service is meant.
 pub const IDENTITY: [&str; 3] = [INSTANCE_CTR_PREFIX, LB_CTR_NAME, EXTERNAL_NET];
+
+/// The settings of the load balancer that can't be derived from anything else: they travel in its haproxy.cfg.
+pub const TRAVELLING: [&str; 16] = [
+    LB_ARGS,
+    SERVER_ADDRESS,
+    LB_MODE,
+    LB_BALANCE,
+    LB_MAXCONN,
+    INSTANCE_MAXCONN,
+    LB_TIMEOUT_CONNECT,
+    LB_TIMEOUT_CLIENT,
+    LB_TIMEOUT_SERVER,
+    HEALTH_CHECK,
+    STICKY,
+    FORWARDED_FOR,
+    LB_LOG,
+    TLS_CERT,
+    STATS_PORT,
+    TEMPLATE,
+];
 
 /// All settings, in the order in which they are documented.
 pub static TABLE: &[Setting] = &[
@@ -88,6 +129,22 @@ pub static TABLE: &[Setting] = &[
         group: Group::Service,
     },
     Setting {
+        name: INSTANCE_ARGS,
+        short: None,
+        default: "",
+        value: "ARGS",
+        help: "Further arguments for docker run of each instance, split as a shell splits words",
+        group: Group::Service,
+    },
+    Setting {
+        name: INSTANCE_CMD,
+        short: None,
+        default: "",
+        value: "COMMAND",
+        help: "Command of each instance in place of the image's, split as a shell splits words",
+        group: Group::Service,
+    },
+    Setting {
         name: LB_PORT,
         short: None,
         default: "80",
@@ -119,13 +176,159 @@ pub static TABLE: &[Setting] = &[
         help: "Image of the load balancer; 1.8 and later reload without losing a connection",
         group: Group::LoadBalancer,
     },
+    Setting {
+        name: LB_ARGS,
+        short: None,
+        default: "",
+        value: "ARGS",
+        help: "Further arguments for docker create of the load balancer",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: PUBLISH_LB,
+        short: None,
+        default: "auto",
+        value: "WHEN",
+        help: "Create the load balancer with -p LB_PORT:LB_PORT: auto (on a VCH's container network), always, never",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: SERVER_ADDRESS,
+        short: None,
+        default: "name",
+        value: "HOW",
+        help: "How the load balancer finds instances: by name or by ip",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: LB_MODE,
+        short: None,
+        default: "http",
+        value: "MODE",
+        help: "http or tcp",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: LB_BALANCE,
+        short: None,
+        default: "roundrobin",
+        value: "ALGORITHM",
+        help: "roundrobin, static-rr, leastconn, first or source",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: LB_MAXCONN,
+        short: None,
+        default: "256",
+        value: "N",
+        help: "Connections that the load balancer takes at a time",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: INSTANCE_MAXCONN,
+        short: None,
+        default: "32",
+        value: "N",
+        help: "Connections that an instance gets at a time",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: LB_TIMEOUT_CONNECT,
+        short: None,
+        default: "5000ms",
+        value: "TIME",
+        help: "How long a connection to an instance may take",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: LB_TIMEOUT_CLIENT,
+        short: None,
+        default: "50000ms",
+        value: "TIME",
+        help: "How long a client may be silent",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: LB_TIMEOUT_SERVER,
+        short: None,
+        default: "5000ms",
+        value: "TIME",
+        help: "How long an instance may be silent",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: HEALTH_CHECK,
+        short: None,
+        default: "none",
+        value: "CHECK",
+        help: "none, tcp, http:/path (2xx and 3xx count) or http:/path,STATUS: dead instances are left out",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: STICKY,
+        short: None,
+        default: "none",
+        value: "HOW",
+        help: "Send a client to the same instance again: none, cookie or source",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: FORWARDED_FOR,
+        short: None,
+        default: "no",
+        value: "YES/NO",
+        help: "Tell instances the client's address in X-Forwarded-For",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: LB_LOG,
+        short: None,
+        default: "syslog",
+        value: "WHERE",
+        help: "Access log: syslog (as the script, which nobody reads) or stdout (the container's own log; 1.9 and later)",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: TLS_CERT,
+        short: None,
+        default: "",
+        value: "FILE",
+        help: "PEM with certificate and key: the load balancer terminates TLS on LB_PORT",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: STATS_PORT,
+        short: None,
+        default: "",
+        value: "PORT",
+        help: "Port of HAProxy's statistics page, and from 2.4 on of its Prometheus exporter at /metrics",
+        group: Group::LoadBalancer,
+    },
+    Setting {
+        name: TEMPLATE,
+        short: None,
+        default: "",
+        value: "FILE",
+        help: "Handlebars template in place of the built-in haproxy.cfg",
+        group: Group::LoadBalancer,
+    },
 ];
+
+/// The line of the table for the setting called `name`.
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.name == name)
+}
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     Flag,
     Environment,
+    /// A line of the settings file.
+    File {
+        path: String,
+        line: usize,
+    },
     Default,
 }
 
@@ -150,7 +353,8 @@ impl Value {
 
     /// Where the value came from, for people.
     pub fn source(&self) -> String {
-        match self.origin {
+        match &self.origin {
+            Origin::File { path, line } => format!("{path}, line {line}"),
             Origin::Flag => format!("--{}", self.setting.flag()),
             Origin::Environment => format!("environment variable {}", self.setting.name),
             Origin::Default => "the default".to_owned(),
@@ -163,16 +367,22 @@ impl Value {
 pub struct Settings(Vec<Value>);
 
 impl Settings {
-    /// Flag over environment over default. An empty environment variable counts as not set, as it does for docker.
+    /// Flag over environment over settings file over default. An empty environment variable counts as not set, as it
+    /// does for docker.
     pub fn resolve(
         flag: impl Fn(&str) -> Option<String>,
         environment: impl Fn(&str) -> Option<String>,
+        file: &file::Assignments,
     ) -> Self {
         let value = |setting: &'static Setting| {
+            let set_in_environment = || environment(setting.name).filter(|text| !text.is_empty());
             let (text, origin) = if let Some(text) = flag(setting.name) {
                 (text, Origin::Flag)
-            } else if let Some(text) = environment(setting.name).filter(|text| !text.is_empty()) {
+            } else if let Some(text) = set_in_environment() {
                 (text, Origin::Environment)
+            } else if let Some((text, line)) = file.get(setting.name) {
+                let path = file.path.clone();
+                (text.to_owned(), Origin::File { path, line })
             } else {
                 (setting.default.to_owned(), Origin::Default)
             };
@@ -183,6 +393,11 @@ impl Settings {
             }
         };
         Self(TABLE.iter().map(value).collect())
+    }
+
+    /// The defaults alone.
+    pub fn defaults() -> Self {
+        Self::resolve(|_| None, |_| None, &file::Assignments::default())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Value> {
@@ -210,7 +425,7 @@ mod tests {
             LB_CTR_NAME => Some(String::new()),
             _ => None,
         };
-        let settings = Settings::resolve(flag, environment);
+        let settings = Settings::resolve(flag, environment, &file::Assignments::default());
         let shown = |name| {
             (
                 settings.get(name).text.as_str(),
@@ -227,7 +442,7 @@ mod tests {
 
     #[test]
     fn the_seven_variables_have_the_defaults_of_the_script() {
-        let settings = Settings::resolve(|_| None, |_| None);
+        let settings = Settings::defaults();
         let script = [
             (INSTANCE_IMG, "httpd"),
             (NUM_INSTANCES, "3"),

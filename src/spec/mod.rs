@@ -1,9 +1,15 @@
 //! What is wanted: the settings given meaning. All validation of settings happens here, before anything is tried. Pure.
 
+pub mod arguments;
+pub mod files;
 pub mod names;
 pub mod running;
+pub mod tuning;
 
+use arguments::Arguments;
 use names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
+
+use tuning::{Log, Tuning};
 
 use crate::error::Failure;
 use crate::settings::{self, Settings};
@@ -18,9 +24,74 @@ pub struct Spec {
     pub lb_port: Port,
     pub lb_image: ImageRef,
     pub external_net: NetworkName,
+    /// Further arguments for `docker run` of each instance.
+    pub instance_args: Arguments,
+    /// What instances run in place of their image's command.
+    pub instance_cmd: Vec<String>,
+    pub publish: Publish,
+    pub tuning: Tuning,
+    /// The text of TEMPLATE; `None`: the built-in one.
+    pub template: Option<String>,
+    /// The content of TLS_CERT, where it is to be put into the load balancer.
+    pub cert: Option<Vec<u8>>,
 }
 
+/// Whether the load balancer's ports are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// Where nothing could reach it otherwise: on a VCH whose external network is a container network.
+    Auto,
+    Always,
+    Never,
+}
+
+impl Publish {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err("it is one of auto, always, never".into()),
+        }
+    }
+}
+
+/// The label on an instance that carries what it was run with beyond the script's arguments.
+pub const LABEL: &str = "vch-lb";
+/// The version of the label; it changes when an older vch-lb would misread it.
+const LABEL_VERSION: &str = "1";
+
 impl Spec {
+    /// The label's value; `None` where the script's arguments say it all.
+    pub fn label(&self) -> Option<String> {
+        if self.instance_args.is_empty() && self.instance_cmd.is_empty() {
+            return None;
+        }
+        let words = self.instance_args.words().iter().map(String::as_str);
+        let words: Vec<&str> = words
+            .chain(["--"])
+            .chain(self.instance_cmd.iter().map(String::as_str))
+            .collect();
+        Some(format!("{LABEL_VERSION} {}", shell_words::join(words)))
+    }
+
+    /// Arguments and command, read back from a label.
+    pub fn from_label(label: &str, port: Port) -> Result<(Arguments, Vec<String>), String> {
+        let (version, words) = label.split_once(' ').unwrap_or((label, ""));
+        if version != LABEL_VERSION {
+            return Err(format!(
+                "it was written by a newer vch-lb (version {version})"
+            ));
+        }
+        let words = arguments::split(words)?;
+        let end = words
+            .iter()
+            .position(|word| word == "--")
+            .ok_or("it has no `--`")?;
+        let arguments = Arguments::parse(&shell_words::join(&words[..end]), Some(port.get()))?;
+        Ok((arguments, words[end + 1..].to_vec()))
+    }
+
     /// Checks every setting; the failure names each that can't be used, its value and where it came from.
     pub fn from_settings(settings: &Settings) -> Result<Self, Failure> {
         let mut read = Reader {
@@ -35,6 +106,12 @@ impl Spec {
         let lb_port = read.value(settings::LB_PORT, Port::parse);
         let lb_image = read.value(settings::LB_IMG, ImageRef::parse);
         let external_net = read.value(settings::EXTERNAL_NET, NetworkName::parse);
+        let port = instance_port.map(Port::get);
+        let instance_args =
+            read.value(settings::INSTANCE_ARGS, |text| Arguments::parse(text, port));
+        let instance_cmd = read.value(settings::INSTANCE_CMD, arguments::split);
+        let publish = read.value(settings::PUBLISH_LB, Publish::parse);
+        let tuning = read.tuning(lb_image.as_ref());
         let names = prefix.zip(lb).map(|(prefix, lb)| Names { prefix, lb });
         if let Some(names) = &names {
             read.check_names(names, count, external_net.as_ref());
@@ -48,6 +125,12 @@ impl Spec {
                 lb_port: lb_port?,
                 lb_image: lb_image?,
                 external_net: external_net?,
+                instance_args: instance_args?,
+                instance_cmd: instance_cmd?,
+                publish: publish?,
+                tuning: tuning?,
+                template: None,
+                cert: None,
             })
         })();
         read.finish(spec)
@@ -77,7 +160,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn value<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+    fn value<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let value = self.settings.get(name);
         match parse(&value.text) {
             Ok(parsed) => Some(parsed),
@@ -86,6 +169,25 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn tuning(&mut self, lb_image: Option<&ImageRef>) -> Option<Tuning> {
+        let tuning = match Tuning::new(|name| self.settings.get(name).text.clone()) {
+            Ok(tuning) => tuning,
+            Err(complaints) => {
+                for complaint in complaints {
+                    self.complain(complaint.name, &complaint.why);
+                }
+                return None;
+            }
+        };
+        let version = lb_image.and_then(ImageRef::version_in_tag);
+        if tuning.log == Log::Stdout && version.is_some_and(|version| version < (1, 9)) {
+            let image = &self.settings.get(settings::LB_IMG).text;
+            let why = format!("HAProxy can log to stdout from 1.9 on, but LB_IMG is `{image}`");
+            self.complain(settings::LB_LOG, &why);
+        }
+        Some(tuning)
     }
 
     /// Names that are fine by themselves may still meet each other.
@@ -132,7 +234,7 @@ pub(crate) mod tests {
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| (*value).to_owned())
         };
-        Settings::resolve(given, |_| None)
+        Settings::resolve(given, |_| None, &settings::file::Assignments::default())
     }
 
     /// The script's defaults with a few settings changed.
@@ -178,6 +280,40 @@ pub(crate) mod tests {
                 .contains("DNS")
         );
         spec(&[("INSTANCE_CTR_PREFIX", &prefix)]);
+    }
+
+    #[test]
+    fn the_label_carries_arguments_and_command() {
+        let given = spec(&[
+            ("INSTANCE_ARGS", "--env 'A=1 2' -u0"),
+            ("INSTANCE_CMD", "httpd -X 'a b'"),
+        ]);
+        let label = given.label().unwrap();
+        assert_eq!(label, "1 --env 'A=1 2' -u0 -- httpd -X 'a b'");
+        let (arguments, command) = Spec::from_label(&label, given.instance_port).unwrap();
+        assert_eq!(
+            (arguments, command),
+            (given.instance_args, given.instance_cmd)
+        );
+        assert_eq!(spec(&[]).label(), None);
+        assert!(
+            Spec::from_label("2 x", spec(&[]).instance_port)
+                .unwrap_err()
+                .contains("newer")
+        );
+        assert!(Spec::from_label("1 --rm -- x", spec(&[]).instance_port).is_err());
+        assert!(Spec::from_label("", spec(&[]).instance_port).is_err());
+    }
+
+    #[test]
+    fn a_log_on_stdout_needs_a_load_balancer_that_can() {
+        let refusal = refusal(&[("LB_LOG", "stdout")]);
+        assert!(
+            refusal.contains("LB_LOG") && refusal.contains("LB_IMG"),
+            "{refusal}"
+        );
+        spec(&[("LB_LOG", "stdout"), ("LB_IMG", "haproxy:2.6")]);
+        spec(&[("LB_LOG", "stdout"), ("LB_IMG", "haproxy:lts")]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Spec;
 use super::names::{Count, ImageRef, Names, NetworkName};
+use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::{Container, Inventory};
@@ -19,6 +19,13 @@ pub fn spec(
     let Some(lb) = inventory.lb.as_ref().filter(|lb| lb.running()) else {
         return Err(incomplete(names, inventory));
     };
+    if let Some(version) = inventory.config.as_ref().and_then(|found| found.newer) {
+        return Err(Failure::failed(format!(
+            "the haproxy.cfg in `{}` was written by a newer vch-lb (settings version {version})",
+            lb.name
+        ))
+        .hinted("use that version of vch-lb"));
+    }
     let unreadable = || {
         Failure::failed(format!(
             "the haproxy.cfg in `{}` is not one that vch-lb or the script wrote: what is running can't be read off it",
@@ -33,6 +40,14 @@ pub fn spec(
     let config = config.ok_or_else(unreadable)?;
     let image = image(config, inventory).ok_or_else(|| incomplete(names, inventory))?;
     let invalid = |why: String| Failure::failed(why);
+    let (instance_args, instance_cmd) = match label(config, inventory) {
+        Some(label) => Spec::from_label(label, config.instance_port).map_err(|why| {
+            Failure::failed(format!(
+                "the label `{LABEL}` of an instance can't be read: {why}"
+            ))
+        })?,
+        None => Default::default(),
+    };
     Ok(Spec {
         names: names.clone(),
         image: ImageRef::parse(&image).map_err(invalid)?,
@@ -41,6 +56,12 @@ pub fn spec(
         lb_port: config.lb_port,
         lb_image: ImageRef::parse(&lb.image).map_err(invalid)?,
         external_net: network(lb, names, external_net),
+        instance_args,
+        instance_cmd,
+        publish: Publish::Auto,
+        tuning: config.tuning.clone(),
+        template: config.template.clone(),
+        cert: None,
     })
 }
 
@@ -56,6 +77,18 @@ fn image(config: &Config, inventory: &Inventory) -> Option<String> {
         .into_iter()
         .max_by_key(|(_, count)| *count)
         .map(|(image, _)| image.to_owned())
+}
+
+/// The label of the latest instance in the load balancer: the one that was run last tells how the next is to be run.
+fn label<'a>(config: &Config, inventory: &'a Inventory) -> Option<&'a String> {
+    let numbers = config.numbers();
+    let instances = numbers
+        .iter()
+        .filter_map(|number| inventory.instances.get(number));
+    instances
+        .max_by(|a, b| a.started_at.cmp(&b.started_at))?
+        .labels
+        .get(LABEL)
 }
 
 /// The load balancer's other network, besides the instances'.
@@ -112,7 +145,7 @@ mod tests {
         );
         let all = images.iter().enumerate().map(instance).chain([lb]);
         let mut inventory = Inventory::new(&names, &external_net, engine(), Vec::new(), all);
-        inventory.config = Some(Found::new(cfg.to_owned()));
+        inventory.config = Some(Found::new(cfg.to_owned(), None, "haproxy:2.6"));
         inventory
     }
 

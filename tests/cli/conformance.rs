@@ -89,6 +89,8 @@ const GOOD: &[&str] = &[
     "port web-1 80",
     "context ls --format '{{json .}}'",
     "context show",
+    "context inspect --format '{{json .}}'",
+    "network ls --format '{{.Driver}} {{.Name}}'",
     "-H tcp://127.0.0.1:1 ps",
     "--host tcp://127.0.0.1:1 ps",
 ];

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use super::sandbox::{Call, Flavor, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, QUICK, on_both, run_call, script_calls};
+use super::scene::{ANSWER, CONFIG, QUICK, on_both, run_call, tool_calls};
 
 const GOLDEN: &str = include_str!("../golden/default.cfg");
 
@@ -18,7 +18,7 @@ fn one_by_one_the_calls_are_the_scripts() {
         let sandbox = Sandbox::new(flavor);
         let _lb = sandbox.serve();
         sandbox.up(&["--jobs", "1"]).success().stdout(ANSWER);
-        assert_eq!(sandbox.changing_calls(), script_calls(3));
+        assert_eq!(sandbox.changing_calls(), tool_calls(sandbox.flavor(), 3));
         let calls = sandbox.calls();
         let looks = calls.iter().take_while(|call| call.change.is_none());
         assert!(looks.count() <= 4, "{}", sandbox.calls_text());
@@ -36,7 +36,7 @@ fn no_subcommand_is_up() {
     let sandbox = Sandbox::new(Flavor::Vch);
     let _lb = sandbox.serve();
     sandbox.tool(&["--jobs", "1"]).success().stdout(ANSWER);
-    assert_eq!(sandbox.changing_calls(), script_calls(3));
+    assert_eq!(sandbox.changing_calls(), tool_calls(sandbox.flavor(), 3));
 }
 
 #[test]
@@ -51,8 +51,14 @@ fn side_by_side_the_calls_are_the_same_and_wait_for_each_other() {
         sandbox.release("go");
         tool.finish().success().stdout(ANSWER);
         let set = |calls: Vec<String>| calls.into_iter().collect::<BTreeSet<_>>();
-        assert_eq!(sandbox.changing_calls().len(), script_calls(5).len());
-        assert_eq!(set(sandbox.changing_calls()), set(script_calls(5)));
+        assert_eq!(
+            sandbox.changing_calls().len(),
+            tool_calls(sandbox.flavor(), 5).len()
+        );
+        assert_eq!(
+            set(sandbox.changing_calls()),
+            set(tool_calls(sandbox.flavor(), 5))
+        );
         let calls = sandbox.calls();
         let call = |start: &str| {
             let found = calls
@@ -157,6 +163,11 @@ fn the_seven_variables_by_flag_by_environment_and_mixed() {
             .success()
             .stdout("\nService is available at\n127.50.0.2\non port 8443\n");
         let image = "registry.example.com:5000/team/app:v2";
+        let publish = if sandbox.is_vch() {
+            "-p 8443:8443 "
+        } else {
+            ""
+        };
         let run = |number| {
             format!("docker run -d -p 8080 --name my.app_x-{number} --net my.app_x-net {image}")
         };
@@ -168,7 +179,7 @@ fn the_seven_variables_by_flag_by_environment_and_mixed() {
                 "docker network create my.app_x-net".into(),
                 run(1),
                 run(2),
-                "docker create --name front-1 --net dmz-10.v2 haproxy:1.7".into(),
+                format!("docker create --name front-1 --net dmz-10.v2 {publish}haproxy:1.7"),
                 "docker network connect my.app_x-net front-1".into(),
                 format!("docker cp haproxy.cfg front-1:{CONFIG}"),
                 "docker start front-1".into(),
@@ -197,7 +208,7 @@ fn an_empty_variable_counts_as_not_set() {
             command.env("INSTANCE_IMG", "").env("LB_PORT", "")
         })
         .success();
-    assert_eq!(sandbox.changing_calls(), script_calls(3));
+    assert_eq!(sandbox.changing_calls(), tool_calls(sandbox.flavor(), 3));
 }
 
 #[test]

@@ -37,7 +37,13 @@ fn resolvable(config: &str) -> String {
 #[track_caller]
 fn check(haproxy: &Path, folder: &Path, config: &str) {
     let file = folder.join("checked.cfg");
-    fs::write(&file, resolvable(config)).unwrap();
+    let certificate = folder.join("tls.pem");
+    fs::write(&certificate, include_str!("../fixtures/localhost.pem")).unwrap();
+    let config = config.replace(
+        "/usr/local/etc/haproxy/tls.pem",
+        &certificate.to_string_lossy(),
+    );
+    fs::write(&file, resolvable(&config)).unwrap();
     let output = Command::new(haproxy)
         .arg("-c")
         .arg("-f")

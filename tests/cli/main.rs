@@ -7,10 +7,12 @@
 
 mod conformance;
 mod deploy;
+mod doctor;
 mod dry_run;
 mod fake;
 mod haproxy_check;
 mod interrupts;
+mod progress;
 mod refusals;
 mod resume;
 mod rollback;

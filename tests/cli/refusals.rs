@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::sandbox::{FLAVORS, Flavor, Sandbox};
-use super::scene::{run_call, script_calls};
+use super::scene::{run_call, tool_calls};
 
 /// A refusal of the command line: exit code 2, nothing on stdout, docker never called.
 #[track_caller]
@@ -285,7 +285,7 @@ fn a_foreign_container_beyond_the_count_is_nobodys_business() {
         }
         sandbox.forget_calls();
         sandbox.up(&["--jobs", "1"]).success();
-        assert_eq!(sandbox.changing_calls(), script_calls(3));
+        assert_eq!(sandbox.changing_calls(), tool_calls(sandbox.flavor(), 3));
         for name in ["web-9", "web-01", "my-web-1", "lb2"] {
             assert_eq!(sandbox.container(name)["status"], "running");
         }

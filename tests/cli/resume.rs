@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::sandbox::{Flavor, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, on_both, run_call, script_calls};
+use super::scene::{ANSWER, CONFIG, create_call, on_both, run_call, script_calls, tool_calls};
 
 /// The script's own calls that change something, as words.
 fn script_words(sandbox: &Sandbox, instances: usize) -> Vec<Vec<String>> {
@@ -14,7 +14,7 @@ fn script_words(sandbox: &Sandbox, instances: usize) -> Vec<Vec<String>> {
         .map(|line| {
             let mut words: Vec<String> = shell_words::split(&line).unwrap()[1..].to_vec();
             if words[0] == "cp" {
-                words[1] = config.to_string_lossy().into_owned();
+                config.to_str().unwrap().clone_into(&mut words[1]);
             }
             words
         })
@@ -27,8 +27,8 @@ fn run(sandbox: &Sandbox, words: &[String]) {
 }
 
 /// What the script had not come to, in its order. Images are pulled for a new service; later on only if they are missing.
-fn missing(prefix: usize, instances: usize) -> Vec<String> {
-    let all = script_calls(instances);
+fn missing(flavor: Flavor, prefix: usize, instances: usize) -> Vec<String> {
+    let all = tool_calls(flavor, instances);
     let some_instances = prefix > 3;
     let lb_is_there = prefix > 3 + instances;
     let mut calls = Vec::new();
@@ -56,7 +56,7 @@ fn every_prefix_of_the_script_is_completed() {
             let expected = if prefix == script_calls(2).len() {
                 Vec::new()
             } else {
-                missing(prefix, 2)
+                missing(flavor, prefix, 2)
             };
             assert_eq!(changes, expected, "after {prefix} calls of the script");
             sandbox.assert_serves(2);
@@ -125,10 +125,10 @@ fn instances_that_are_missing_or_stopped_come_back() {
 fn a_load_balancer_that_does_not_serve_is_completed() {
     let copy = format!("docker cp haproxy.cfg lb:{CONFIG}");
     let start = "docker start lb".to_owned();
-    let create = "docker create --name lb --net routable haproxy:1.7".to_owned();
     let connect = "docker network connect web-net lb".to_owned();
     let old = "defaults\n";
     on_both(|flavor| {
+        let create = create_call(flavor);
         for (what, damage, config, expected) in [
             ("stopped", vec!["stop lb"], None, vec![start.clone()]),
             ("killed", vec!["kill lb"], None, vec![start.clone()]),

@@ -5,15 +5,15 @@ use std::thread;
 use serde_json::json;
 
 use super::sandbox::{FLAVORS, Flavor, Sandbox};
-use super::scene::{CONFIG, on_both, run_call, script_calls};
+use super::scene::{CONFIG, on_both, run_call, tool_calls};
 
 /// What docker says about a call that fails for no reason that is known.
 const WORDS: &str = "Error response from daemon: the dog ate it";
 
 #[test]
 fn each_call_of_a_deployment_fails() {
-    let calls = script_calls(2);
     on_both(|flavor| {
+        let calls = tool_calls(flavor, 2);
         for acts in [false, true] {
             for (number, call) in calls.iter().enumerate() {
                 let sandbox = Sandbox::new(flavor);

@@ -102,6 +102,29 @@ pub(crate) fn script_calls(instances: usize) -> Vec<String> {
     calls
 }
 
+/// The calls that deploy the service with the tool: the script's, but for the port that a VCH has to be told to let through
+/// to its container network.
+pub(crate) fn tool_calls(flavor: Flavor, instances: usize) -> Vec<String> {
+    let create = script_calls(0).swap_remove(3);
+    let mut calls = script_calls(instances);
+    for call in &mut calls {
+        if *call == create {
+            *call = create_call(flavor);
+        }
+    }
+    calls
+}
+
+/// How the tool creates the load balancer.
+pub(crate) fn create_call(flavor: Flavor) -> String {
+    let publish = if flavor == Flavor::Vch {
+        "-p 80:80 "
+    } else {
+        ""
+    };
+    format!("docker create --name lb --net routable {publish}haproxy:1.7")
+}
+
 pub(crate) fn run_call(number: usize) -> String {
     format!("docker run -d -p 80 --name web-{number} --net web-net httpd")
 }

@@ -66,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) wait_cap_ms: u64,
     /// `info`'s warnings.
     pub(crate) warnings: Vec<String>,
+    /// What a VCH's `info` says of itself, in place of the usual or beside it.
+    pub(crate) system_status: BTreeMap<String, String>,
 }
 
 impl Default for Config {
@@ -92,6 +94,7 @@ impl Default for Config {
             exec: true,
             wait_cap_ms: 180_000,
             warnings: Vec::new(),
+            system_status: BTreeMap::new(),
         }
     }
 }
@@ -152,6 +155,8 @@ pub(crate) struct Health {
 pub(crate) struct NetworkPreset {
     pub(crate) driver: Option<String>,
     pub(crate) subnet: Option<String>,
+    /// The addresses that a VCH's container network gives out, such as `10.0.0.9-10.0.0.20`, where they aren't all.
+    pub(crate) ip_range: Option<String>,
     pub(crate) internal: bool,
     /// A VCH's container network whose addresses come from DHCP: none of them is shown by `network inspect`.
     pub(crate) dhcp: bool,

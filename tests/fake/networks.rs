@@ -25,6 +25,7 @@ pub(crate) struct Network {
     /// Such as `172.18.0.0/16`; empty for `host` and `none`.
     pub(crate) subnet: String,
     pub(crate) gateway: String,
+    pub(crate) ip_range: String,
     pub(crate) internal: bool,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) created: u64,
@@ -107,6 +108,7 @@ fn from_preset(name: &str, preset: &NetworkPreset, config: &Config) -> Network {
         builtin: matches!(name, "bridge" | "host" | "none") || driver == "external",
         driver,
         subnet,
+        ip_range: preset.ip_range.clone().unwrap_or_default(),
         internal: preset.internal,
         labels: preset.labels.clone(),
         created: 1_700_000_000 * times::SECOND,
@@ -390,6 +392,7 @@ pub(crate) fn create(ctx: &mut Ctx, call: &Parsed) -> Reply {
             .value("gateway")
             .map_or_else(|| gateway_of(&subnet), str::to_owned),
         subnet,
+        ip_range: String::new(),
         internal: call.on("internal"),
         labels: call.values("label").into_iter().map(pair).collect(),
         created: times::now(),
@@ -598,6 +601,8 @@ fn details(store: &Store, config: &Config, network: &Network) -> Value {
     }
     let pool = if network.subnet.is_empty() || vch && network.dhcp {
         json!([])
+    } else if !network.ip_range.is_empty() {
+        json!([{"Subnet": network.subnet, "Gateway": network.gateway, "IPRange": network.ip_range}])
     } else {
         json!([{"Subnet": network.subnet, "Gateway": network.gateway}])
     };

@@ -98,6 +98,34 @@ pub(crate) fn version(ctx: &mut Ctx, call: &Parsed) -> Reply {
     )
 }
 
+/// The pairs by which a VCH tells of itself.
+fn system_status(config: &Config, engine: &str) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = [
+        ("VolumeStores", ""),
+        (engine, "RUNNING"),
+        (" VCH CPU limit", "52800 MHz"),
+        (" VCH memory limit", "94.6 GiB"),
+        (" VCH CPU usage", "230 MHz"),
+        (" VCH memory usage", "4.1 GiB"),
+        (" VMware Product", "VMware vCenter Server"),
+        (" VMware OS", "linux-x64"),
+        (" VMware OS version", "6.7.0"),
+        (
+            " Registry Whitelist Mode",
+            "disabled.  All registry access allowed.",
+        ),
+    ]
+    .map(|(key, value): (&str, &str)| (key.to_owned(), value.to_owned()))
+    .to_vec();
+    for (key, value) in &config.system_status {
+        match pairs.iter_mut().find(|(known, _)| known.trim() == key) {
+            Some((_, known)) => known.clone_from(value),
+            None => pairs.push((format!(" {key}"), value.clone())),
+        }
+    }
+    pairs
+}
+
 pub(crate) fn info(ctx: &mut Ctx, call: &Parsed) -> Reply {
     let config = &ctx.config;
     let names: Vec<String> = networks::all(&ctx.store, config)
@@ -117,18 +145,7 @@ pub(crate) fn info(ctx: &mut Ctx, call: &Parsed) -> Reply {
             "ContainersStopped": 0,
             "Images": images,
             "Driver": engine,
-            "SystemStatus": [
-                ["VolumeStores", ""],
-                [engine, "RUNNING"],
-                [" VCH CPU limit", "52800 MHz"],
-                [" VCH memory limit", "94.6 GiB"],
-                [" VCH CPU usage", "230 MHz"],
-                [" VCH memory usage", "4.1 GiB"],
-                [" VMware Product", "VMware vCenter Server"],
-                [" VMware OS", "linux-x64"],
-                [" VMware OS version", "6.7.0"],
-                [" Registry Whitelist Mode", "disabled.  All registry access allowed."],
-            ],
+            "SystemStatus": system_status(config, &engine),
             "Plugins": {"Volume": [], "Network": names, "Authorization": null, "Log": null},
             "OperatingSystem": "linux-x64",
             "OSType": "linux-x64",

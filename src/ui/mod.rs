@@ -2,17 +2,46 @@
 //!
 //! A closed stdout or stderr is no reason to stop half-way through a deployment: what can't be written is dropped.
 
-use std::io::Write;
+mod progress;
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use indicatif::ProgressDrawTarget;
 
 use crate::error::Failure;
+use progress::{Bars, Terminal};
+pub use progress::{Progress, Running};
 
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const FAINT: Style = Style::new().dimmed();
+/// For what went wrong, what may, and what is fine.
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const FINE: Style = AnsiColor::Green.on_default();
+pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// The containers' names in merged logs take turns with these.
+const LOG_COLOURS: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Yellow,
+    AnsiColor::Green,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+];
+
+/// One line of a container's log.
+#[derive(Debug, Clone, Copy)]
+pub struct LogLine<'a> {
+    pub name: &'a str,
+    /// The container's place among those shown: decides its colour.
+    pub index: usize,
+    /// Of the column with the names.
+    pub width: usize,
+    pub text: &'a str,
+}
 
 /// How answers and errors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -36,14 +65,17 @@ pub struct Options {
 #[derive(Debug, Clone, Default)]
 pub struct Ui {
     options: Options,
-    line: Arc<Mutex<()>>,
+    /// Held while something is written; holds what is drawn meanwhile.
+    screen: Arc<Mutex<Option<Bars>>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Ui {
     pub fn new(options: Options) -> Self {
         Self {
             options,
-            line: Arc::default(),
+            screen: Arc::default(),
+            closed: Arc::default(),
         }
     }
 
@@ -53,11 +85,39 @@ impl Ui {
 
     /// The command's answer, as it is.
     pub fn answer(&self, text: &str) {
-        let _line = self.lock();
-        let mut stdout = anstream::stdout().lock();
-        let _ = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
+        let written = self.write(|| {
+            let mut stdout = anstream::stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        });
+        if written.is_err() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The command's answer, in place of the one before: on a terminal from its top, else below it.
+    pub fn refresh(&self, text: &str) {
+        let clear = if std::io::stdout().is_terminal() {
+            "\u{1b}[H\u{1b}[2J"
+        } else {
+            ""
+        };
+        self.answer(&format!("{clear}{text}"));
+    }
+
+    /// A line of a container's log; `false` if nobody reads any more.
+    pub fn log_line(&self, line: &LogLine<'_>) -> bool {
+        let style = LOG_COLOURS[line.index % LOG_COLOURS.len()].on_default();
+        let LogLine {
+            name, width, text, ..
+        } = line;
+        self.answer(&format!("{style}{name:width$}{style:#} | {text}\n"));
+        !self.stdout_is_closed()
+    }
+
+    /// Whether a write to stdout failed: the reader went away.
+    pub fn stdout_is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// The command's answer as one JSON document.
@@ -72,9 +132,25 @@ impl Ui {
         }
     }
 
+    /// Shows the progress of `steps` steps until the result is dropped: on a terminal, and where nothing else says
+    /// what is going on.
+    pub fn progress(&self, steps: usize) -> Progress {
+        let wanted = !self.options.quiet && !self.options.verbose;
+        let bars = Terminal::find()
+            .filter(|_| wanted)
+            .map(|terminal| Bars::new(steps, terminal, ProgressDrawTarget::stderr()));
+        self.lock().clone_from(&bars);
+        Progress::new(self, bars)
+    }
+
     /// A step that came to its end.
     pub fn step_done(&self, label: &str, took: Duration) {
-        self.status(&format!("{label} {FAINT}({}){FAINT:#}", seconds(took)));
+        let time = format!("({})", seconds(took));
+        let label = match &*self.lock() {
+            Some(bars) => bars.fit(label, &time),
+            None => label.to_owned(),
+        };
+        self.status(&format!("{label} {FAINT}{time}{FAINT:#}"));
     }
 
     /// Each docker call, with `-v`.
@@ -107,16 +183,30 @@ impl Ui {
             text.push_str("\n  may be left standing: ");
             text.push_str(what);
         }
+        self.clear_bars();
         self.stderr(&text);
     }
 
     fn stderr(&self, text: &str) {
-        let _line = self.lock();
-        let _ = writeln!(anstream::stderr().lock(), "{text}");
+        let _ = self.write(|| writeln!(anstream::stderr().lock(), "{text}"));
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes while nothing is drawn.
+    fn write<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &*self.lock() {
+            Some(bars) => bars.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn clear_bars(&self) {
+        if let Some(bars) = self.lock().take() {
+            bars.clear();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Bars>> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,6 +246,11 @@ pub fn list<S: AsRef<str>>(names: &[S]) -> String {
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
+}
+
+/// `a`, `a and b`: for progress, where quotes would be noise.
+pub fn list_plain(names: &[&str]) -> String {
+    names.join(" and ")
 }
 
 #[cfg(test)]

@@ -1,0 +1,42 @@
+//! `vch-lb settings`: every value in force, and where it came from.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::Context;
+use crate::error::{Failure, exit};
+
+pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
+    // A table of values that can't be used would be no answer.
+    context.spec()?;
+    if context.ui.json() {
+        let settings: serde_json::Map<String, serde_json::Value> = context
+            .settings
+            .iter()
+            .map(|value| {
+                let entry = json!({ "value": value.text, "source": value.source() });
+                (value.setting.name.to_owned(), entry)
+            })
+            .collect();
+        let answer = json!({ "schema": "vch-lb/settings/1", "settings": settings });
+        context.ui.answer_json(&answer);
+        return Ok(exit::DONE);
+    }
+    let lines: Vec<String> = context
+        .settings
+        .iter()
+        .map(|value| format!("{}={}", value.setting.name, shell_words::quote(&value.text)))
+        .collect();
+    let width = lines
+        .iter()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for (line, value) in lines.iter().zip(context.settings.iter()) {
+        let _ = writeln!(text, "{line:width$}  # {}", value.source());
+    }
+    context.ui.answer(&text);
+    Ok(exit::DONE)
+}

@@ -1,0 +1,259 @@
+//! `vch-lb status`: the service as it is.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use super::Context;
+use crate::cli::StatusArgs;
+use crate::docker::Docker;
+use crate::error::{Failure, exit, printable};
+use crate::http::{self, Reply, Speaks, Within};
+use crate::look::{self, Wanted};
+use crate::settings::{self, Origin};
+use crate::spec::names::Count;
+use crate::status::{Drift, Row, Status, Verdict, status};
+use crate::ui;
+
+/// How long the load balancer may take: a workstation without a route to it waits a second. HAProxy tries a server that
+/// refuses for three seconds before it says that there is none.
+const ATTEMPT: Within = Within {
+    connect: Duration::from_secs(1),
+    respond: Duration::from_secs(5),
+};
+
+pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failure> {
+    let docker = context.docker()?;
+    context.listen()?;
+    let Some(every) = args.watch else {
+        return once(context, &docker).map(|(text, code)| {
+            context.ui.answer(&text);
+            code
+        });
+    };
+    loop {
+        let (text, code) = once(context, &docker)?;
+        context.ui.refresh(&text);
+        if !pause(context, every) || context.ui.stdout_is_closed() {
+            return Ok(code);
+        }
+    }
+}
+
+/// Sleeps until the next look; `false` if the admin has seen enough.
+fn pause(context: &Context<'_>, every: Duration) -> bool {
+    let deadline = std::time::Instant::now() + every;
+    while std::time::Instant::now() < deadline {
+        if context.interrupt.raised() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    true
+}
+
+fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure> {
+    let spec = context.identity_as_spec()?;
+    let wanted = Wanted {
+        names: &spec.names,
+        external_net: &spec.external_net,
+        images: &[],
+        cert: false,
+    };
+    let inventory = look::look(docker, wanted)?;
+    let mut status = status(
+        &spec.names,
+        &spec.external_net,
+        wanted_count(context)?,
+        &inventory,
+    );
+    let config = inventory
+        .config
+        .as_ref()
+        .and_then(|found| found.config.as_ref());
+    let speaks = config.map_or(Speaks::Http, |config| config.tuning.lb_speaks());
+    let answers = answers(&status, speaks);
+    if answers == Some(false) {
+        status.verdict = Verdict::Degraded;
+        let what = format!(
+            "`{}` does not answer, or answers that no instance is there",
+            spec.names.lb
+        );
+        status.drift.push(Drift {
+            what,
+            lines: Vec::new(),
+            mend: "vch-lb logs".into(),
+        });
+    }
+    let code = if status.verdict == Verdict::Healthy {
+        exit::DONE
+    } else {
+        exit::NOT_AS_DESIRED
+    };
+    let text = if context.ui.json() {
+        let mut value = serde_json::json!({ "schema": "vch-lb/status/1", "answers": answers });
+        if let (Some(object), Ok(serde_json::Value::Object(fields))) =
+            (value.as_object_mut(), serde_json::to_value(&status))
+        {
+            object.extend(fields);
+        }
+        format!("{value:#}\n")
+    } else {
+        text(
+            &status,
+            spec.names.prefix.as_str(),
+            answers,
+            SystemTime::now(),
+        )
+    };
+    Ok((text, code))
+}
+
+/// NUM_INSTANCES, if somebody set it.
+fn wanted_count(context: &Context<'_>) -> Result<Option<usize>, Failure> {
+    let value = context.settings.get(settings::NUM_INSTANCES);
+    match value.origin {
+        Origin::Default => Ok(None),
+        _ => match Count::parse(&value.text) {
+            Ok(count) => Ok(Some(count.get())),
+            Err(why) => Err(Failure::usage(value.complaint(why))),
+        },
+    }
+}
+
+/// Whether the service answers; `None` where it can't be told from here.
+fn answers(status: &Status, speaks: Speaks) -> Option<bool> {
+    match http::ask(status.address.as_deref()?, status.port?, speaks, ATTEMPT) {
+        Reply::Status(_) | Reply::NotHttp => Some(true),
+        Reply::NoServer | Reply::Refused | Reply::Closed => Some(false),
+        Reply::Silent => None,
+    }
+}
+
+fn text(status: &Status, prefix: &str, answers: Option<bool>, now: SystemTime) -> String {
+    let mut text = String::new();
+    let verdict = match status.verdict {
+        Verdict::Healthy => "healthy",
+        Verdict::Degraded => "degraded",
+        Verdict::NotDeployed => "not deployed",
+    };
+    let place = match (&status.address, status.port) {
+        (Some(address), Some(port)) => format!(" at {address}:{port}"),
+        _ => String::new(),
+    };
+    let reached = match answers {
+        Some(true) => ", answers",
+        Some(false) => ", does not answer",
+        None if place.is_empty() => "",
+        None => ", no answer from here",
+    };
+    let _ = writeln!(text, "service {prefix}: {verdict}{place}{reached}");
+    if !status.containers.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&status.containers, now));
+    }
+    if !status.drift.is_empty() {
+        text.push('\n');
+    }
+    for Drift { what, lines, mend } in &status.drift {
+        let _ = writeln!(text, "{what}");
+        for line in lines {
+            let _ = writeln!(text, "  | {}", printable(line));
+        }
+        let _ = writeln!(text, "  to mend it: {mend}");
+    }
+    text
+}
+
+/// Columns as wide as their widest cell, two blanks apart.
+fn table(rows: &[Row], now: SystemTime) -> String {
+    let head = [
+        "NAME",
+        "STATE",
+        "IMAGE",
+        "ADDRESS",
+        "PUBLISHED",
+        "SINCE",
+        "IN LB",
+    ]
+    .map(str::to_owned);
+    let cells: Vec<[String; 7]> = std::iter::once(head)
+        .chain(rows.iter().map(|row| cells(row, now)))
+        .collect();
+    let width = |column: usize| {
+        cells
+            .iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    let mut text = String::new();
+    for row in &cells {
+        let line: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:width$}"))
+            .collect();
+        let _ = writeln!(text, "{}", line.join("  ").trim_end());
+    }
+    text
+}
+
+fn cells(row: &Row, now: SystemTime) -> [String; 7] {
+    let or_dash = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "-".into());
+    let since = row
+        .started_at
+        .as_deref()
+        .and_then(|at| humantime::parse_rfc3339(at).ok());
+    let age = since.map(|since| ui::seconds(now.duration_since(since).unwrap_or_default()));
+    let in_lb = row
+        .in_lb
+        .map(|sent| if sent { "yes" } else { "no" }.to_owned());
+    [
+        row.name.clone(),
+        row.state.clone(),
+        row.image.clone(),
+        or_dash(&row.address),
+        or_dash(&row.published),
+        or_dash(&age),
+        or_dash(&in_lb),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_a_table_and_its_drift() {
+        let row = |name: &str, in_lb| Row {
+            name: name.into(),
+            state: "ready".into(),
+            image: "httpd".into(),
+            address: Some("172.18.0.2".into()),
+            published: None,
+            started_at: Some("2026-01-02T03:04:05.123456789Z".into()),
+            in_lb,
+        };
+        let status = Status {
+            verdict: Verdict::Degraded,
+            address: Some("10.0.0.2".into()),
+            port: Some(80),
+            containers: vec![row("lb", None), row("web-10", Some(true))],
+            drift: vec![Drift {
+                what: "something".into(),
+                lines: Vec::new(),
+                mend: "vch-lb up".into(),
+            }],
+        };
+        let now = humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap();
+        assert_eq!(
+            text(&status, "web", Some(true), now),
+            "service web: degraded at 10.0.0.2:80, answers\n\n\
+             NAME    STATE  IMAGE  ADDRESS     PUBLISHED  SINCE  IN LB\n\
+             lb      ready  httpd  172.18.0.2  -          40 s   -\n\
+             web-10  ready  httpd  172.18.0.2  -          40 s   yes\n\n\
+             something\n  to mend it: vch-lb up\n"
+        );
+    }
+}

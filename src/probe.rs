@@ -1,0 +1,262 @@
+//! `--probe`: a modest stream of requests through the load balancer while it is being changed, and a receipt at the end.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::http::{self, Reply, Speaks, Within};
+use crate::plan::Action;
+
+/// How many requests may be on their way at the same time.
+const STREAMS: usize = 4;
+/// Between two requests of one stream: together about 50 a second.
+const PAUSE: Duration = Duration::from_millis(80);
+/// A request without an answer for this long has failed.
+const PATIENCE: Within = Within::each(Duration::from_secs(10));
+
+/// What is going on while a request is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    Starting,
+    Reloading,
+    Watching,
+    Draining,
+    Stopping,
+}
+
+impl Phase {
+    const ALL: [Self; 5] = [
+        Self::Starting,
+        Self::Reloading,
+        Self::Watching,
+        Self::Draining,
+        Self::Stopping,
+    ];
+
+    /// The phase that `action` belongs to.
+    pub fn of(action: &Action) -> Self {
+        match action {
+            Action::Reload(_) | Action::RestoreConfig { .. } => Self::Reloading,
+            Action::Watch(_) => Self::Watching,
+            Action::Drain => Self::Draining,
+            Action::Stop(_)
+            | Action::Remove(_)
+            | Action::StopLb
+            | Action::SetLbAside
+            | Action::TakeLbBack
+            | Action::RemoveLbAside
+            | Action::RemoveLb
+            | Action::RemoveNetwork => Self::Stopping,
+            Action::Pull(_)
+            | Action::CreateNetwork
+            | Action::Run(_)
+            | Action::Start(_)
+            | Action::CreateLb { .. }
+            | Action::CopyFiles
+            | Action::ConnectLb
+            | Action::CopyConfig(_)
+            | Action::StartLb
+            | Action::AwaitService
+            | Action::AwaitReady(_) => Self::Starting,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Reloading => "reloading",
+            Self::Watching => "watching",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// Requests on their way.
+pub struct Probe {
+    shared: Arc<Shared>,
+    streams: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    phase: AtomicUsize,
+    /// By phase: how long each request took, or `None` if it failed.
+    samples: Mutex<[Vec<Option<Duration>>; Phase::ALL.len()]>,
+}
+
+impl Probe {
+    /// Begins, if the service answers at all from here.
+    pub fn start(address: &str, port: u16, speaks: Speaks) -> Option<Self> {
+        if !answered(
+            http::ask(address, port, speaks, Within::each(Duration::from_secs(2))),
+            speaks,
+        ) {
+            return None;
+        }
+        let shared = Arc::new(Shared::default());
+        let stream = |_| {
+            let shared = Arc::clone(&shared);
+            let address = address.to_owned();
+            thread::spawn(move || shared.ask_until_stopped(&address, port, speaks))
+        };
+        let streams = (0..STREAMS).map(stream).collect();
+        Some(Self { shared, streams })
+    }
+
+    /// From now on requests belong to `phase`.
+    pub fn enter(&self, phase: Phase) {
+        self.shared.phase.store(phase as usize, Ordering::Relaxed);
+    }
+
+    /// Ends, and tells what came of it.
+    pub fn finish(self) -> Receipt {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for stream in self.streams {
+            // A stream that panicked has no more samples to give.
+            let _ = stream.join();
+        }
+        let samples = self
+            .shared
+            .samples
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Receipt::new(&samples)
+    }
+}
+
+impl Shared {
+    fn ask_until_stopped(&self, address: &str, port: u16, speaks: Speaks) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let phase = self.phase.load(Ordering::Relaxed);
+            let started = Instant::now();
+            let reply = http::ask(address, port, speaks, PATIENCE);
+            let took = started.elapsed();
+            let sample = answered(reply, speaks).then_some(took);
+            self.samples.lock().unwrap_or_else(PoisonError::into_inner)[phase].push(sample);
+            thread::sleep(PAUSE.saturating_sub(took));
+        }
+    }
+}
+
+/// A response of the service's own, or a connection where HTTP can't be asked for: the load balancer's 503, a reset or a
+/// refusal are failures.
+fn answered(reply: Reply, speaks: Speaks) -> bool {
+    match reply {
+        Reply::Status(status) => status < 500,
+        Reply::NotHttp => speaks == Speaks::Tcp,
+        Reply::NoServer | Reply::Closed | Reply::Refused | Reply::Silent => false,
+    }
+}
+
+/// What came of the requests of one phase, or of all.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tally {
+    pub sent: usize,
+    pub failed: usize,
+    pub median_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+}
+
+impl Tally {
+    fn new<'a>(samples: impl IntoIterator<Item = &'a Option<Duration>>) -> Self {
+        let (mut sent, mut times) = (0, Vec::new());
+        for sample in samples {
+            sent += 1;
+            times.extend(*sample);
+        }
+        times.sort_unstable();
+        let at = |percent: usize| {
+            // The nearest rank: the smallest time that this share of the requests does not exceed.
+            let rank = (times.len() * percent).div_ceil(100).max(1);
+            times.get(rank - 1).map(|time| time.as_secs_f64() * 1000.0)
+        };
+        Self {
+            sent,
+            failed: sent - times.len(),
+            median_ms: at(50),
+            p99_ms: at(99),
+        }
+    }
+
+    fn line(&self) -> String {
+        let mut line = format!("{} sent, {} failed", self.sent, self.failed);
+        if let (Some(median), Some(p99)) = (self.median_ms, self.p99_ms) {
+            let _ = write!(line, ", median {median:.1} ms, 99% within {p99:.1} ms");
+        }
+        line
+    }
+}
+
+/// The receipt of a change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Receipt {
+    pub total: Tally,
+    pub phases: Vec<(Phase, Tally)>,
+}
+
+impl Receipt {
+    fn new(samples: &[Vec<Option<Duration>>; Phase::ALL.len()]) -> Self {
+        let phases = Phase::ALL
+            .iter()
+            .zip(samples)
+            .filter(|(_, samples)| !samples.is_empty());
+        Self {
+            total: Tally::new(samples.iter().flatten()),
+            phases: phases
+                .map(|(&phase, samples)| (phase, Tally::new(samples)))
+                .collect(),
+        }
+    }
+
+    /// For people, one line for the whole and one for each phase.
+    pub fn text(&self) -> String {
+        let mut text = format!("probe: {}\n", self.total.line());
+        for (phase, tally) in &self.phases {
+            let _ = writeln!(text, "  {:<9} {}", phase.word(), tally.line());
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_counts_failures_and_ranks_times() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        let mut samples: [Vec<Option<Duration>>; 5] = Default::default();
+        samples[Phase::Starting as usize] = vec![ms(1), ms(2), ms(9)];
+        samples[Phase::Reloading as usize] = vec![None, ms(4)];
+        let receipt = Receipt::new(&samples);
+        assert_eq!(
+            receipt.text(),
+            "probe: 5 sent, 1 failed, median 2.0 ms, 99% within 9.0 ms\n  starting  3 sent, 0 failed, median 2.0 ms, \
+             99% within 9.0 ms\n  reloading 2 sent, 1 failed, median 4.0 ms, 99% within 4.0 ms\n"
+        );
+        assert_eq!(Tally::new(&[None]).line(), "1 sent, 1 failed");
+    }
+
+    #[test]
+    fn an_error_page_is_no_answer() {
+        assert!(answered(Reply::Status(404), Speaks::Http));
+        assert!(answered(Reply::NotHttp, Speaks::Tcp));
+        assert!(!answered(Reply::NotHttp, Speaks::Http));
+        for reply in [
+            Reply::Status(502),
+            Reply::NoServer,
+            Reply::Refused,
+            Reply::Closed,
+            Reply::Silent,
+        ] {
+            assert!(!answered(reply, Speaks::Http));
+        }
+    }
+}

@@ -1,0 +1,555 @@
+//! How the load balancer treats requests: everything about its haproxy.cfg that can't be derived from anything else. Pure.
+//!
+//! These settings travel as one comment line at the head of the haproxy.cfg, so that whoever finds the load balancer can
+//! render the same file again. With nothing but the script's variables there is no such line.
+
+use std::collections::BTreeMap;
+
+use super::arguments::Arguments;
+use super::names::Port;
+use crate::http::Speaks;
+use crate::settings::{self, TRAVELLING};
+
+/// The version of the line; it changes when an older vch-lb would misread it.
+const VERSION: u32 = 1;
+/// What the line begins with, before its version.
+const MARK: &str = "# vch-lb ";
+/// HAProxy refuses lines beyond 2,048 characters, comments too.
+const LINE_LIMIT: usize = 1800;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Http,
+    Tcp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerAddress {
+    Name,
+    Ip,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthCheck {
+    None,
+    Tcp,
+    /// `GET path`; any 2xx or 3xx counts if no status is named.
+    Http {
+        path: String,
+        status: Option<u16>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sticky {
+    None,
+    Cookie,
+    Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// The script's target: nobody listens there.
+    Syslog,
+    Stdout,
+}
+
+/// The settings of one load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tuning {
+    pub lb_args: Arguments,
+    pub server_address: ServerAddress,
+    pub mode: Mode,
+    /// `None`: HAProxy's own default, round robin.
+    pub balance: Option<&'static str>,
+    pub lb_maxconn: u32,
+    pub instance_maxconn: u32,
+    pub timeout_connect: String,
+    pub timeout_client: String,
+    pub timeout_server: String,
+    pub health: HealthCheck,
+    pub sticky: Sticky,
+    pub forwarded_for: bool,
+    pub log: Log,
+    pub tls: bool,
+    pub stats_port: Option<Port>,
+    /// Whether a template of the admin's renders the file.
+    pub template: bool,
+    /// What was given and is not the default, as it travels.
+    given: BTreeMap<&'static str, String>,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        let default = |name: &str| {
+            settings::setting(name)
+                .map_or("", |setting| setting.default)
+                .to_owned()
+        };
+        Self::new(default).unwrap_or_else(|_| unreachable!("the defaults of the table are valid"))
+    }
+}
+
+/// Why a setting can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    pub name: &'static str,
+    pub why: String,
+}
+
+/// Why a line at the head of a haproxy.cfg can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadLine {
+    /// Written by a vch-lb that knows more than this one.
+    Newer(u32),
+    Broken(String),
+}
+
+impl Tuning {
+    /// From the texts of the settings, by name.
+    pub fn new(text: impl Fn(&str) -> String) -> Result<Self, Vec<Complaint>> {
+        let mut read = Reader {
+            text: &text,
+            complaints: Vec::new(),
+        };
+        let tuning = read.all();
+        match (tuning, read.complaints) {
+            (Some(tuning), complaints) if complaints.is_empty() => Ok(tuning),
+            (_, complaints) => Err(complaints),
+        }
+    }
+
+    /// What the load balancer speaks on LB_PORT, as far as a client in the clear can tell.
+    pub fn lb_speaks(&self) -> Speaks {
+        if self.mode == Mode::Http && !self.tls {
+            Speaks::Http
+        } else {
+            Speaks::Tcp
+        }
+    }
+
+    /// What instances speak.
+    pub fn instances_speak(&self) -> Speaks {
+        match self.mode {
+            Mode::Http => Speaks::Http,
+            Mode::Tcp => Speaks::Tcp,
+        }
+    }
+
+    /// The line that carries these settings; `None` where all are defaults.
+    pub fn line(&self) -> Option<String> {
+        let words: Vec<String> = self
+            .given
+            .iter()
+            .map(|(name, text)| format!("{name}={}", shell_words::quote(text)))
+            .collect();
+        (!words.is_empty()).then(|| format!("{MARK}{VERSION} {}", words.join(" ")))
+    }
+
+    /// From the line at the head of a haproxy.cfg; the defaults where there is none.
+    pub fn from_head(config: &str) -> Result<Self, BadLine> {
+        let first = config.lines().next().unwrap_or_default();
+        let Some(rest) = first.strip_prefix(MARK) else {
+            return Ok(Self::default());
+        };
+        let broken = |why: &str| BadLine::Broken(why.to_owned());
+        let (version, assignments) = rest.split_once(' ').unwrap_or((rest, ""));
+        match version.parse() {
+            Ok(VERSION) => {}
+            Ok(newer) if newer > VERSION => return Err(BadLine::Newer(newer)),
+            _ => return Err(broken("it has no version")),
+        }
+        let words = shell_words::split(assignments).map_err(|_| broken("a quote is not closed"))?;
+        let mut given = BTreeMap::new();
+        for word in &words {
+            let (name, text) = word.split_once('=').ok_or_else(|| broken(word))?;
+            let known = TRAVELLING
+                .iter()
+                .find(|known| **known == name)
+                .ok_or_else(|| broken(name))?;
+            given.insert(*known, text.to_owned());
+        }
+        let text = |name: &str| {
+            let travels = TRAVELLING.contains(&name);
+            let default = settings::setting(name)
+                .filter(|_| travels)
+                .map_or("", |setting| setting.default);
+            given.get(name).map_or(default, String::as_str).to_owned()
+        };
+        Self::new(text).map_err(|complaints| {
+            BadLine::Broken(
+                complaints
+                    .into_iter()
+                    .map(|complaint| complaint.why)
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            )
+        })
+    }
+}
+
+/// Reads settings and collects what is wrong with them.
+struct Reader<'a> {
+    text: &'a dyn Fn(&str) -> String,
+    complaints: Vec<Complaint>,
+}
+
+impl Reader<'_> {
+    fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match parse(&(self.text)(name)) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.complaints.push(Complaint { name, why });
+                None
+            }
+        }
+    }
+
+    fn all(&mut self) -> Option<Tuning> {
+        let lb_port: Option<u16> = (self.text)(settings::LB_PORT).parse().ok();
+        let lb_args = self.value(settings::LB_ARGS, |text| Arguments::parse(text, lb_port));
+        let server_address = self.value(settings::SERVER_ADDRESS, |text| {
+            one_of(
+                text,
+                &[("name", ServerAddress::Name), ("ip", ServerAddress::Ip)],
+            )
+        });
+        let mode = self.value(settings::LB_MODE, |text| {
+            one_of(text, &[("http", Mode::Http), ("tcp", Mode::Tcp)])
+        });
+        let balance = self.value(settings::LB_BALANCE, balance);
+        let lb_maxconn = self.value(settings::LB_MAXCONN, connections);
+        let instance_maxconn = self.value(settings::INSTANCE_MAXCONN, connections);
+        let timeout_connect = self.value(settings::LB_TIMEOUT_CONNECT, time);
+        let timeout_client = self.value(settings::LB_TIMEOUT_CLIENT, time);
+        let timeout_server = self.value(settings::LB_TIMEOUT_SERVER, time);
+        let health = self.value(settings::HEALTH_CHECK, health_check);
+        let sticky = self.value(settings::STICKY, |text| {
+            one_of(
+                text,
+                &[
+                    ("none", Sticky::None),
+                    ("cookie", Sticky::Cookie),
+                    ("source", Sticky::Source),
+                ],
+            )
+        });
+        let forwarded_for = self.value(settings::FORWARDED_FOR, yes_or_no);
+        let log = self.value(settings::LB_LOG, |text| {
+            one_of(text, &[("syslog", Log::Syslog), ("stdout", Log::Stdout)])
+        });
+        let stats_port = self.value(settings::STATS_PORT, |text| match text {
+            "" => Ok(None),
+            _ => Port::parse(text).map(Some),
+        });
+        let tuning = Tuning {
+            lb_args: lb_args?,
+            server_address: server_address?,
+            mode: mode?,
+            balance: balance?,
+            lb_maxconn: lb_maxconn?,
+            instance_maxconn: instance_maxconn?,
+            timeout_connect: timeout_connect?,
+            timeout_client: timeout_client?,
+            timeout_server: timeout_server?,
+            health: health?,
+            sticky: sticky?,
+            forwarded_for: forwarded_for?,
+            log: log?,
+            tls: !(self.text)(settings::TLS_CERT).is_empty(),
+            stats_port: stats_port?,
+            template: !(self.text)(settings::TEMPLATE).is_empty(),
+            given: self.given(),
+        };
+        self.check_together(&tuning, lb_port);
+        Some(tuning)
+    }
+
+    /// What travels. Files travel beside it: here is only said that there is one.
+    fn given(&self) -> BTreeMap<&'static str, String> {
+        let mut given = BTreeMap::new();
+        for name in TRAVELLING {
+            let text = (self.text)(name);
+            if settings::setting(name).is_some_and(|setting| setting.default != text) {
+                let is_file = matches!(name, settings::TLS_CERT | settings::TEMPLATE);
+                given.insert(name, if is_file { "yes".to_owned() } else { text });
+            }
+        }
+        given
+    }
+
+    /// Settings that are fine by themselves and contradict each other.
+    fn check_together(&mut self, tuning: &Tuning, lb_port: Option<u16>) {
+        let tcp = tuning.mode == Mode::Tcp;
+        for (wrong, name, why) in [
+            (
+                tcp && tuning.sticky == Sticky::Cookie,
+                settings::STICKY,
+                "cookies are HTTP's, but LB_MODE is `tcp`; STICKY=source works there",
+            ),
+            (
+                tcp && tuning.forwarded_for,
+                settings::FORWARDED_FOR,
+                "X-Forwarded-For is HTTP's, but LB_MODE is `tcp`",
+            ),
+            (
+                tuning.sticky == Sticky::Source && tuning.balance.is_some(),
+                settings::STICKY,
+                "LB_BALANCE is given too, but `source` is a way to balance itself",
+            ),
+            (
+                tuning
+                    .stats_port
+                    .is_some_and(|port| Some(port.get()) == lb_port),
+                settings::STATS_PORT,
+                "LB_PORT is the same",
+            ),
+            (
+                tuning.line().is_some_and(|line| line.len() > LINE_LIMIT),
+                settings::LB_ARGS,
+                "the settings of the load balancer are too long to travel in its haproxy.cfg",
+            ),
+        ] {
+            if wrong {
+                self.complaints.push(Complaint {
+                    name,
+                    why: why.to_owned(),
+                });
+            }
+        }
+    }
+}
+
+fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    choices
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            format!("it is one of {}", words.join(", "))
+        })
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    one_of(text, &[("no", false), ("yes", true)])
+}
+
+fn balance(text: &str) -> Result<Option<&'static str>, String> {
+    one_of(
+        text,
+        &[
+            ("roundrobin", None),
+            ("static-rr", Some("static-rr")),
+            ("leastconn", Some("leastconn")),
+            ("first", Some("first")),
+            ("source", Some("source")),
+        ],
+    )
+}
+
+fn connections(text: &str) -> Result<u32, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(count @ 1..=1_000_000) if digits => Ok(count),
+        _ => Err("a number of connections is a whole number from 1 to 1000000".into()),
+    }
+}
+
+/// HAProxy's own notation: digits and a unit; without one, milliseconds.
+fn time(text: &str) -> Result<String, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = &text[digits..];
+    let number: Result<u32, _> = text[..digits].parse();
+    match number {
+        Ok(1..=86_400_000) if digits <= 8 && matches!(unit, "" | "ms" | "s" | "m" | "h") => {
+            Ok(text.to_owned())
+        }
+        _ => Err(
+            "a time is a whole number from 1 and one of the units ms, s, m, h, such as 30s".into(),
+        ),
+    }
+}
+
+/// `none`, `tcp`, `http:/path`, `http:/path,STATUS`.
+fn health_check(text: &str) -> Result<HealthCheck, String> {
+    match text {
+        "none" => return Ok(HealthCheck::None),
+        "tcp" => return Ok(HealthCheck::Tcp),
+        _ => {}
+    }
+    let rest = text
+        .strip_prefix("http:")
+        .ok_or("it is none, tcp, http:/path or http:/path,STATUS")?;
+    let (path, status) = match rest.rsplit_once(',') {
+        Some((path, status)) => (path, Some(status)),
+        None => (rest, None),
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/._~-%?&=+:@!*;,()".contains(c);
+    if !path.starts_with('/') || path.len() > 512 || !path.chars().all(allowed) {
+        return Err("the path begins with `/` and holds only what a URL may hold, without blanks, quotes and `#`".into());
+    }
+    let status = match status.map(str::parse) {
+        None => None,
+        Some(Ok(status @ 100..=599)) => Some(status),
+        Some(_) => return Err("what follows the comma is an HTTP status such as 200".into()),
+    };
+    Ok(HealthCheck::Http {
+        path: path.to_owned(),
+        status,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuning(given: &[(&str, &str)]) -> Result<Tuning, Vec<Complaint>> {
+        Tuning::new(|name| {
+            let given = given
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, text)| *text);
+            given
+                .unwrap_or_else(|| settings::setting(name).unwrap().default)
+                .to_owned()
+        })
+    }
+
+    fn complaint(given: &[(&str, &str)]) -> Complaint {
+        tuning(given).unwrap_err().remove(0)
+    }
+
+    #[test]
+    fn the_defaults_need_no_line() {
+        assert_eq!(Tuning::default().line(), None);
+        assert_eq!(Tuning::from_head("global\n"), Ok(Tuning::default()));
+    }
+
+    #[test]
+    fn what_is_given_travels_and_comes_back() {
+        let given = tuning(&[
+            ("HEALTH_CHECK", "http:/health?a=b,200"),
+            ("LB_BALANCE", "leastconn"),
+            ("LB_ARGS", "--ip 10.0.0.9 --label 'a=b c'"),
+            ("TLS_CERT", "/some/where.pem"),
+            ("STATS_PORT", "9000"),
+        ])
+        .unwrap();
+        let line = given.line().unwrap();
+        assert_eq!(
+            line,
+            r"# vch-lb 1 HEALTH_CHECK='http:/health?a=b,200' LB_ARGS='--ip 10.0.0.9 --label '\''a=b c'\''' LB_BALANCE=leastconn STATS_PORT=9000 TLS_CERT=yes"
+        );
+        let back = Tuning::from_head(&format!("{line}\nglobal\n")).unwrap();
+        assert_eq!(back.line(), Some(line));
+        assert_eq!(back.health, given.health);
+        assert!(back.tls);
+    }
+
+    #[test]
+    fn a_line_of_a_newer_version_is_not_misread() {
+        assert_eq!(Tuning::from_head("# vch-lb 2 X=y"), Err(BadLine::Newer(2)));
+        for broken in [
+            "# vch-lb x",
+            "# vch-lb 1 FOO=1",
+            "# vch-lb 1 LB_MODE=ftp",
+            "# vch-lb 1 'x",
+            "# vch-lb 0 LB_MODE=tcp",
+        ] {
+            assert!(
+                matches!(Tuning::from_head(broken), Err(BadLine::Broken(_))),
+                "{broken}"
+            );
+        }
+        assert_eq!(Tuning::from_head("# vch-lb 1"), Ok(Tuning::default()));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        for (name, values) in [
+            ("LB_MODE", &["", "HTTP", "http ", "udp"][..]),
+            ("LB_BALANCE", &["uri", "round robin", "leastconn\n"]),
+            ("LB_MAXCONN", &["0", "-1", "+5", "many", "1000001", ""]),
+            (
+                "LB_TIMEOUT_CLIENT",
+                &["", "s", "5 s", "0", "1d", "99999999999", "5s\n"],
+            ),
+            (
+                "HEALTH_CHECK",
+                &[
+                    "http",
+                    "http:",
+                    "http:x",
+                    "http:/a b",
+                    "http:/#",
+                    "http:/'",
+                    "http:/,",
+                    "http:/,99",
+                    "http:/\n",
+                ],
+            ),
+            ("STICKY", &["yes", ""]),
+            ("FORWARDED_FOR", &["maybe"]),
+            ("STATS_PORT", &["0", "x"]),
+            ("SERVER_ADDRESS", &["dns"]),
+            ("LB_LOG", &["stderr"]),
+            ("LB_ARGS", &["--name x", "-p 80:80", "image"]),
+        ] {
+            for value in values {
+                assert_eq!(complaint(&[(name, value)]).name, name, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn contradictions_name_both_settings() {
+        for (given, name, other) in [
+            (
+                &[("LB_MODE", "tcp"), ("STICKY", "cookie")][..],
+                "STICKY",
+                "LB_MODE",
+            ),
+            (
+                &[("LB_MODE", "tcp"), ("FORWARDED_FOR", "yes")],
+                "FORWARDED_FOR",
+                "LB_MODE",
+            ),
+            (
+                &[("LB_BALANCE", "first"), ("STICKY", "source")],
+                "STICKY",
+                "LB_BALANCE",
+            ),
+            (&[("STATS_PORT", "80")], "STATS_PORT", "LB_PORT"),
+        ] {
+            let complaint = complaint(given);
+            assert_eq!(complaint.name, name);
+            assert!(complaint.why.contains(other), "{}", complaint.why);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_accepted_breaks_out_of_its_line(name in proptest::sample::select(&TRAVELLING[..]), text: String) {
+            if let Ok(tuning) = tuning(&[(name, &text)]) {
+                let one_line = |text: &str| text.chars().all(|c| !c.is_control());
+                let fields = [&tuning.timeout_connect, &tuning.timeout_client, &tuning.timeout_server];
+                assert!(fields.iter().all(|field| one_line(field)));
+                if let HealthCheck::Http { path, .. } = &tuning.health {
+                    assert!(path.chars().all(|c| c.is_ascii_graphic() && !"#'\"\\$".contains(c)));
+                }
+                assert!(tuning.line().is_none_or(|line| one_line(&line)));
+            }
+        }
+
+        #[test]
+        fn arbitrary_heads_never_panic(text: String) {
+            let _ = Tuning::from_head(&text);
+            let _ = Tuning::from_head(&format!("# vch-lb 1 {text}"));
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! What is going on, on a terminal: a line for each running step, and below them a bar for the whole.
+//!
+//! Whoever writes something else takes the bars away meanwhile; nothing of them stays at the end. They are drawn on
+//! stderr.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::{FAINT, Ui, seconds};
+
+const BAR: Style = AnsiColor::Cyan.on_default();
+const TICK: Duration = Duration::from_millis(100);
+
+/// The bar of a wide terminal; on others it takes what is left beside its numbers.
+const BAR_COLUMNS: usize = 40;
+
+/// What the terminal can show.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terminal {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) colour: bool,
+    /// Whether it has more characters than ASCII's.
+    pub(super) unicode: bool,
+}
+
+impl Terminal {
+    /// The terminal on stderr; none where there is no terminal, or one that can't move its cursor.
+    pub(super) fn find() -> Option<Self> {
+        let dumb = match std::env::var("TERM") {
+            Ok(term) => term.is_empty() || term == "dumb",
+            Err(_) => cfg!(unix),
+        };
+        if dumb || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let (rows, columns) = console::Term::stderr().size();
+        let colour =
+            anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        Some(Self {
+            rows: usize::from(rows),
+            columns: usize::from(columns),
+            colour,
+            unicode: cfg!(windows) || speaks_utf8(|name| std::env::var(name).ok()),
+        })
+    }
+
+    fn style(self, style: Style) -> Style {
+        if self.colour { style } else { Style::new() }
+    }
+}
+
+/// Whether the locale's characters are UTF-8: the first of these variables that is set decides.
+fn speaks_utf8(environment: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(environment)
+        .find(|locale| !locale.is_empty())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Lines on the terminal that change in place. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Bars {
+    multi: MultiProgress,
+    whole: ProgressBar,
+    terminal: Terminal,
+    steps: Arc<Mutex<Steps>>,
+}
+
+/// The running steps, in the order in which they started.
+#[derive(Debug, Default)]
+struct Steps {
+    started: usize,
+    running: BTreeMap<usize, Step>,
+    /// Says how many there is no room for.
+    more: Option<ProgressBar>,
+}
+
+#[derive(Debug)]
+struct Step {
+    label: String,
+    since: Instant,
+    /// Its line; none where there is no room.
+    line: Option<ProgressBar>,
+}
+
+impl Bars {
+    pub(super) fn new(steps: usize, terminal: Terminal, target: ProgressDrawTarget) -> Self {
+        let multi = MultiProgress::with_draw_target(target);
+        let whole = multi.add(ProgressBar::no_length());
+        whole.set_length(u64::try_from(steps).unwrap_or(u64::MAX));
+        whole.set_style(whole_style(terminal));
+        whole.enable_steady_tick(TICK);
+        Self {
+            multi,
+            whole,
+            terminal,
+            steps: Arc::default(),
+        }
+    }
+
+    /// `label` and `time` in one line of the terminal.
+    pub(super) fn fit(&self, label: &str, time: &str) -> String {
+        shorten(
+            label,
+            self.terminal
+                .columns
+                .saturating_sub(time.chars().count() + 1),
+        )
+    }
+
+    /// Prints something else while the bars are away.
+    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.multi.suspend(print)
+    }
+
+    /// Takes everything away for good.
+    pub(super) fn clear(&self) {
+        let mut steps = self.lock();
+        let lines = std::mem::take(&mut steps.running)
+            .into_values()
+            .filter_map(|step| step.line);
+        for line in lines.chain(steps.more.take()) {
+            line.finish_and_clear();
+        }
+        self.whole.finish_and_clear();
+        // What can't be written is dropped, as everywhere in this module.
+        let _ = self.multi.clear();
+        self.multi.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    fn step_started(&self, label: &str) -> usize {
+        let mut steps = self.lock();
+        let id = steps.started;
+        steps.started += 1;
+        let step = Step {
+            label: label.to_owned(),
+            since: Instant::now(),
+            line: None,
+        };
+        steps.running.insert(id, step);
+        self.arrange(&mut steps);
+        id
+    }
+
+    fn step_ended(&self, id: usize) {
+        let mut steps = self.lock();
+        if let Some(line) = steps.running.remove(&id).and_then(|step| step.line) {
+            self.remove(&line);
+        }
+        self.arrange(&mut steps);
+    }
+
+    /// Gives lines to the first steps, as far as there is room.
+    fn arrange(&self, steps: &mut Steps) {
+        // One row for the bar, one for what there is no room for, one to stay clear of the screen's end.
+        let room = self.terminal.rows.saturating_sub(3).max(1);
+        let mut shown = steps
+            .running
+            .values()
+            .filter(|step| step.line.is_some())
+            .count();
+        for step in steps.running.values_mut() {
+            if shown < room && step.line.is_none() {
+                let below = steps.more.as_ref().unwrap_or(&self.whole);
+                let line = ProgressBar::no_length().with_elapsed(step.since.elapsed());
+                let line = self.multi.insert_before(below, line);
+                line.set_style(step_style(&step.label, self.terminal));
+                line.enable_steady_tick(TICK);
+                step.line = Some(line);
+                shown += 1;
+            }
+        }
+        let hidden = steps.running.len() - shown;
+        if hidden == 0 {
+            if let Some(more) = steps.more.take() {
+                self.remove(&more);
+            }
+        } else {
+            let more = steps.more.get_or_insert_with(|| {
+                let more = self
+                    .multi
+                    .insert_before(&self.whole, ProgressBar::no_length());
+                more.set_style(style("  {msg}"));
+                more
+            });
+            more.set_message(format!("and {hidden} more"));
+        }
+    }
+
+    fn remove(&self, line: &ProgressBar) {
+        line.finish_and_clear();
+        self.multi.remove(line);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Steps> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|error| unreachable!("the template {template}: {error}"))
+}
+
+fn whole_style(terminal: Terminal) -> ProgressStyle {
+    let colour = terminal.style(BAR);
+    let template = if terminal.columns >= 2 * BAR_COLUMNS {
+        format!("{colour}{{bar:{BAR_COLUMNS}}}{colour:#} {{pos}}/{{len}} steps, {{time}}")
+    } else {
+        format!("{colour}{{wide_bar}}{colour:#} {{pos}}/{{len}}, {{time}}")
+    };
+    let time = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let _ = write!(text, "{}", seconds(state.elapsed()));
+    };
+    let characters = if terminal.unicode { "━╸ " } else { "=> " };
+    style(&template)
+        .with_key("time", time)
+        .progress_chars(characters)
+}
+
+fn step_style(label: &str, terminal: Terminal) -> ProgressStyle {
+    let colour = terminal.style(BAR);
+    let faint = terminal.style(FAINT);
+    let label = label.to_owned();
+    let line = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let time = format!("({})", seconds(state.elapsed()));
+        let room = terminal.columns.saturating_sub(time.len() + 3);
+        let _ = write!(text, "{} {faint}{time}{faint:#}", shorten(&label, room));
+    };
+    let characters = if terminal.unicode {
+        "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "
+    } else {
+        "|/-\\ "
+    };
+    style(&format!("{colour}{{spinner}}{colour:#} {{line}}"))
+        .with_key("line", line)
+        .tick_chars(characters)
+}
+
+/// `label` in at most `columns`, its middle left out if need be: names differ at their ends.
+fn shorten(label: &str, columns: usize) -> String {
+    let count = label.chars().count();
+    if count <= columns {
+        return label.to_owned();
+    }
+    let Some(kept) = columns.checked_sub(2) else {
+        return label.chars().take(columns).collect();
+    };
+    let front = kept.div_ceil(2);
+    let head = label.chars().take(front);
+    let tail = label.chars().skip(count - (kept - front));
+    head.chain("..".chars()).chain(tail).collect()
+}
+
+/// The progress of one plan; what was drawn is gone when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Progress {
+    ui: Ui,
+    bars: Option<Bars>,
+}
+
+impl Progress {
+    pub(super) fn new(ui: &Ui, bars: Option<Bars>) -> Self {
+        let ui = ui.clone();
+        Self { ui, bars }
+    }
+
+    /// A step starts; it runs until the result is dropped.
+    pub fn running(&self, label: &str) -> Running<'_> {
+        let id = self.bars.as_ref().map(|bars| bars.step_started(label));
+        Running { progress: self, id }
+    }
+
+    /// One more of the steps is done.
+    pub fn step_done(&self) {
+        if let Some(bars) = &self.bars {
+            bars.whole.inc(1);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.bars.is_some() {
+            self.ui.clear_bars();
+        }
+    }
+}
+
+/// A step that is running.
+#[derive(Debug)]
+#[must_use]
+pub struct Running<'a> {
+    progress: &'a Progress,
+    id: Option<usize>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let (Some(bars), Some(id)) = (&self.progress.bars, self.id) {
+            bars.step_ended(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+
+    fn screen(rows: u16, columns: u16, steps: usize) -> (InMemoryTerm, Bars) {
+        let screen = InMemoryTerm::new(rows, columns);
+        let terminal = Terminal {
+            rows: usize::from(rows),
+            columns: usize::from(columns),
+            colour: false,
+            unicode: false,
+        };
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255);
+        (screen, Bars::new(steps, terminal, target))
+    }
+
+    /// Draws everything anew, whatever was drawn when; spinners stand still.
+    fn drawn(screen: &InMemoryTerm, bars: &Bars) -> Vec<String> {
+        bars.suspend(|| ());
+        std::thread::sleep(TICK * 3);
+        bars.suspend(|| ());
+        let text = screen.contents();
+        text.lines()
+            .map(|line| line.replace(['|', '/', '-', '\\'], "*"))
+            .collect()
+    }
+
+    #[test]
+    fn running_steps_stand_above_the_bar_until_they_end() {
+        let (screen, bars) = screen(24, 80, 4);
+        let first = bars.step_started("run web-1");
+        let _second = bars.step_started("run web-2");
+        let lines = drawn(&screen, &bars);
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        assert!(lines[0].starts_with("* run web*1 (0."), "{lines:#?}");
+        assert!(lines[1].starts_with("* run web*2 (0."), "{lines:#?}");
+        assert!(lines[2].contains(" 0*4 steps, 0."), "{lines:#?}");
+        bars.step_ended(first);
+        bars.whole.inc(1);
+        let lines = drawn(&screen, &bars);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert!(lines[0].starts_with("* run web*2 (0."), "{lines:#?}");
+        assert!(
+            lines[1].starts_with("==========> "),
+            "a quarter of 40: {lines:#?}"
+        );
+        bars.clear();
+        assert_eq!(screen.contents(), "");
+    }
+
+    #[test]
+    fn every_line_fits_a_narrow_terminal() {
+        let (screen, bars) = screen(24, 30, 12);
+        let _step = bars.step_started("pull registry.example.com/team/app:2026-04");
+        let lines = drawn(&screen, &bars);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert!(
+            lines[0].starts_with("* pull regi..p:2026*04 (0."),
+            "{lines:#?}"
+        );
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 30),
+            "{lines:#?}"
+        );
+        bars.clear();
+        assert_eq!(screen.contents(), "");
+    }
+
+    #[test]
+    fn steps_without_room_are_counted_and_move_up() {
+        let (screen, bars) = screen(8, 80, 50);
+        let steps: Vec<usize> = (1..=50)
+            .map(|number| bars.step_started(&format!("run web-{number}")))
+            .collect();
+        let lines = drawn(&screen, &bars);
+        assert_eq!(lines.len(), 7, "{lines:#?}");
+        assert_eq!(lines[5], "  and 45 more");
+        for id in &steps[..46] {
+            bars.step_ended(*id);
+        }
+        let lines = drawn(&screen, &bars);
+        assert_eq!(lines.len(), 5, "{lines:#?}");
+        assert!(lines[0].starts_with("* run web*47 ("), "{lines:#?}");
+        bars.clear();
+        assert_eq!(screen.contents(), "");
+    }
+
+    #[test]
+    fn a_label_loses_its_middle() {
+        assert_eq!(shorten("run web-1", 9), "run web-1");
+        assert_eq!(shorten("run web-12345", 9), "run ..345");
+        assert_eq!(shorten("run", 1), "r");
+        assert_eq!(shorten("run", 0), "");
+    }
+
+    #[test]
+    fn the_first_variable_of_the_locale_decides() {
+        let locale = |all: &'static str, lang: &'static str| {
+            speaks_utf8(|name| match name {
+                "LC_ALL" => Some(all.to_owned()),
+                "LANG" => Some(lang.to_owned()),
+                _ => None,
+            })
+        };
+        assert!(locale("", "de_DE.UTF-8"));
+        assert!(locale("C.utf8", "C"));
+        assert!(!locale("C", "de_DE.UTF-8"));
+        assert!(!speaks_utf8(|_| None));
+    }
+}

@@ -1,0 +1,142 @@
+//! What is seen while a plan is executed: on a terminal, and where there is none.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::sandbox::{Flavor, Sandbox};
+
+/// Gives a program a terminal.
+const SCRIPT: &str = "/usr/bin/script";
+
+/// A running service, and an endpoint that is slow enough for its steps to be seen.
+fn slow() -> Sandbox {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox.config(json!({
+        "client": "28.2.2",
+        "images": {"haproxy:1.7": {"exposed": [80]}},
+    }));
+    sandbox.script_has_run(2);
+    sandbox.config(json!({"delays_ms": {"rm": 400, "network": 300}}));
+    sandbox
+}
+
+#[test]
+fn without_a_terminal_each_step_is_one_line_with_its_time() {
+    let ran = slow().tool(&["down"]).success().stdout("");
+    let labels: Vec<&str> = ran
+        .stderr
+        .lines()
+        .map(|line| line.split(" (").next().unwrap())
+        .collect();
+    assert_eq!(
+        labels,
+        [
+            "stop lb",
+            "remove lb",
+            "remove 2 instances",
+            "remove network web-net"
+        ],
+        "\n{ran}"
+    );
+    assert!(ran.stderr.lines().all(|line| line.ends_with(" s)")));
+    ran.stderr_lacks("\u{1b}");
+}
+
+#[test]
+fn quiet_shows_no_step() {
+    slow().tool(&["down", "--quiet"]).success().stderr("");
+}
+
+/// What a terminal of so many columns received from `vch-lb WORDS`, whose stdout goes to a file.
+fn on_terminal(sandbox: &Sandbox, columns: usize, words: &str, term: &str) -> Option<String> {
+    if !Path::new(SCRIPT).exists() {
+        eprintln!("SKIPPED: there is no {SCRIPT}");
+        return None;
+    }
+    let tool = env!("CARGO_BIN_EXE_vch-lb");
+    let command = format!("stty rows 24 cols {columns}; '{tool}' {words} >stdout");
+    let output = std::process::Command::new(SCRIPT)
+        .args(["-qec", &command, "/dev/null"])
+        .env_clear()
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", sandbox.path("bin").display()),
+        )
+        .env("HOME", sandbox.path("home"))
+        .env("FAKE_DOCKER_DIR", sandbox.path("docker"))
+        .env("SHELL", "/bin/sh")
+        .env("TERM", term)
+        .env("LANG", "C.UTF-8")
+        .current_dir(sandbox.path("work"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// Text without what steers a terminal, by lines as they were written.
+fn plain(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => {
+                rest.by_ref().skip(1).find(char::is_ascii_alphabetic);
+            }
+            '\r' | '\n' => lines.push(String::new()),
+            c => lines.last_mut().unwrap().push(c),
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_terminal_sees_running_steps_and_a_bar() {
+    for columns in [80, 30] {
+        let sandbox = slow();
+        let Some(seen) = on_terminal(&sandbox, columns, "down", "xterm") else {
+            return;
+        };
+        assert_eq!(sandbox.read("stdout"), "");
+        let lines = plain(&seen);
+        let has = |text: &str| lines.iter().any(|line| line.contains(text));
+        assert!(has("⠋ remove lb (0."), "{lines:#?}");
+        assert!(has("2/4"), "{lines:#?}");
+        assert!(has("remove 2 instances (0.") && has("━"), "{lines:#?}");
+        let widest = lines.iter().map(|line| line.trim_end().chars().count());
+        assert!(widest.max() <= Some(columns), "{lines:#?}");
+        assert!(seen.contains("\u{1b}[36m"), "{seen:?}");
+        // The last thing is the last step's line: nothing of the bars is drawn behind it.
+        let last = lines.iter().rfind(|line| !line.trim().is_empty()).unwrap();
+        assert!(
+            last.starts_with("remove network") || last.contains("4/4"),
+            "{lines:#?}"
+        );
+    }
+}
+
+#[test]
+fn progress_can_be_without_colour() {
+    let sandbox = slow();
+    let Some(seen) = on_terminal(&sandbox, 80, "--color never down", "xterm") else {
+        return;
+    };
+    assert!(
+        seen.contains("━") && !seen.contains("\u{1b}[36m"),
+        "{seen:?}"
+    );
+    assert!(!seen.contains("\u{1b}[2m"), "{seen:?}");
+}
+
+#[test]
+fn a_dumb_terminal_gets_lines() {
+    let sandbox = slow();
+    let Some(seen) = on_terminal(&sandbox, 80, "down", "dumb") else {
+        return;
+    };
+    assert!(!seen.contains('\u{1b}') && !seen.contains('━'), "{seen:?}");
+    assert!(seen.contains("remove lb ("), "{seen:?}");
+}

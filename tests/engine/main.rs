@@ -1,0 +1,17 @@
+//! The real `vch-lb` binary with real docker clients against a real engine: the testbed's.
+//!
+//! `scripts/test` runs these. By hand: `scripts/testbed up`, `eval "$(scripts/testbed env)"`, and
+//! `VCH_LB_ENGINE_TESTS=1 cargo test --test engine -- --test-threads=2`. Without that variable every test is skipped, so
+//! that a plain `cargo test` leaves the endpoint alone that DOCKER_HOST happens to name.
+#![allow(clippy::unwrap_used, reason = "in tests a panic is how to fail")]
+
+mod clients;
+mod deploy;
+mod endpoint;
+mod interrupted;
+mod refusals;
+mod reruns;
+mod scaling;
+mod service;
+mod traffic;
+mod unreachable;

@@ -1,0 +1,88 @@
+//! Changes to a service under requests: none of them is lost.
+
+use crate::service::Service;
+use crate::traffic::Stream;
+
+fn changes_lose_nothing(service: &Service) {
+    service.tool(&["up", "-n", "3"]).succeeded();
+    service.serves(&service.instances(1..=3), "1");
+    let requests = Stream::start(&service.address(), service.port());
+    let ran = service.tool(&["up", "-n", "5"]);
+    service.answers(ran.succeeded());
+    service.serves(&service.instances(1..=5), "1");
+    service.tool(&["up", "-n", "2"]).succeeded();
+    service.serves(&service.instances(1..=2), "1");
+    requests.receipt().lost_nothing(&service.instances(1..=5));
+    assert_eq!(service.containers().len(), 3);
+    service.is_up_to_date(&["up", "-n", "2"]);
+}
+
+#[test]
+fn scaling_up_and_down_loses_no_request() {
+    let Some(service) = Service::new("scale") else {
+        return;
+    };
+    changes_lose_nothing(&service);
+}
+
+#[test]
+fn scaling_loses_no_request_with_a_load_balancer_that_is_not_root() {
+    let Some(mut service) = Service::new("scale26") else {
+        return;
+    };
+    service.set("LB_IMG", "haproxy:2.6");
+    changes_lose_nothing(&service);
+}
+
+#[test]
+fn another_image_replaces_every_instance_and_loses_no_request() {
+    let Some(service) = Service::new("image") else {
+        return;
+    };
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let requests = Stream::start(&service.address(), service.port());
+    let ran = service.tool(&["up", "-n", "2", "--instance-img", "httpd:2"]);
+    service.answers(ran.succeeded());
+    let instances = service.instances(3..=4);
+    service.serves(&instances, "2");
+    requests.receipt().lost_nothing(&service.instances(1..=4));
+    assert_eq!(service.containers().len(), 3);
+    service.is_up_to_date(&["up", "-n", "2", "--instance-img", "httpd:2"]);
+}
+
+#[test]
+fn an_image_that_does_not_work_leaves_the_running_service_as_it_was() {
+    let Some(service) = Service::new("back") else {
+        return;
+    };
+    service.tool(&["up", "-n", "2"]).succeeded();
+    service.serves(&service.instances(1..=2), "1");
+    let before = service.containers();
+    let requests = Stream::start(&service.address(), service.port());
+    let broken = service.tool(&["up", "-n", "2", "--instance-img", "httpd:broken"]);
+    broken
+        .exited(1)
+        .says("exited with code 3")
+        .says("this image fails on purpose")
+        .says("what was done has been undone");
+    let unhealthy = service.tool(&["up", "-n", "2", "--instance-img", "httpd:unhealthy"]);
+    unhealthy
+        .exited(1)
+        .says("is unhealthy, by its own health check")
+        .says("what was done has been undone");
+    let sick = service.tool(&[
+        "up",
+        "-n",
+        "3",
+        "--instance-img",
+        "httpd:sick",
+        "--wait",
+        "4",
+    ]);
+    sick.exited(1)
+        .says("does not answer on port 80")
+        .says("exposes `8080/tcp`");
+    assert_eq!(service.containers(), before);
+    requests.receipt().lost_nothing(&service.instances(1..=2));
+    service.is_up_to_date(&["up", "-n", "2"]);
+}
