@@ -162,10 +162,19 @@ pub fn containers(docker: &Docker, names: &[String]) -> Result<Vec<Container>, F
 /// One portion of them.
 fn inspected(docker: &Docker, names: &[String]) -> Result<Vec<Container>, Failure> {
     let argv = argv::inspect(names);
-    let stdout =
-        found_ones(docker.query(&argv)).map_err(|error| not_read("the containers", &error))?;
-    let containers: Vec<answer::Container> = json_lines(&stdout)
-        .map_err(|why| not_read("the containers", &docker.bad_answer(&argv, why)))?;
+    let answer = docker.query(&argv);
+    let all_are_there = answer.is_ok();
+    let stdout = found_ones(answer).map_err(|error| not_read("the containers", &error))?;
+    let bad_answer = |why| not_read("the containers", &docker.bad_answer(&argv, why));
+    let containers: Vec<answer::Container> = json_lines(&stdout).map_err(bad_answer)?;
+    if all_are_there && containers.len() < names.len() {
+        let told = format!(
+            "docker succeeded, but told of {} of {} containers only",
+            containers.len(),
+            names.len()
+        );
+        return Err(bad_answer(told));
+    }
     Ok(containers.into_iter().map(Container::new).collect())
 }
 

@@ -7,14 +7,14 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use super::sandbox::{Call, FLAVORS, Flavor, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, QUICK, run_call, tool_calls};
+use super::sandbox::{Call, Flavor, Sandbox, script_config};
+use super::scene::{ANSWER, CONFIG, QUICK, on_both, run_call, tool_calls};
 
 const GOLDEN: &str = include_str!("../golden/default.cfg");
 
 #[test]
 fn one_by_one_the_calls_are_the_scripts() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         let _lb = sandbox.serve();
         sandbox.up(&["--jobs", "1"]).success().stdout(ANSWER);
@@ -28,7 +28,7 @@ fn one_by_one_the_calls_are_the_scripts() {
         assert_eq!(sandbox.read("haproxy.cfg"), GOLDEN);
         assert_eq!(sandbox.loaded_config("lb").as_deref(), Some(GOLDEN));
         sandbox.assert_serves(3);
-    }
+    });
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn no_subcommand_is_up() {
 
 #[test]
 fn side_by_side_the_calls_are_the_same_and_wait_for_each_other() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         // The first instance goes on once the second one is under way.
         sandbox.rule(json!({"when": ["run", "web-1"], "hang": "go"}));
@@ -90,7 +90,7 @@ fn side_by_side_the_calls_are_the_same_and_wait_for_each_other() {
             .max();
         assert!(most.unwrap() <= 4, "{}", sandbox.calls_text());
         sandbox.assert_serves(5);
-    }
+    });
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn an_empty_variable_counts_as_not_set() {
 
 #[test]
 fn a_complete_service_is_left_alone() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(3);
         let before = sandbox.state();
@@ -222,7 +222,7 @@ fn a_complete_service_is_left_alone() {
         assert!(sandbox.changing_calls().is_empty());
         sandbox.assert_state(&before, "");
         assert!(!sandbox.path("work/haproxy.cfg").exists());
-    }
+    });
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn quiet_and_verbose() {
 
 #[test]
 fn json_documents_parse() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         let _lb = sandbox.serve();
         let plan = sandbox
@@ -287,7 +287,7 @@ fn json_documents_parse() {
             (&error["schema"], &error["exit_code"]),
             (&json!("vch-lb/error/1"), &json!(1))
         );
-    }
+    });
 }
 
 #[test]
@@ -319,18 +319,18 @@ fn render_touches_nothing() {
 
 #[test]
 fn a_silent_address_is_a_warning() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         let _lb = sandbox.listen_silent("127.50.0.2", 80);
         let ran = sandbox.up(&[]).success().stdout(ANSWER);
         ran.stderr_has("warning: 127.50.0.2:80 does not answer from here");
         sandbox.assert_serves(3);
-    }
+    });
 }
 
 #[test]
 fn a_refused_connection_fails_and_is_undone() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         let before = sandbox.state();
         sandbox
@@ -343,7 +343,7 @@ fn a_refused_connection_fails_and_is_undone() {
             .stderr_has("what was done has been undone\n")
             .stderr_has("--wait gives the service more time");
         sandbox.assert_state(&before, "");
-    }
+    });
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn no_instance_behind_the_load_balancer_fails_and_is_undone() {
 
 #[test]
 fn a_load_balancer_that_dies_is_shown_with_its_log() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.config(json!({"names_resolve": false}));
         let before = sandbox.state();
@@ -383,7 +383,7 @@ fn a_load_balancer_that_dies_is_shown_with_its_log() {
             .stderr_has("could not resolve address 'web-1'")
             .stderr_has("hint: the load balancer could not resolve `web-1`");
         sandbox.assert_state(&before, "");
-    }
+    });
 }
 
 #[test]
@@ -400,17 +400,17 @@ fn an_image_that_just_exits_is_no_load_balancer() {
 
 #[test]
 fn an_address_that_comes_late_is_waited_for() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.config(json!({"address_delay_inspects": 3, "starting_inspects": 2}));
         let _lb = sandbox.serve();
         sandbox.up(&["--wait", "30s"]).success().stdout(ANSWER);
-    }
+    });
 }
 
 #[test]
 fn an_address_that_never_comes_fails_and_is_undone() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.config(json!({"address_delay_inspects": 1000}));
         let before = sandbox.state();
@@ -419,5 +419,5 @@ fn an_address_that_never_comes_fails_and_is_undone() {
             .code(1)
             .stderr_has("has no address on `routable` after 0.3 s");
         sandbox.assert_state(&before, "");
-    }
+    });
 }

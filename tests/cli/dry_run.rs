@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use super::sandbox::{FLAVORS, Flavor, Ran, Sandbox};
-use super::scene::ANSWER;
+use super::sandbox::{Flavor, Ran, Sandbox};
+use super::scene::{ANSWER, on_both};
 
 /// The calls of docker in a script that change something, as a shell would show them.
 fn calls_in(script: &str) -> Vec<String> {
@@ -84,7 +84,7 @@ fn prints_what_it_does(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
 
 #[test]
 fn the_script_is_what_is_done() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         let _lb = sandbox.serve();
         // Fresh, and then from one state to the next.
@@ -102,12 +102,12 @@ fn the_script_is_what_is_done() {
             .unwrap();
         sandbox.docker(&["stop", &instance]).success();
         prints_what_it_does(&sandbox, &["-n", "3", "--instance-img", "nginx"]);
-    }
+    });
 }
 
 #[test]
 fn a_half_made_service_too() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         for half in [
             vec!["network create web-net"],
             vec![
@@ -125,12 +125,12 @@ fn a_half_made_service_too() {
             }
             prints_what_it_does(&sandbox, &["-n", "2"]);
         }
-    }
+    });
 }
 
 #[test]
 fn bash_gets_to_where_up_gets() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         for arguments in [
             vec![],
             vec![
@@ -160,7 +160,7 @@ fn bash_gets_to_where_up_gets() {
             ran.success().stderr_has("up to date");
             assert!(changes.is_empty(), "{changes:?}");
         }
-    }
+    });
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn the_scripts_docker_is_the_one_that_was_named() {
 
 #[test]
 fn the_exit_code_tells_whether_there_is_something_to_do() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.up(&["--dry-run"]).code(0);
         sandbox.up(&["--dry-run", "--exit-code"]).code(3);
@@ -244,5 +244,5 @@ fn the_exit_code_tells_whether_there_is_something_to_do() {
             .up(&["--dry-run", "--exit-code"])
             .code(3)
             .stdout_has("# `web-1` stopped: started again\n");
-    }
+    });
 }

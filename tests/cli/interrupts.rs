@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
-use super::scene::script_calls;
+use super::sandbox::{Flavor, Sandbox, script_config};
+use super::scene::{on_both, script_calls};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -14,7 +14,7 @@ const SIGTERM: i32 = 15;
 
 #[test]
 fn an_interrupted_deployment_completes_its_call_and_is_undone() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         for (signal, code) in [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129)] {
             for (number, call) in [
                 (0, "pull httpd"),
@@ -44,7 +44,7 @@ fn an_interrupted_deployment_completes_its_call_and_is_undone() {
                 sandbox.assert_state(&before, "");
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_look_is_given_up_at_once() {
 
 #[test]
 fn a_second_signal_leaves_at_once_and_says_what_stands() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.rule(json!({"when": ["run", "web-2"], "hang": "go"}));
         let tool = sandbox.start(&["up", "--jobs", "1"]);
@@ -112,12 +112,12 @@ fn a_second_signal_leaves_at_once_and_says_what_stands() {
         ran.success();
         assert!(changes.len() < script_calls(3).len(), "{changes:?}");
         sandbox.assert_serves(3);
-    }
+    });
 }
 
 #[test]
 fn a_killed_run_is_completed_by_the_next() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         for number in 0..script_calls(2).len() {
             let sandbox = Sandbox::new(flavor);
             let _lb = sandbox.serve();
@@ -134,12 +134,12 @@ fn a_killed_run_is_completed_by_the_next() {
             sandbox.up(&["-n", "2"]).success();
             sandbox.assert_serves(2);
         }
-    }
+    });
 }
 
 #[test]
 fn a_call_that_hangs_is_ended_with_all_that_it_started() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         let before = sandbox.state();
         // A client that is a script, as some are: the fake is its child.
@@ -172,7 +172,7 @@ fn a_call_that_hangs_is_ended_with_all_that_it_started() {
         assert_gone(&sandbox, hanging.pid);
         assert_gone(&sandbox, hanging.parent_pid);
         sandbox.assert_state(&before, "");
-    }
+    });
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn docker_is_spawned_alone_and_without_a_terminal() {
         ("DOCKER_API_VERSION", "1.25"),
         ("DOCKER_CONFIG", "/config"),
     ];
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         let _lb = sandbox.serve();
         sandbox
@@ -241,7 +241,7 @@ fn docker_is_spawned_alone_and_without_a_terminal() {
                 );
             }
         }
-    }
+    });
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, create_call, run_call, script_calls, tool_calls};
+use super::sandbox::{Flavor, Sandbox, script_config};
+use super::scene::{ANSWER, CONFIG, create_call, on_both, run_call, script_calls, tool_calls};
 
 /// The script's own calls that change something, as words.
 fn script_words(sandbox: &Sandbox, instances: usize) -> Vec<Vec<String>> {
@@ -44,7 +44,7 @@ fn missing(flavor: Flavor, prefix: usize, instances: usize) -> Vec<String> {
 
 #[test]
 fn every_prefix_of_the_script_is_completed() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         for prefix in 0..=script_calls(2).len() {
             let sandbox = Sandbox::new(flavor);
             let _lb = sandbox.serve();
@@ -64,12 +64,12 @@ fn every_prefix_of_the_script_is_completed() {
             again.success().stdout(ANSWER).stderr_has("up to date");
             assert!(changes.is_empty(), "{changes:?}");
         }
-    }
+    });
 }
 
 #[test]
 fn instances_that_are_missing_or_stopped_come_back() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         for (what, damage, expected) in [
             (
                 "stopped",
@@ -118,7 +118,7 @@ fn instances_that_are_missing_or_stopped_come_back() {
             again.success().stderr_has("up to date");
             assert!(changes.is_empty(), "{changes:?}");
         }
-    }
+    });
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_load_balancer_that_does_not_serve_is_completed() {
     let start = "docker start lb".to_owned();
     let connect = "docker network connect web-net lb".to_owned();
     let old = "defaults\n";
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let create = create_call(flavor);
         for (what, damage, config, expected) in [
             ("stopped", vec!["stop lb"], None, vec![start.clone()]),
@@ -181,12 +181,12 @@ fn a_load_balancer_that_does_not_serve_is_completed() {
             assert_eq!(changes, expected, "{what}");
             sandbox.assert_serves(2);
         }
-    }
+    });
 }
 
 #[test]
 fn ports_of_a_running_service_change() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(2);
         let _lb = sandbox.listen("127.50.0.2", 8080, 200);
@@ -229,12 +229,12 @@ fn ports_of_a_running_service_change() {
         assert_eq!(sandbox.containers().len(), 3);
         let (_, changes) = sandbox.changes_of(|| sandbox.up(&arguments).success());
         assert!(changes.is_empty(), "{changes:?}");
-    }
+    });
 }
 
 #[test]
 fn more_and_fewer_instances() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(2);
         let copy = format!("docker cp haproxy.cfg lb:{CONFIG}");
@@ -259,12 +259,12 @@ fn more_and_fewer_instances() {
             ]
         );
         sandbox.assert_serves(1);
-    }
+    });
 }
 
 #[test]
 fn a_changed_image_is_rolled_out_start_first() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(2);
         let arguments = ["-n", "2", "--instance-img", "httpd:2", "--jobs", "1"];
@@ -289,7 +289,7 @@ fn a_changed_image_is_rolled_out_start_first() {
         assert_eq!(sandbox.containers(), ["lb", "web-3", "web-4"]);
         let (_, changes) = sandbox.changes_of(|| sandbox.up(&arguments).success());
         assert!(changes.is_empty(), "{changes:?}");
-    }
+    });
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::thread;
 use serde_json::json;
 
 use super::sandbox::{FLAVORS, Flavor, Sandbox};
-use super::scene::{CONFIG, run_call, tool_calls};
+use super::scene::{CONFIG, on_both, run_call, tool_calls};
 
 /// What docker says about a call that fails for no reason that is known.
 const WORDS: &str = "Error response from daemon: the dog ate it";
 
 #[test]
 fn each_call_of_a_deployment_fails() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let calls = tool_calls(flavor, 2);
         for acts in [false, true] {
             for (number, call) in calls.iter().enumerate() {
@@ -47,12 +47,12 @@ fn each_call_of_a_deployment_fails() {
                 sandbox.assert_state(&before, call);
             }
         }
-    }
+    });
 }
 
 #[test]
 fn side_by_side_too_everything_is_undone() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         for (when, acts) in [
             (json!(["run", "web-3"]), true),
             (json!(["run", "web-2"]), false),
@@ -68,7 +68,7 @@ fn side_by_side_too_everything_is_undone() {
                 .stderr_has("what was done has been undone\n");
             sandbox.assert_state(&before, "");
         }
-    }
+    });
 }
 
 /// Reloads are kept a second apart, so the cases run side by side.
@@ -139,7 +139,7 @@ fn an_instance_that_dies_at_once_never_gets_into_the_load_balancer() {
 
 #[test]
 fn what_was_started_is_stopped_again() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(3);
         sandbox.docker(&["stop", "web-2"]).success();
@@ -156,12 +156,12 @@ fn what_was_started_is_stopped_again() {
             };
             assert_eq!(pick(&after), pick(&before), "{name}");
         }
-    }
+    });
 }
 
 #[test]
 fn what_is_to_be_kept_is_kept_and_listed() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.rule(json!({"when": ["start", "lb"], "exit": 1, "stderr": WORDS}));
         let ran = sandbox.up(&["-n", "2", "--keep", "-H", "tcp://vch:2376"]);
@@ -188,7 +188,7 @@ fn what_is_to_be_kept_is_kept_and_listed() {
             sandbox.docker(&words).success();
         }
         assert!(sandbox.containers().is_empty() && sandbox.networks().is_empty());
-    }
+    });
 }
 
 #[test]
@@ -204,11 +204,13 @@ fn what_is_kept_is_completed_by_the_next_run() {
 
 #[test]
 fn a_failure_while_undoing_is_told_and_hides_nothing() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.rule(json!({"when": ["start", "lb"], "exit": 1, "stderr": WORDS}));
         let rm = json!({"when": ["rm", "web-1"], "exit": 1, "stderr": "Error response from daemon: device in trouble"});
         sandbox.rule(rm);
+        let network = json!({"when": ["network", "rm"], "exit": 1, "stderr": "Error response from daemon: neither"});
+        sandbox.rule(network);
         sandbox
             .up(&["-n", "1", "--jobs", "1"])
             .code(1)
@@ -217,19 +219,20 @@ fn a_failure_while_undoing_is_told_and_hides_nothing() {
             .stderr_has("while undoing: error: `web-1` was not removed")
             .stderr_has("device in trouble")
             .stderr_has("what was done could not be undone wholly\nleft standing:\n")
-            .stderr_has("container `web-1` (to remove it: docker rm -f -v web-1)\n");
+            .stderr_has("container `web-1` (to remove it: docker rm -f -v web-1)\n")
+            .stderr_has("network `web-net` (to remove it: docker network rm web-net)\n");
         // The next run goes on from there.
         sandbox.no_rules();
         let _lb = sandbox.serve();
         sandbox.up(&["-n", "1"]).success();
         sandbox.assert_serves(1);
-    }
+    });
 }
 
 #[test]
 fn somebody_else_who_is_faster_is_left_alone() {
     // Between the look and the call somebody makes the network: it is not ours to remove.
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.rule(json!({"when": ["pull", "httpd"], "hang": "go"}));
         sandbox.rule(json!({"when": ["start", "lb"], "exit": 1, "stderr": WORDS}));
@@ -242,5 +245,5 @@ fn somebody_else_who_is_faster_is_left_alone() {
             .stderr_has("network web-net was created meanwhile by somebody else");
         assert!(sandbox.containers().is_empty());
         assert_eq!(sandbox.networks(), ["web-net"]);
-    }
+    });
 }

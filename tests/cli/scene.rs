@@ -1,8 +1,10 @@
 //! What several scenarios share.
 
+use std::thread;
+
 use serde_json::Value;
 
-use super::sandbox::{Flavor, Listener, Ran, Sandbox};
+use super::sandbox::{FLAVORS, Flavor, Listener, Ran, Sandbox};
 
 /// Settings that make a scenario short, for what waits.
 pub(crate) const QUICK: [&str; 6] = ["--wait", "2s", "--settle", "100ms", "--drain", "200ms"];
@@ -11,6 +13,19 @@ pub(crate) const QUICK: [&str; 6] = ["--wait", "2s", "--settle", "100ms", "--dra
 pub(crate) const ANSWER: &str = "\nService is available at\n127.50.0.2\non port 80\n";
 
 pub(crate) const CONFIG: &str = "/usr/local/etc/haproxy/haproxy.cfg";
+
+/// Runs a scenario on both kinds of endpoint, side by side: most of its time it waits.
+pub(crate) fn on_both(scenario: impl Fn(Flavor) + Sync) {
+    thread::scope(|scope| {
+        for flavor in FLAVORS {
+            let scenario = &scenario;
+            thread::Builder::new()
+                .name(format!("{flavor:?}"))
+                .spawn_scoped(scope, move || scenario(flavor))
+                .unwrap();
+        }
+    });
+}
 
 impl Sandbox {
     /// Somebody answers where the load balancer of the default settings will be.

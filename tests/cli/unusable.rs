@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::sandbox::{FLAVORS, Flavor, Sandbox};
+use super::sandbox::{Flavor, Sandbox};
+use super::scene::on_both;
 
 #[test]
 fn no_docker_client() {
@@ -133,6 +134,9 @@ fn answers_that_are_none() {
         ("far too much", json!({"stdout_bytes": 20 << 20, "exit": 0})),
         ("a signal", json!({"signal": 9})),
     ];
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox.script_has_run(1);
+    let before = sandbox.state();
     for (look, when) in [
         ("info", json!(["info"])),
         ("networks", json!(["network", "inspect"])),
@@ -144,9 +148,7 @@ fn answers_that_are_none() {
             if look == "names" && *answer == "nothing" {
                 continue;
             }
-            let sandbox = Sandbox::new(Flavor::Engine);
-            sandbox.script_has_run(1);
-            let before = sandbox.state();
+            sandbox.no_rules().forget_calls();
             let mut rule = rule.clone();
             rule["when"] = when.clone();
             sandbox.rule(rule);
@@ -179,7 +181,7 @@ fn warnings_around_an_answer_do_no_harm() {
 
 #[test]
 fn a_container_id_that_is_none() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         for (when, what) in [
             (json!(["run", "web-2"]), "`web-2` was not started"),
             (
@@ -207,12 +209,12 @@ fn a_container_id_that_is_none() {
                 assert!(sandbox.containers().is_empty() && sandbox.networks().is_empty());
             }
         }
-    }
+    });
 }
 
 #[test]
 fn docker_killed_by_a_signal_while_it_changes_something() {
-    for flavor in FLAVORS {
+    on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.rule(json!({"when": ["run", "web-2"], "before": false, "signal": 9}));
         sandbox
@@ -221,5 +223,5 @@ fn docker_killed_by_a_signal_while_it_changes_something() {
             .stderr_has("`web-2` was not started")
             .stderr_has("docker was killed by signal 9");
         assert!(sandbox.containers().is_empty() && sandbox.networks().is_empty());
-    }
+    });
 }
