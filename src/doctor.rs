@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::docker::answer;
 use crate::error::{Failure, exit};
+use crate::spec::Publish;
 use crate::spec::names::{Count, ImageRef, Names, NetworkName, Port};
 
 /// How a check came out.
@@ -120,6 +121,10 @@ pub struct Wanted {
     pub lb_image: Option<ImageRef>,
     pub count: Option<Count>,
     pub lb_port: Option<Port>,
+    pub publish: Option<Publish>,
+    /// The words of INSTANCE_ARGS and LB_ARGS.
+    pub instance_args: Vec<String>,
+    pub lb_args: Vec<String>,
 }
 
 /// haproxy.cfg on this workstation.
@@ -242,6 +247,9 @@ pub(crate) mod tests {
                 lb_image: Some(spec.lb_image),
                 count: Some(spec.count),
                 lb_port: Some(spec.lb_port),
+                publish: Some(spec.publish),
+                instance_args: Vec::new(),
+                lb_args: Vec::new(),
             },
             complaints: Vec::new(),
             config: LocalConfig {

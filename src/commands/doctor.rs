@@ -19,8 +19,8 @@ use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
 use crate::inventory::Inventory;
 use crate::settings::{self, Settings};
-use crate::spec::Spec;
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
+use crate::spec::{Spec, arguments};
 use crate::ui::{self, plural};
 use crate::{config_file, look, spec};
 
@@ -43,8 +43,8 @@ pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Fa
 /// Finds out everything. Only an interrupt is an error: what can't be found out is a fact, too.
 fn facts(context: &Context<'_>, args: &DoctorArgs) -> Result<Facts, Failure> {
     let settings = &context.settings;
-    let spec = Spec::from_settings(settings);
-    let wanted = wanted(settings);
+    let spec = context.spec();
+    let wanted = wanted(settings, spec.as_ref().ok());
     let mut way = way(context);
     let docker = context.docker();
     let (client, there) = match &docker {
@@ -177,7 +177,7 @@ fn strangers(docker: &Docker, names: &Names, inventory: &Inventory) -> Vec<Strin
 }
 
 /// Each setting that is usable by itself.
-fn wanted(settings: &Settings) -> Wanted {
+fn wanted(settings: &Settings, spec: Option<&Spec>) -> Wanted {
     fn usable<T>(
         settings: &Settings,
         name: &str,
@@ -194,16 +194,17 @@ fn wanted(settings: &Settings) -> Wanted {
         lb_image: usable(settings, settings::LB_IMG, ImageRef::parse),
         count: usable(settings, settings::NUM_INSTANCES, Count::parse),
         lb_port: usable(settings, settings::LB_PORT, Port::parse),
+        publish: spec.map(|spec| spec.publish),
+        instance_args: usable(settings, settings::INSTANCE_ARGS, arguments::split)
+            .unwrap_or_default(),
+        lb_args: usable(settings, settings::LB_ARGS, arguments::split).unwrap_or_default(),
     }
 }
 
 fn complaints(refusal: Option<&Failure>) -> Vec<String> {
-    let lines = refusal.map(|failure| failure.what.lines());
-    lines
-        .into_iter()
-        .flatten()
-        .map(|line| line.trim().to_owned())
-        .collect()
+    // Complaints stand below each other, indented.
+    let all = refusal.map(|failure| failure.what.split("\n       "));
+    all.into_iter().flatten().map(str::to_owned).collect()
 }
 
 /// What flags and environment say of the way to the endpoint.
@@ -257,7 +258,7 @@ fn text(report: &Report) -> String {
     if !report.skipped.is_empty() {
         let _ = writeln!(
             text,
-            "{:COLUMN$}  {}: only an endpoint that answers tells",
+            "{:COLUMN$}  {}: they need an endpoint that answers",
             "skipped",
             report
                 .skipped
@@ -285,16 +286,20 @@ fn text(report: &Report) -> String {
 fn line(text: &mut String, check: &Check) {
     let style = style(check.verdict);
     let word = check.verdict.word();
+    let mut found = check.found.lines().map(printable);
     let _ = writeln!(
         text,
         "{style}{word:COLUMN$}{style:#}  {}: {}",
         label(check.check),
-        printable(&check.found)
+        found.next().unwrap_or_default()
     );
     let faint = ui::FAINT;
     let mut below = |shown: &str| {
         let _ = writeln!(text, "{:COLUMN$}    {shown}", "");
     };
+    for more in found {
+        below(&more);
+    }
     if let Some(call) = &check.call {
         below(&printable(call));
     }
@@ -312,7 +317,6 @@ fn line(text: &mut String, check: &Check) {
 fn label(about: &str) -> String {
     match about {
         "tls" => "TLS".to_owned(),
-        "haproxy" => "HAProxy".to_owned(),
         other => other.replace('-', " "),
     }
 }

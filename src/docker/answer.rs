@@ -323,7 +323,7 @@ pub fn names(stdout: &[u8]) -> Result<Vec<String>, String> {
 pub fn listed_networks(stdout: &[u8]) -> Vec<ListedNetwork> {
     String::from_utf8_lossy(stdout)
         .lines()
-        .filter_map(|line| line.trim().split_once(' '))
+        .filter_map(|line| line.trim().rsplit_once('/'))
         .map(|(driver, name)| ListedNetwork {
             driver: driver.to_owned(),
             name: name.to_owned(),
@@ -435,11 +435,11 @@ mod tests {
 
     #[test]
     fn networks_are_listed_with_their_drivers() {
-        let listed = listed_networks(b"bridge web-net\nexternal routable\n\n");
+        let listed = listed_networks(b"bridge/web-net\nstore/plugin:1/routable\n\nodd\n");
         assert_eq!(listed.len(), 2);
         assert_eq!(
             (listed[1].driver.as_str(), listed[1].name.as_str()),
-            ("external", "routable")
+            ("store/plugin:1", "routable")
         );
     }
 

@@ -119,8 +119,8 @@ pub const CONTAINER_FORMAT: &str = concat!(
 /// What is asked of each image.
 pub const IMAGE_FORMAT: &str = r#"{"Id":{{json .Id}}}"#;
 
-/// What is asked of each network in a list: a driver's name holds no blank.
-pub const NETWORK_FORMAT: &str = "{{.Driver}} {{.Name}}";
+/// What is asked of each network in a list: a network's name holds no slash.
+pub const NETWORK_FORMAT: &str = "{{.Driver}}/{{.Name}}";
 
 /// What client and endpoint speak.
 pub fn version() -> Argv {

@@ -5,6 +5,7 @@
 //! hangs is ended together with its plugins and ssh.
 
 use std::io::{self, BufRead, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +20,9 @@ const STDERR_KEPT: usize = 64 << 10;
 const LINE_LIMIT: u64 = 64 << 10;
 /// How often a waiting call looks at the interrupt flag; the end of the child itself wakes it at once.
 const POLL: Duration = Duration::from_millis(100);
+/// How often, and at what distance, a child whose stdout has ended is looked at before it counts as going on without one.
+const REAPING_LOOKS: u32 = 20;
+const REAPING_PAUSE: Duration = Duration::from_micros(100);
 /// How long to wait for the rest of the output after the child ended: a grandchild (ssh's master connection, say) may
 /// keep the pipe open for hours.
 const LINGER: Duration = Duration::from_secs(1);
@@ -186,11 +190,8 @@ impl Child {
             let left = deadline.map_or(POLL, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
-            match self.handle.wait_timeout(left.min(POLL)) {
-                Ok(Some(output)) => {
-                    let end = end_of(output.status);
-                    return self.collect(end);
-                }
+            match self.ended(left.min(POLL)) {
+                Ok(Some(end)) => return self.collect(end),
                 Ok(None) => {}
                 Err(error) => return Err(Lost::NotAwaited(error)),
             }
@@ -209,6 +210,25 @@ impl Child {
                 return Err(Lost::Interrupted);
             }
         }
+    }
+
+    /// How the child ended, if it does so within `patience`.
+    ///
+    /// Its stdout ends when it does, which wakes us at less cost than SIGCHLD; a moment later it can be reaped.
+    fn ended(&self, patience: Duration) -> io::Result<Option<End>> {
+        self.stdout.await_end(patience);
+        for _ in 0..REAPING_LOOKS {
+            if let Some(output) = self.handle.try_wait()? {
+                return Ok(Some(end_of(output.status)));
+            }
+            if !self.stdout.at_end() {
+                return Ok(None);
+            }
+            std::thread::sleep(REAPING_PAUSE);
+        }
+        // It closed its stdout and goes on.
+        let output = self.handle.wait_timeout(patience)?;
+        Ok(output.map(|output| end_of(output.status)))
     }
 
     fn collect(self, end: End) -> Result<Output, Lost> {
@@ -318,6 +338,7 @@ enum Keep {
 struct Captured {
     buffer: Arc<Mutex<Buffer>>,
     done: Receiver<()>,
+    at_end: AtomicBool,
 }
 
 #[derive(Default)]
@@ -339,7 +360,14 @@ impl Captured {
                 // Nobody waits any more where the call was given up.
                 let _ = done_sender.send(());
             })?;
-        Ok((Self { buffer, done }, writer))
+        Ok((
+            Self {
+                buffer,
+                done,
+                at_end: AtomicBool::new(false),
+            },
+            writer,
+        ))
     }
 
     fn lock(&self) -> MutexGuard<'_, Buffer> {
@@ -354,10 +382,22 @@ impl Captured {
         std::mem::take(&mut self.lock().bytes)
     }
 
+    /// Waits for its end, for at most `patience`.
+    fn await_end(&self, patience: Duration) {
+        // An empty channel whose sender is gone is one whose end was seen already.
+        if self.done.recv_timeout(patience) != Err(mpsc::RecvTimeoutError::Timeout) {
+            self.at_end.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn at_end(&self) -> bool {
+        self.at_end.load(Ordering::Relaxed)
+    }
+
     /// All of it, once the child ended.
     fn finish(&self) -> Vec<u8> {
         // On a time-out a grandchild still holds the pipe; what the child itself wrote has arrived.
-        let _ = self.done.recv_timeout(LINGER);
+        self.await_end(LINGER);
         self.take()
     }
 }
@@ -475,6 +515,19 @@ mod tests {
         let output = run(&sh("sleep 30 & echo done"), &Interrupt::default()).unwrap();
         assert_eq!(output.stdout, b"done\n");
         assert!(started.elapsed() < Duration::from_secs(15));
+    }
+
+    #[test]
+    fn a_child_without_stdout_is_awaited() {
+        let output = run(
+            &sh("exec >&-; sleep 0.3; echo late >&2; exit 4"),
+            &Interrupt::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            (output.stderr.as_slice(), output.end),
+            (&b"late\n"[..], End::Code(4))
+        );
     }
 
     #[test]

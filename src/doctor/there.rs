@@ -6,12 +6,13 @@ use std::net::Ipv4Addr;
 use super::{Check, Wanted, numbers};
 use crate::docker::answer::{Info, ListedNetwork, Network, ServerVersion};
 use crate::error::Failure;
-use crate::inventory::{Endpoint, Inventory, Kind};
-use crate::spec::names::{ImageRef, Names, NetworkName};
+use crate::inventory::{Container, Endpoint, Inventory, Kind};
+use crate::spec::Publish;
+use crate::spec::names::{Count, ImageRef, Names, NetworkName};
 use crate::ui::{list, plural};
 
 /// What can be checked only where an endpoint answers.
-pub const ABOUT: [&str; 7] = [KIND, EXTERNAL, NETWORK, NAMES, ROOM, IMAGES, HAPROXY];
+pub const ABOUT: [&str; 7] = [KIND, EXTERNAL, NETWORK, NAMES, ROOM, IMAGES, RELOADS];
 
 const KIND: &str = "kind";
 const EXTERNAL: &str = "external-network";
@@ -19,7 +20,7 @@ const NETWORK: &str = "bridge-network";
 const NAMES: &str = "names";
 const ROOM: &str = "room";
 const IMAGES: &str = "images";
-const HAPROXY: &str = "haproxy";
+const RELOADS: &str = "reloads";
 
 /// How many networks of their own the users of a VCH have room for, unless its admin gave them more.
 const VCH_NETWORKS: usize = 15;
@@ -75,7 +76,7 @@ impl There {
 
 pub(super) fn checks(there: &There, wanted: &Wanted) -> Vec<Check> {
     let mut checks = kind(there);
-    checks.extend(external(there, wanted.external_net.as_ref()));
+    checks.extend(external(there, wanted));
     match (&there.inventory, &wanted.names) {
         (Some(Err(failure)), _) => {
             let otherwise = "`vch-lb status` asks the same questions";
@@ -93,7 +94,7 @@ pub(super) fn checks(there: &There, wanted: &Wanted) -> Vec<Check> {
         wanted
             .lb_image
             .as_ref()
-            .map(|image| haproxy(there, wanted, image)),
+            .map(|image| reloads(there, wanted, image)),
     );
     checks
 }
@@ -203,8 +204,8 @@ fn engine(there: &There, version: &str, on: &str) -> Check {
 }
 
 /// EXTERNAL_NET: there, and of a kind that clients can reach.
-fn external(there: &There, name: Option<&NetworkName>) -> Vec<Check> {
-    let Some(name) = name else {
+fn external(there: &There, wanted: &Wanted) -> Vec<Check> {
+    let Some(name) = &wanted.external_net else {
         return Vec::new();
     };
     let network = match &there.external {
@@ -222,7 +223,7 @@ fn external(there: &There, name: Option<&NetworkName>) -> Vec<Check> {
                 format!("`{name}` is a {driver} network of the VCH, not a container network");
             return vec![Check::failure(EXTERNAL, found, choose(there))];
         }
-        return vec![container_network(there, name, network)];
+        return container_network(there, name, network, wanted.publish);
     }
     if network.scope == "swarm" && !network.attachable {
         let found = format!("`{name}` is a swarm network that takes no containers of their own");
@@ -238,9 +239,9 @@ fn external(there: &There, name: Option<&NetworkName>) -> Vec<Check> {
         EXTERNAL,
         format!("`{name}`, with the driver `{driver}`{}", subnets(network)),
     );
-    if driver == "bridge" {
+    if driver == "bridge" && wanted.publish != Some(Publish::Always) {
         return vec![check.noted(
-            "addresses of a bridge network are reached from the engine's own machine; for others, PUBLISH_LB opens LB_PORT on it",
+            "addresses of a bridge network are reached from the engine's own machine; for others, PUBLISH_LB=always opens LB_PORT on it",
         )];
     }
     vec![check]
@@ -300,47 +301,46 @@ fn no_external(there: &There, name: &NetworkName) -> Check {
     Check::failure(EXTERNAL, found, choose(there))
 }
 
-/// A container network of a VCH: where its addresses come from, and whether one is left.
-fn container_network(there: &There, name: &NetworkName, network: &Network) -> Check {
-    let pools = &network.ipam.config;
+/// A container network of a VCH: where its addresses come from, whether one is left, and who gets in.
+fn container_network(
+    there: &There,
+    name: &NetworkName,
+    network: &Network,
+    publish: Option<Publish>,
+) -> Vec<Check> {
+    let pools = network.ipam.config.iter();
     let ranges: Vec<&str> = pools
-        .iter()
-        .map(|pool| {
-            if pool.ip_range.is_empty() {
-                &pool.subnet
-            } else {
-                &pool.ip_range
-            }
+        .map(|pool| match pool.ip_range.as_str() {
+            "" => pool.subnet.as_str(),
+            range => range,
         })
-        .map(String::as_str)
         .filter(|range| !range.is_empty())
         .collect();
-    if ranges.is_empty() {
-        return Check::ok(
-            EXTERNAL,
-            format!("container network `{name}`, addresses by DHCP"),
-        )
-        .noted(FIREWALL);
-    }
     let size: Option<usize> = ranges.iter().map(|range| size(range)).sum();
     let used = network.containers.len();
+    let addresses = match (ranges.is_empty(), size) {
+        (true, _) => "by DHCP".to_owned(),
+        (false, None) => ranges.join(", "),
+        (false, Some(size)) => format!("{}, {used} of {size} in use", ranges.join(", ")),
+    };
+    let found = format!("container network `{name}`, addresses {addresses}");
     let has_lb = there
         .inventory()
         .is_some_and(|inventory| inventory.lb.is_some());
-    let of = size.map_or(String::new(), |size| format!(", {used} of {size} in use"));
-    let found = format!(
-        "container network `{name}`, addresses {}{of}",
-        ranges.join(", ")
-    );
-    if size.is_some_and(|size| used >= size) && !has_lb {
+    if !ranges.is_empty() && size.is_some_and(|size| used >= size) && !has_lb {
         let remedy = "remove containers on it that are not needed, stopped ones too, or choose another EXTERNAL_NET";
-        return Check::failure(EXTERNAL, found, remedy);
+        return vec![Check::failure(EXTERNAL, found, remedy)];
     }
-    Check::ok(EXTERNAL, found).noted(FIREWALL)
+    let check = Check::ok(EXTERNAL, found);
+    if publish != Some(Publish::Never) {
+        return vec![check.noted(
+            "how the VCH's firewall treats it can't be read: the usual `published` lets in what PUBLISH_LB opens, `closed` and `outbound` nobody",
+        )];
+    }
+    let found = "PUBLISH_LB is `never`: unless its firewall is `open`, which can't be read, nobody reaches LB_PORT";
+    let remedy = "set PUBLISH_LB to auto, unless the VCH's admin says that the network is open";
+    vec![check, Check::warning(EXTERNAL, found, remedy)]
 }
-
-const FIREWALL: &str = "the VCH tells nobody how its firewall treats this network; by default (`published`) it lets in \
-    only ports that were published, which PUBLISH_LB sees to, and under `closed` or `outbound` nothing";
 
 /// How many addresses `FIRST-LAST` holds.
 fn size(range: &str) -> Option<usize> {
@@ -457,7 +457,7 @@ fn names(names: &Names, wanted: &Wanted, inventory: &Inventory) -> Vec<Check> {
     let instances = inventory.instances.len();
     let found = match (&inventory.lb, instances) {
         (None, 0) => {
-            let count = wanted.count.map_or(1, crate::spec::names::Count::get);
+            let count = wanted.count.map_or(1, Count::get);
             let last = names.instance(u32::try_from(count).unwrap_or(u32::MAX));
             let all = match count {
                 1 => format!("`{last}`"),
@@ -536,43 +536,53 @@ fn memory(there: &There, wanted: &Wanted, told: Option<(&str, Option<&str>)>) ->
     let (limit, used) = told?;
     let limit = bytes(limit).filter(|limit| *limit > 0.0)?;
     let used = used.and_then(bytes).unwrap_or(0.0);
-    let running = there.inventory().map_or((0, false), |inventory| {
-        let running = inventory
-            .instances
-            .values()
-            .filter(|instance| instance.running());
+    let (running, lb) = there.inventory().map_or((0, false), |inventory| {
+        let instances = inventory.instances.values();
+        let running = instances.filter(|instance| instance.running()).count();
         (
-            running.count(),
-            inventory
-                .lb
-                .as_ref()
-                .is_some_and(crate::inventory::Container::running),
+            running,
+            inventory.lb.as_ref().is_some_and(Container::running),
         )
     });
-    let missing = wanted.count?.get().saturating_sub(running.0) + usize::from(!running.1);
+    let missing = wanted.count?.get().saturating_sub(running);
     #[expect(clippy::cast_precision_loss, reason = "for people")]
-    let needed = missing as f64 * VM_MEMORY;
+    let instances = missing as f64 * vm_memory(&wanted.instance_args);
+    let needed = instances + if lb { 0.0 } else { vm_memory(&wanted.lb_args) };
     let left = (limit - used).max(0.0);
     (needed > left).then(|| {
         let found = format!(
-            "{} to come take {} ({} each unless `--memory` says otherwise), but of {} only {} is left",
-            plural(missing, "container"),
+            "{} to come take {}, but of {} only {} is left",
+            plural(missing + usize::from(!lb), "container"),
             gib(needed),
-            gib(VM_MEMORY),
             gib(limit),
             gib(left),
         );
-        let remedy = "lower NUM_INSTANCES, give each less with `--memory` in INSTANCE_ARGS (512m at least), or ask the VCH's admin for a higher limit";
+        let remedy = "lower NUM_INSTANCES, give each less than the usual 2g with `--memory` in INSTANCE_ARGS (512m at least), or ask the VCH's admin for a higher limit";
         Check::warning(ROOM, found, remedy)
     })
 }
 
-/// `94.6 GiB` → bytes.
+/// What a container VM gets: `--memory`, but 512 MiB at least.
+fn vm_memory(args: &[String]) -> f64 {
+    let mut given = None;
+    for (at, word) in args.iter().enumerate() {
+        let inline = word
+            .strip_prefix("--memory=")
+            .or_else(|| word.strip_prefix("-m").filter(|rest| !rest.is_empty()))
+            .map(|rest| rest.trim_start_matches('='));
+        let next = matches!(word.as_str(), "--memory" | "-m").then(|| args.get(at + 1));
+        given = inline.or(next.flatten().map(String::as_str)).or(given);
+    }
+    given
+        .and_then(bytes)
+        .map_or(VM_MEMORY, |given| given.max(VM_MEMORY / 4.0))
+}
+
+/// `94.6 GiB`, `512m` → bytes; all units are taken for powers of 1024, as docker takes them.
 fn bytes(text: &str) -> Option<f64> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let number: f64 = text[..end].parse().ok()?;
-    let unit = text[end..].trim().to_ascii_lowercase();
-    let base: f64 = if unit.ends_with("ib") { 1024.0 } else { 1000.0 };
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit = unit.trim().to_ascii_lowercase();
     let power = match unit.trim_end_matches('b').trim_end_matches('i') {
         "" => 0,
         "k" => 1,
@@ -582,7 +592,7 @@ fn bytes(text: &str) -> Option<f64> {
         "p" => 5,
         _ => return None,
     };
-    Some(number * base.powi(power))
+    Some(number.parse::<f64>().ok()? * 1024_f64.powi(power))
 }
 
 fn gib(bytes: f64) -> String {
@@ -654,11 +664,11 @@ fn image_check(
     if registry.is_empty() {
         let found = if present {
             format!(
-                "{shown} is on the VCH, but pulling it anew will fail: Docker Hub no longer serves what a VCH reads (schema 1 manifests)"
+                "{shown} is on the VCH, but can't be pulled anew: Docker Hub no longer serves what a VCH reads (schema 1 manifests)"
             )
         } else {
             format!(
-                "{shown} will hardly be pulled: Docker Hub no longer serves what a VCH reads (schema 1 manifests)"
+                "{shown} is not on the VCH, and Docker Hub no longer serves what a VCH reads (schema 1 manifests)"
             )
         };
         let remedy = format!(
@@ -738,9 +748,9 @@ fn lets_in(entry: &str, registry: &str) -> bool {
 }
 
 /// How well the load balancer's image reloads.
-fn haproxy(there: &There, wanted: &Wanted, image: &ImageRef) -> Check {
+fn reloads(there: &There, wanted: &Wanted, image: &ImageRef) -> Check {
     let Some(version) = image.version_in_tag() else {
-        return Check::ok(HAPROXY, format!("the tag of `{image}` does not tell HAProxy's version")).noted(
+        return Check::ok(RELOADS, format!("the tag of `{image}` does not tell HAProxy's version")).noted(
             "a tag that begins with it lets 1.8 to 2.5 hand their connections over at a reload; later ones do so by themselves",
         );
     };
@@ -749,17 +759,17 @@ fn haproxy(there: &There, wanted: &Wanted, image: &ImageRef) -> Check {
         let found = format!(
             "HAProxy {major}.{minor} can't be reloaded: `vch-lb scale` and `vch-lb rollout` will fail"
         );
-        return Check::warning(HAPROXY, found, "set LB_IMG to haproxy:1.8 or later");
+        return Check::warning(RELOADS, found, "set LB_IMG to haproxy:1.8 or later");
     }
     if version < (1, 8) {
         let found = format!(
             "HAProxy {major}.{minor} resets about 0.3 connections at each reload under heavy load"
         );
         let remedy = "set LB_IMG to haproxy:1.8 or later, which lose none";
-        return Check::warning(HAPROXY, found, remedy);
+        return Check::warning(RELOADS, found, remedy);
     }
     let check = Check::ok(
-        HAPROXY,
+        RELOADS,
         format!("HAProxy {major}.{minor} reloads without losing a connection"),
     );
     let low = wanted.lb_port.is_some_and(|port| port.get() < 1024);
@@ -1098,9 +1108,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             with("12 GiB", vec![]),
-            [
-                "warning: 4 containers to come take 8 GiB (2 GiB each unless `--memory` says otherwise), but of 16 GiB only 4 GiB is left"
-            ]
+            ["warning: 4 containers to come take 8 GiB, but of 16 GiB only 4 GiB is left"]
         );
         let there = vec![running("lb"), running("web-1"), running("web-2")];
         assert!(with("12 GiB", there)[0].starts_with("ok"));
@@ -1124,14 +1132,47 @@ pub(crate) mod tests {
             let found = bytes(text).unwrap() / 1_073_741_824.0;
             assert!((found - gib).abs() < 0.001, "{text}: {found}");
         }
-        assert_eq!(bytes("2 KB"), Some(2000.0));
-        for odd in ["", "lots", "5", "7 parsecs", ". GiB"] {
+        assert_eq!(bytes("2 KB"), Some(2048.0));
+        for odd in ["", "lots", "7 parsecs", ". GiB"] {
             assert_eq!(bytes(odd), None, "{odd}");
         }
         assert_eq!(size("10.0.0.1-10.0.0.10"), Some(10));
         for odd in ["10.0.0.0/24", "10.0.0.9-10.0.0.1", "a-b", ""] {
             assert_eq!(size(odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn memory_that_is_asked_for_counts() {
+        let gib = |text: &str| {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            vm_memory(&words) / 1_073_741_824.0
+        };
+        for (args, expected) in [
+            ("", 2.0),
+            ("--env A=1", 2.0),
+            ("--memory 1g", 1.0),
+            ("--memory=4GB", 4.0),
+            ("-m 1g", 1.0),
+            ("-m3g", 3.0),
+            ("-m 64m", 0.5),
+            ("--memory", 2.0),
+        ] {
+            assert!(
+                (gib(args) - expected).abs() < 0.001,
+                "{args}: {}",
+                gib(args)
+            );
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_not_published_is_not_reached_on_a_vch() {
+        let mut facts = facts(Some(Ok(vch("v1.5.8-1-a"))));
+        facts.wanted.publish = Some(Publish::Never);
+        let checks = about(&diagnose(&facts).checks, EXTERNAL);
+        assert_eq!(checks.len(), 2);
+        assert!(checks[1].starts_with("warning: PUBLISH_LB is `never`"));
     }
 
     fn image_checks(there: &There, image: &str) -> String {
@@ -1152,7 +1193,7 @@ pub(crate) mod tests {
         let mut vch = vch("v1.5.8-1-a");
         assert!(
             image_checks(&vch, "httpd")
-                .starts_with("warning: `httpd` (INSTANCE_IMG) will hardly be pulled")
+                .starts_with("warning: `httpd` (INSTANCE_IMG) is not on the VCH, and")
         );
         assert!(image_checks(&vch, "docker.io/x/y:1").starts_with("warning"));
         assert!(image_checks(&vch, "harbor.example.com/x/y").starts_with("ok"));
@@ -1199,7 +1240,7 @@ pub(crate) mod tests {
             ("haproxy", Verdict::Ok),
         ] {
             let image = ImageRef::parse(image).unwrap();
-            let check = haproxy(&vch("v1.5.8-1-a"), &Wanted::default(), &image);
+            let check = reloads(&vch("v1.5.8-1-a"), &Wanted::default(), &image);
             assert_eq!(check.verdict, verdict, "{image}");
         }
     }

@@ -252,7 +252,7 @@ pub(super) fn tls(way: &Way, answers: bool) -> Vec<Check> {
         checks.push(Check::warning(ABOUT, found, remedy));
     }
     if on && !tcp && !host.is_empty() {
-        let found = format!("TLS is switched on, but `{host}` is no TCP address");
+        let found = format!("switched on, but `{host}` is no TCP address");
         let remedy =
             "unset DOCKER_TLS_VERIFY and DOCKER_TLS, or set DOCKER_HOST to tcp://HOST:2376";
         checks.push(Check::warning(ABOUT, found, remedy));
@@ -289,15 +289,15 @@ fn port(about: &'static str, host: &str, on: bool, answers: bool) -> Option<Chec
     match (port, on) {
         ("2375", true) => Some(Check::warning(
             about,
-            "TLS is switched on, but port 2375 is the one without it",
+            "switched on, but port 2375 is the one without it",
             "use port 2376, or unset DOCKER_TLS_VERIFY and DOCKER_TLS",
         )),
         ("2376", false) => Some(Check::warning(
             about,
             if answers {
-                "port 2376 answers without TLS: all who can reach it may use it"
+                "not used, though port 2376 is the one with it: all who can reach it may use the endpoint"
             } else {
-                "TLS is not switched on, but port 2376 is the one with it"
+                "not switched on, but port 2376 is the one with it"
             },
             "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or DOCKER_TLS=1 for a VCH made with --no-tlsverify",
         )),
@@ -334,7 +334,7 @@ fn files(about: &'static str, way: &Way) -> Vec<Check> {
     };
     let are = if paths.len() == 1 { "is" } else { "are" };
     let without = match verdict {
-        Verdict::Failure => "docker can't do without",
+        Verdict::Failure => "docker does nothing without ca.pem",
         _ => "the client shows no certificate of its own",
     };
     if !paths.is_empty() {
@@ -553,15 +553,15 @@ pub(crate) mod tests {
             ),
             (
                 way(&[plain, verify, certs]),
-                vec!["warning: TLS is switched on, but port 2375 is the one without it"],
+                vec!["warning: switched on, but port 2375 is the one without it"],
             ),
             (
                 way(&[secure]),
-                vec!["warning: TLS is not switched on, but port 2376 is the one with it"],
+                vec!["warning: not switched on, but port 2376 is the one with it"],
             ),
             (
                 way(&[("DOCKER_HOST", "vch:2376")]),
-                vec!["warning: TLS is not switched on, but port 2376 is the one with it"],
+                vec!["warning: not switched on, but port 2376 is the one with it"],
             ),
             (
                 way(&[secure, ("DOCKER_TLS_VERIFY", "0"), certs]),
@@ -569,14 +569,12 @@ pub(crate) mod tests {
             ),
             (
                 way(&[("DOCKER_HOST", "unix:///var/run/docker.sock"), verify]),
-                vec![
-                    "warning: TLS is switched on, but `unix:///var/run/docker.sock` is no TCP address",
-                ],
+                vec!["warning: switched on, but `unix:///var/run/docker.sock` is no TCP address"],
             ),
             (
                 with(&[(0, Missing)], way(&[secure, verify, certs])),
                 vec![
-                    "failure: `/certs/ca.pem` is not there (DOCKER_CERT_PATH): docker can't do without",
+                    "failure: `/certs/ca.pem` is not there (DOCKER_CERT_PATH): docker does nothing without ca.pem",
                 ],
             ),
             (

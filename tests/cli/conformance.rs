@@ -90,7 +90,7 @@ const GOOD: &[&str] = &[
     "context ls --format '{{json .}}'",
     "context show",
     "context inspect --format '{{json .}}'",
-    "network ls --format '{{.Driver}} {{.Name}}'",
+    "network ls --format '{{.Driver}}/{{.Name}}'",
     "-H tcp://127.0.0.1:1 ps",
     "--host tcp://127.0.0.1:1 ps",
 ];

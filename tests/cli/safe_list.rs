@@ -17,12 +17,28 @@ const SAFE: &[(&str, &str)] = &[
         "answers as an engine does; Driver and ID tell a VCH from one",
     ),
     (
+        "version --format TEXT",
+        "works; tells API 1.25, and VIC's own version",
+    ),
+    (
+        "context inspect --format TEXT",
+        "asks the client only; one that does not know it is done without",
+    ),
+    (
+        "network inspect NAME",
+        "works; its addresses as `FIRST-LAST`, or none at all where they come by DHCP",
+    ),
+    (
         "network inspect NAME NAME",
-        "works; only `Containers` is incomplete, and is not read",
+        "works; only `Containers` is incomplete, and is read only to count addresses in use",
     ),
     (
         "network ls --format {{.Name}}",
         "works; the names alone are reliable",
+    ),
+    (
+        "network ls --format {{.Driver}}/{{.Name}}",
+        "works; the driver of a container network is `external`",
     ),
     (
         "ps -a --no-trunc --filter name=TEXT --format {{.Names}}",

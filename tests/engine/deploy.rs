@@ -130,16 +130,7 @@ fn the_script_of_a_dry_run_deploys_the_service_by_itself() {
     ran.exited(3);
     service.is_gone();
     assert!(!service.path("haproxy.cfg").exists());
-    std::fs::write(service.path("script.sh"), &ran.stdout).unwrap();
-    let mut bash = service
-        .endpoint
-        .command(std::path::Path::new("bash"), &service.path(""));
-    let output = bash
-        .arg("script.sh")
-        .current_dir(service.path(""))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
+    service.bash(&ran.stdout);
     service.serves(&service.instances(1..=2), "1");
     service.is_up_to_date(&["up", "-n", "2"]);
     service

@@ -1,8 +1,6 @@
 //! A run that is told to leave, or killed outright.
 
-use std::process::Command;
-
-use crate::service::Service;
+use crate::service::{Service, end};
 
 /// Words of the lines that a deployment says one after the other, each when a step is done.
 const MOMENTS: [&str; 6] = [
@@ -26,11 +24,7 @@ fn a_deployment_that_was_killed_is_finished_by_another_run() {
         running.signal("KILL");
         // Every other time, as when the workstation goes down, its docker calls end with it; else they go on by themselves.
         if number % 2 == 1 {
-            for call in calls {
-                let _ = Command::new("kill")
-                    .args(["-KILL", &call.to_string()])
-                    .output();
-            }
+            end(&calls);
         }
         assert_eq!(running.end().code, None);
         let ran = service.tool(&["up", "-n", "3"]);

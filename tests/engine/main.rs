@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is how to fail")]
 
 mod clients;
+mod commands;
 mod deploy;
 mod endpoint;
 mod interrupted;

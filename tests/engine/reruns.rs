@@ -158,3 +158,30 @@ fn a_configuration_that_is_gone_from_a_running_load_balancer_comes_back() {
     service.serves(&service.instances(1..=3), "1");
     service.is_up_to_date(&["up", "-n", "3"]);
 }
+
+#[test]
+fn instances_that_came_back_with_each_others_addresses_are_told_apart_again() {
+    let Some(service) = Service::new("swap") else {
+        return;
+    };
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let (one, two) = (service.instance(1), service.instance(2));
+    service.docker(&["stop", "-t", "1", &one, &two]);
+    // Addresses are given out in the order of the starts.
+    service.docker(&["start", &two]);
+    let other = service.docker(&[
+        "run",
+        "-d",
+        "--net",
+        &service.network(),
+        "--name",
+        &format!("{one}-other"),
+        "httpd:2",
+    ]);
+    service.docker(&["start", &one]);
+    let ran = service.tool(&["up", "-n", "2"]);
+    service.answers(ran.succeeded());
+    service.docker(&["rm", "-f", other.trim()]);
+    service.serves(&[one, two], "1");
+    service.is_up_to_date(&["up", "-n", "2"]);
+}

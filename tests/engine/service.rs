@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,18 @@ impl Service {
             shell_words::join(arguments)
         );
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a script by bash, in the service's folder.
+    pub(crate) fn bash(&self, script: &str) {
+        fs::write(self.path("script.sh"), script).unwrap();
+        let mut bash = self.endpoint.command(Path::new("bash"), self.dir.path());
+        let output = bash
+            .arg("script.sh")
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{script}\n{output:?}");
     }
 
     // Looks.
@@ -315,7 +328,8 @@ impl fmt::Display for Ran {
 pub(crate) struct Running {
     what: String,
     child: Child,
-    stdout: Option<thread::JoinHandle<String>>,
+    stdout: Arc<Mutex<String>>,
+    reader: Option<thread::JoinHandle<()>>,
     lines: Receiver<String>,
     stderr: String,
 }
@@ -327,7 +341,22 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (out, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let stdout = Arc::new(Mutex::new(String::new()));
+        let text = Arc::clone(&stdout);
+        let reader = thread::spawn(move || {
+            let mut out = BufReader::new(out);
+            let mut line = Vec::new();
+            while out
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|count| count > 0)
+            {
+                text.lock()
+                    .unwrap()
+                    .push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -339,9 +368,8 @@ impl Running {
         Self {
             what: what.to_owned(),
             child,
-            stdout: Some(thread::spawn(move || {
-                io::read_to_string(stdout).unwrap_or_default()
-            })),
+            stdout,
+            reader: Some(reader),
             lines,
             stderr: String::new(),
         }
@@ -368,6 +396,11 @@ impl Running {
                 }
             }
         }
+    }
+
+    /// Whether stdout held this so far.
+    pub(crate) fn said(&self, text: &str) -> bool {
+        self.stdout.lock().unwrap().contains(text)
     }
 
     /// Sends a signal, by the name that `kill` knows.
@@ -404,7 +437,8 @@ impl Running {
     pub(crate) fn end(mut self) -> Ran {
         self.until("\0 no line holds this");
         let status = self.child.wait().unwrap();
-        let stdout = self.stdout.take().unwrap().join().unwrap();
+        self.reader.take().unwrap().join().unwrap();
+        let stdout = self.stdout.lock().unwrap().clone();
         Ran {
             what: self.what.clone(),
             code: status.code(),
@@ -418,6 +452,15 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Ends processes, those that are still there, outright.
+pub(crate) fn end(processes: &[u32]) {
+    for process in processes {
+        let _ = Command::new("kill")
+            .args(["-KILL", &process.to_string()])
+            .output();
     }
 }
 

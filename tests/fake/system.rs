@@ -243,7 +243,17 @@ pub(crate) fn unimplemented(ctx: &Ctx, call: &Parsed) -> Reply {
 // Contexts: the default one, and every one that the call or the environment names.
 
 fn contexts(ctx: &Ctx) -> Vec<(String, String)> {
-    let host = env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
+    let set = env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+    let host = ctx.globals.host.clone().or(set).map_or_else(
+        || "unix:///var/run/docker.sock".to_owned(),
+        |host| {
+            if host.contains("://") {
+                host
+            } else {
+                format!("tcp://{host}")
+            }
+        },
+    );
     let mut all = vec![("default".to_owned(), host)];
     let current = context_name(ctx);
     if current != "default" {
