@@ -13,6 +13,7 @@ mod fake;
 mod haproxy_check;
 mod interrupts;
 mod progress;
+mod readme;
 mod refusals;
 mod resume;
 mod rollback;
