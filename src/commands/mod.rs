@@ -3,6 +3,7 @@
 mod change;
 mod down;
 mod logs;
+mod packaging;
 mod render;
 mod rollout;
 mod scale;
@@ -14,7 +15,7 @@ use crate::docker::{Client, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
 use crate::settings::file::Assignments;
-use crate::settings::{self, Origin, Settings};
+use crate::settings::{self, Settings};
 use crate::spec::{self, Spec};
 use crate::ui::Ui;
 
@@ -80,23 +81,6 @@ impl Context<'_> {
         })
     }
 
-    /// A setting that `command` takes from what is running must not be given as a flag: it would be ignored.
-    pub fn refuse_flags(&self, command: &str, allowed: &[&str]) -> Result<(), Failure> {
-        let ignored = self
-            .settings
-            .iter()
-            .find(|value| value.origin == Origin::Flag && !allowed.contains(&value.setting.name));
-        match ignored {
-            Some(value) => Err(Failure::usage(format!(
-                "`vch-lb {command}` takes {} from what is running: {} can't be given",
-                value.setting.name,
-                value.source()
-            ))
-            .hinted("`vch-lb up` changes it")),
-            None => Ok(()),
-        }
-    }
-
     /// Listens for signals from here on: before the first call that changes something.
     pub fn listen(&self) -> Result<(), Failure> {
         self.interrupt
@@ -138,5 +122,7 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         Some(Subcommands::Logs(args)) => logs::logs(&context, args),
         Some(Subcommands::Down(args)) => down::down(&context, args),
         Some(Subcommands::Render) => render::render(&context),
+        Some(Subcommands::Completions(args)) => Ok(packaging::completions(ui, args)),
+        Some(Subcommands::Man(args)) => packaging::man(ui, args),
     }
 }

@@ -10,6 +10,7 @@ mod deploy;
 mod dry_run;
 mod fake;
 mod haproxy_check;
+mod help;
 mod interrupts;
 mod progress;
 mod refusals;
