@@ -8,18 +8,37 @@ use serde::Serialize;
 
 use crate::docker::CallError;
 
-/// Exit codes: a public contract, documented in the README.
+/// Exit codes: a public contract; `vch-lb help exit-codes` and the manual page show [`exit::MEANINGS`].
 pub mod exit {
-    /// Done, or nothing to do.
     pub const DONE: u8 = 0;
-    /// Something asked for did not happen.
     pub const FAILED: u8 = 1;
-    /// The command line or a setting is wrong; nothing was tried.
     pub const USAGE: u8 = 2;
-    /// Not as desired: degraded or not deployed (`status`), or the plan isn't empty (`--dry-run --exit-code`).
     pub const NOT_AS_DESIRED: u8 = 3;
-    /// docker or the endpoint can't be used.
     pub const UNUSABLE: u8 = 4;
+
+    /// What each code means.
+    pub const MEANINGS: [(u8, &str); 8] = [
+        (DONE, "done, or nothing to do"),
+        (FAILED, "something asked for did not happen"),
+        (
+            USAGE,
+            "the command line or a setting is wrong; nothing was tried",
+        ),
+        (
+            NOT_AS_DESIRED,
+            "not as desired: degraded (status), or something to do (--dry-run --exit-code)",
+        ),
+        (UNUSABLE, "docker or the endpoint can't be used"),
+        (129, "interrupted by SIGHUP: the terminal was closed"),
+        (130, "interrupted by SIGINT: Ctrl-C"),
+        (143, "interrupted by SIGTERM"),
+    ];
+
+    /// The codes and their meanings, one a line.
+    pub fn table() -> String {
+        let lines = MEANINGS.map(|(code, meaning)| format!("{code:>3}  {meaning}"));
+        lines.join("\n")
+    }
 }
 
 /// 128 + the signal's number, as shells say it.
@@ -277,5 +296,9 @@ mod tests {
             Kind::Interrupted(15),
         ];
         assert_eq!(codes.map(Kind::exit_code), [1, 2, 4, 130, 143]);
+        assert!(codes.iter().all(|kind| {
+            let mut meanings = exit::MEANINGS.iter();
+            meanings.any(|(code, _)| *code == kind.exit_code())
+        }));
     }
 }

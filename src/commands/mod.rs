@@ -4,6 +4,7 @@ mod change;
 mod doctor;
 mod down;
 mod logs;
+mod packaging;
 mod render;
 mod rollout;
 mod scale;
@@ -16,8 +17,8 @@ use crate::docker::{Client, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
 use crate::settings as table;
+use crate::settings::Settings;
 use crate::settings::file::Assignments;
-use crate::settings::{Origin, Settings};
 use crate::spec::{self, Spec};
 use crate::ui::Ui;
 
@@ -83,23 +84,6 @@ impl Context<'_> {
         })
     }
 
-    /// A setting that `command` takes from what is running must not be given as a flag: it would be ignored.
-    pub fn refuse_flags(&self, command: &str, allowed: &[&str]) -> Result<(), Failure> {
-        let ignored = self
-            .settings
-            .iter()
-            .find(|value| value.origin == Origin::Flag && !allowed.contains(&value.setting.name));
-        match ignored {
-            Some(value) => Err(Failure::usage(format!(
-                "`vch-lb {command}` takes {} from what is running: {} can't be given",
-                value.setting.name,
-                value.source()
-            ))
-            .hinted("`vch-lb up` changes it")),
-            None => Ok(()),
-        }
-    }
-
     /// Listens for signals from here on: before the first call that changes something.
     pub fn listen(&self) -> Result<(), Failure> {
         self.interrupt
@@ -143,5 +127,7 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         Some(Subcommands::Settings) => settings::show(&context),
         Some(Subcommands::Render) => render::render(&context),
         Some(Subcommands::Doctor(args)) => doctor::examine(&context, args),
+        Some(Subcommands::Completions(args)) => Ok(packaging::completions(ui, args)),
+        Some(Subcommands::Man(args)) => packaging::man(ui, args),
     }
 }

@@ -15,12 +15,6 @@ use crate::spec::Spec;
 use crate::spec::names::ImageRef;
 
 pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, Failure> {
-    let known: Vec<&str> = settings::IDENTITY
-        .iter()
-        .copied()
-        .chain([settings::INSTANCE_IMG])
-        .collect();
-    context.refuse_flags("rollout", &known)?;
     let docker = context.docker()?;
     context.listen()?;
     let (found, mut inventory) = service_as_found(context, &docker)?;

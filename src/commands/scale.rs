@@ -6,7 +6,6 @@ use super::up::answer;
 use crate::cli::ScaleArgs;
 use crate::error::{Failure, exit};
 use crate::plan::up::{self as planner, Options};
-use crate::settings;
 use crate::spec::Spec;
 use crate::spec::names::Count;
 use crate::ui::plural;
@@ -14,7 +13,6 @@ use crate::ui::plural;
 pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failure> {
     let count = Count::parse(&args.count)
         .map_err(|why| Failure::usage(format!("N is `{}`: {why}", args.count)))?;
-    context.refuse_flags("scale", &settings::IDENTITY)?;
     let docker = context.docker()?;
     context.listen()?;
     let (found, inventory) = service_as_found(context, &docker)?;

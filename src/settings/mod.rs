@@ -5,7 +5,7 @@
 
 pub mod file;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The setting's group in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,17 @@ pub const TLS_CERT: &str = "TLS_CERT";
 pub const STATS_PORT: &str = "STATS_PORT";
 pub const TEMPLATE: &str = "TEMPLATE";
 
+/// The seven variables of the script.
+pub const SCRIPT: [&str; 7] = [
+    INSTANCE_IMG,
+    NUM_INSTANCES,
+    INSTANCE_PORT,
+    LB_PORT,
+    INSTANCE_CTR_PREFIX,
+    LB_CTR_NAME,
+    EXTERNAL_NET,
+];
+
 /// The settings that say which service is meant.
 pub const IDENTITY: [&str; 3] = [INSTANCE_CTR_PREFIX, LB_CTR_NAME, EXTERNAL_NET];
 
@@ -125,7 +136,7 @@ pub static TABLE: &[Setting] = &[
         short: None,
         default: "web",
         value: "NAME",
-        help: "Instances are called NAME-1, NAME-2, …; their network NAME-net",
+        help: "Instances are NAME-1, NAME-2, …; their network is NAME-net",
         group: Group::Service,
     },
     Setting {
@@ -165,7 +176,7 @@ pub static TABLE: &[Setting] = &[
         short: None,
         default: "routable",
         value: "NETWORK",
-        help: "Network that clients reach the load balancer on",
+        help: "Network of the load balancer's clients",
         group: Group::LoadBalancer,
     },
     Setting {
@@ -313,6 +324,28 @@ pub static TABLE: &[Setting] = &[
         group: Group::LoadBalancer,
     },
 ];
+
+/// The settings for people: name, default, what it is.
+pub fn table() -> String {
+    let mut text = String::new();
+    for group in [Group::Service, Group::LoadBalancer] {
+        let _ = writeln!(text, "{}:", group.heading());
+        for setting in TABLE.iter().filter(|setting| setting.group == group) {
+            let default = if setting.default.is_empty() {
+                "unset"
+            } else {
+                setting.default
+            };
+            let _ = writeln!(
+                text,
+                "  {:<20} {default:<12} {}",
+                setting.name, setting.help
+            );
+        }
+    }
+    text.push_str("\nEach is a flag too: LB_PORT is --lb-port. A flag wins over the environment, that over --settings FILE.");
+    text
+}
 
 /// The line of the table for the setting called `name`.
 pub fn setting(name: &str) -> Option<&'static Setting> {

@@ -95,9 +95,10 @@ struct Step {
 impl Bars {
     pub(super) fn new(steps: usize, terminal: Terminal, target: ProgressDrawTarget) -> Self {
         let multi = MultiProgress::with_draw_target(target);
-        let whole = multi.add(ProgressBar::no_length());
-        whole.set_length(u64::try_from(steps).unwrap_or(u64::MAX));
-        whole.set_style(whole_style(terminal));
+        // A bar is drawn as soon as it is there: it has to be itself by then.
+        let whole = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX))
+            .with_style(whole_style(terminal));
+        let whole = multi.add(whole);
         whole.enable_steady_tick(TICK);
         Self {
             multi,
@@ -171,9 +172,10 @@ impl Bars {
         for step in steps.running.values_mut() {
             if shown < room && step.line.is_none() {
                 let below = steps.more.as_ref().unwrap_or(&self.whole);
-                let line = ProgressBar::no_length().with_elapsed(step.since.elapsed());
+                let line = ProgressBar::no_length()
+                    .with_style(step_style(&step.label, self.terminal))
+                    .with_elapsed(step.since.elapsed());
                 let line = self.multi.insert_before(below, line);
-                line.set_style(step_style(&step.label, self.terminal));
                 line.enable_steady_tick(TICK);
                 step.line = Some(line);
                 shown += 1;
@@ -186,11 +188,8 @@ impl Bars {
             }
         } else {
             let more = steps.more.get_or_insert_with(|| {
-                let more = self
-                    .multi
-                    .insert_before(&self.whole, ProgressBar::no_length());
-                more.set_style(style("  {msg}"));
-                more
+                let more = ProgressBar::no_length().with_style(style("  {msg}"));
+                self.multi.insert_before(&self.whole, more)
             });
             more.set_message(format!("and {hidden} more"));
         }

@@ -11,6 +11,7 @@ mod doctor;
 mod dry_run;
 mod fake;
 mod haproxy_check;
+mod help;
 mod interrupts;
 mod progress;
 mod readme;

@@ -1,0 +1,230 @@
+//! What the tool says about itself: help, suggestions, completions, manual pages.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::sandbox::{Flavor, Ran, Sandbox};
+
+fn tool(arguments: &[&str]) -> Ran {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let ran = sandbox.tool_with(arguments, |command| command.env("COLUMNS", "80"));
+    assert!(sandbox.calls().is_empty(), "\n{ran}");
+    ran
+}
+
+#[test]
+fn short_help_groups_its_options_and_stays_short() {
+    let ran = tool(&["-h"]).success();
+    let headings: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.ends_with(':') && !line.starts_with(' '))
+        .collect();
+    let expected = [
+        "Commands:",
+        "Options:",
+        "Service:",
+        "Load balancer:",
+        "Docker:",
+        "Output:",
+        "Change:",
+    ];
+    assert_eq!(headings, expected, "\n{ran}");
+    assert!(ran.stdout.lines().count() <= 60, "\n{ran}");
+    assert!(!ran.stdout.contains("--lb-timeout-client"), "\n{ran}");
+}
+
+#[test]
+fn long_help_names_every_setting_with_its_variable_and_default() {
+    let ran = tool(&["--help"]).success();
+    for setting in vch_lb::settings::TABLE {
+        let ran = &ran;
+        assert!(
+            ran.stdout.contains(&format!("--{} <", setting.flag())),
+            "{}\n{ran}",
+            setting.name
+        );
+        assert!(
+            ran.stdout.contains(&format!("[env: {}]", setting.name)),
+            "{}\n{ran}",
+            setting.name
+        );
+    }
+    ran.stdout_has("[env: NUM_INSTANCES] [default: 3]")
+        .stdout_has("Examples:");
+}
+
+#[test]
+fn each_subcommand_has_an_example() {
+    for subcommand in vch_lb::cli::command().get_subcommands() {
+        let name = subcommand.get_name();
+        let example = format!("vch-lb {name}");
+        let ran = tool(&[name, "-h"]).success();
+        let examples = ran.stdout.split("Example:").nth(1);
+        assert!(
+            examples.is_some_and(|text| text.contains(&example)),
+            "\n{ran}"
+        );
+    }
+}
+
+#[test]
+fn the_topics_of_help_print_their_tables() {
+    let ran = tool(&["help", "exit-codes"]).success().stderr("");
+    for (code, meaning) in vch_lb::error::exit::MEANINGS {
+        assert!(
+            ran.stdout.contains(&format!("{code:>3}  {meaning}\n")),
+            "\n{ran}"
+        );
+    }
+    tool(&["exit-codes"]).success().stdout(&ran.stdout);
+    tool(&["help", "settings"])
+        .success()
+        .stdout_has("  LB_PORT              80           Port that the load balancer serves on\n");
+}
+
+#[test]
+fn what_is_misspelt_gets_the_nearest() {
+    tool(&["statu"]).code(2).stderr_has("'status'");
+    tool(&["help", "rolout"]).code(2).stderr_has("rolout");
+    tool(&["up", "--num-instance", "3"])
+        .code(2)
+        .stderr_has("'--num-instances'");
+    tool(&["--dry-rum"]).code(2).stderr_has("'--dry-run'");
+}
+
+#[test]
+fn a_setting_that_is_not_taken_is_refused_by_name() {
+    for arguments in [
+        ["scale", "4", "--num-instances=5"],
+        ["--num-instances=5", "scale", "4"],
+        ["scale", "--num-instances=5", "4"],
+    ] {
+        tool(&arguments)
+            .code(2)
+            .stderr_has("`vch-lb scale` takes NUM_INSTANCES from what is running")
+            .stderr_has("hint: `vch-lb up` changes it");
+    }
+    tool(&["scale", "-1"]).code(2).stderr_has("N is `-1`");
+}
+
+/// Runs a few lines in a shell that has read the completions; none if there is no such shell.
+fn completing(shell: &str, lines: &str) -> Option<String> {
+    let script = tool(&["completions", shell]).success().stderr("").stdout;
+    let found = ["/usr/bin", "/bin"]
+        .map(|folder| Path::new(folder).join(shell))
+        .into_iter()
+        .find(|path| path.exists());
+    let Some(program) = found else {
+        eprintln!("SKIPPED: there is no {shell} here");
+        return None;
+    };
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let file = sandbox.write("completions", &script);
+    let output = Command::new(program)
+        .arg("-c")
+        .arg(format!("source '{}'\n{lines}", file.display()))
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", sandbox.path("home"))
+        .current_dir(sandbox.path("work"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{shell}: {output:?}"
+    );
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn bash_completes_subcommands_and_the_flags_that_each_takes() {
+    let lines = "complete -p vch-lb | grep -q -- '-F _vch__lb'
+        words() { COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _vch__lb vch-lb \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; }
+        words vch-lb sc; echo \"${COMPREPLY[@]}\"
+        words vch-lb scale --lb; echo \"${COMPREPLY[@]}\"";
+    if let Some(text) = completing("bash", lines) {
+        assert_eq!(text, "scale\n--lb-ctr-name\n");
+    }
+}
+
+#[test]
+fn fish_completes_subcommands_and_the_flags_that_each_takes() {
+    let lines = "complete -C 'vch-lb sc'; complete -C 'vch-lb scale --lb'";
+    if let Some(text) = completing("fish", lines) {
+        let words: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split('\t').next())
+            .collect();
+        assert_eq!(words, ["scale", "--lb-ctr-name"]);
+    }
+}
+
+#[test]
+fn zsh_takes_its_completions() {
+    let lines = "true";
+    let prelude = "autoload -U compinit; compinit -u -D";
+    let script = tool(&["completions", "zsh"]).success().stdout;
+    assert!(script.starts_with("#compdef vch-lb"));
+    if !Path::new("/usr/bin/zsh").exists() {
+        eprintln!("SKIPPED: there is no zsh here");
+        return;
+    }
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let file = sandbox.write("_vch-lb", &script);
+    let ran = Command::new("/usr/bin/zsh")
+        .args(["-f", "-c"])
+        .arg(format!(
+            "{prelude}; source '{}'; print $_comps[vch-lb]; {lines}",
+            file.display()
+        ))
+        .env("HOME", sandbox.path("home"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "_vch-lb\n", "{ran:?}");
+}
+
+#[test]
+fn other_shells_get_completions_too() {
+    for shell in ["elvish", "powershell"] {
+        tool(&["completions", shell])
+            .success()
+            .stdout_has("rollout");
+    }
+    tool(&["completions", "csh"]).code(2).stderr_has("bash");
+}
+
+#[test]
+fn the_manual_page_tells_exit_codes_and_examples() {
+    tool(&["man"])
+        .success()
+        .stderr("")
+        .stdout_has(".TH vch-lb 1 ")
+        .stdout_has("\\fBvch\\-lb\\fR [OPTIONS] [COMMAND]")
+        .stdout_has(".SH EXAMPLES\n")
+        .stdout_has(".SH \"EXIT STATUS\"\n")
+        .stdout_has("docker or the endpoint can\\*(Aqt be used");
+}
+
+#[test]
+fn every_subcommand_has_a_manual_page() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox
+        .tool(&["man", "--out", "share/man1"])
+        .success()
+        .stdout("")
+        .stderr("");
+    assert!(sandbox.read("share/man1/vch-lb.1").contains("EXIT STATUS"));
+    for subcommand in vch_lb::cli::command().get_subcommands() {
+        let name = format!("vch-lb-{}", subcommand.get_name());
+        let page = sandbox.read(&format!("share/man1/{name}.1"));
+        assert!(page.contains(&format!(".TH {name} 1 ")), "{page}");
+    }
+    sandbox.write("file", "");
+    sandbox
+        .tool(&["man", "--out", "file"])
+        .code(1)
+        .stderr_has("`file` was not written");
+}
