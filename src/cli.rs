@@ -146,12 +146,8 @@ fn takes(subcommand: &str, setting: &Setting) -> bool {
 }
 
 /// What `vch-lb help` explains beside the subcommands.
-fn topics() -> [Command; 2] {
-    [
-        ("exit-codes", error::exit::table()),
-        ("settings", settings::table()),
-    ]
-    .map(|(name, text)| {
+fn topics() -> [Command; 1] {
+    [("exit-codes", error::exit::table())].map(|(name, text)| {
         Command::new(name)
             .hide(true)
             // The template, other than the description, keeps its lines as they are.
@@ -245,6 +241,7 @@ pub enum Subcommands {
     Down(DownArgs),
     /// Show every setting's value, and where it came from
     #[command(after_help = "Example:\n  vch-lb settings --settings deploy.sh")]
+    #[command(after_long_help = settings::table())]
     Settings,
     /// Print the haproxy.cfg for the settings, touching nothing
     #[command(after_help = "Example:\n  vch-lb render --lb-port 8080 > haproxy.cfg")]
