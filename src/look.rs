@@ -325,9 +325,10 @@ pub fn listed_networks(docker: &Docker) -> Result<Vec<answer::ListedNetwork>, Fa
 /// The names of the networks that exist, for an admin who named one that doesn't.
 pub fn network_names(docker: &Docker) -> Vec<String> {
     // Only an embellishment of an error: without an answer the error stands alone.
-    docker
-        .query(&argv::network_ls())
-        .ok()
-        .and_then(|answer| answer::names(&answer.stdout).ok())
-        .unwrap_or_default()
+    let answer = docker.query(&argv::network_ls()).ok();
+    let names = answer.and_then(|answer| answer::names(&answer.stdout).ok());
+    let mut names = names.unwrap_or_default();
+    // A load balancer on one of these could not be connected to the instances' network.
+    names.retain(|name| name != "host" && name != "none");
+    names
 }

@@ -198,7 +198,15 @@ impl Tally {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Receipt {
     pub total: Tally,
-    pub phases: Vec<(Phase, Tally)>,
+    pub phases: Vec<PhaseTally>,
+}
+
+/// The requests that were begun in one phase.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhaseTally {
+    pub phase: Phase,
+    #[serde(flatten)]
+    pub tally: Tally,
 }
 
 impl Receipt {
@@ -210,7 +218,10 @@ impl Receipt {
         Self {
             total: Tally::new(samples.iter().flatten()),
             phases: phases
-                .map(|(&phase, samples)| (phase, Tally::new(samples)))
+                .map(|(&phase, samples)| PhaseTally {
+                    phase,
+                    tally: Tally::new(samples),
+                })
                 .collect(),
         }
     }
@@ -218,7 +229,7 @@ impl Receipt {
     /// For people, one line for the whole and one for each phase.
     pub fn text(&self) -> String {
         let mut text = format!("probe: {}\n", self.total.line());
-        for (phase, tally) in &self.phases {
+        for PhaseTally { phase, tally } in &self.phases {
             let _ = writeln!(text, "  {:<9} {}", phase.word(), tally.line());
         }
         text

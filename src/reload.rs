@@ -37,6 +37,8 @@ pub struct Workers {
     mark: Option<String>,
     /// Whether this HAProxy tells of its reloads.
     tells: bool,
+    /// Whether it tells when a former worker is gone: 1.7 never does.
+    tells_of_ends: bool,
     current: Option<u32>,
     former: BTreeSet<u32>,
     /// Former workers whose process IDs are not known.
@@ -193,6 +195,9 @@ fn mark(performer: &Performer<'_>) -> Result<Option<String>, Failure> {
     if workers.mark.is_none() {
         workers.mark = Some(last.clone().unwrap_or_default());
         workers.tells = log::tells_of_reloads(&lines);
+        workers.tells_of_ends = lines
+            .iter()
+            .any(|line| log::new_worker(&line.text).is_some());
         workers.current = lines
             .iter()
             .rev()
@@ -262,7 +267,7 @@ impl Workers {
             .filter_map(|line| log::former_worker_gone(&line.text))
             .collect();
         let nameless_gone = gone.difference(&self.former).count();
-        if gone.is_empty() && !self.tells {
+        if gone.is_empty() && !self.tells_of_ends {
             return None;
         }
         Some(self.former.is_subset(&gone) && nameless_gone >= self.nameless)

@@ -24,6 +24,10 @@ pub struct Style<'a> {
     pub template: &'a str,
     /// What the script is for: `vch-lb up`.
     pub title: &'a str,
+    /// Seconds that stand for watching and for waiting until something is ready.
+    pub settle: u64,
+    /// Seconds that stand for draining.
+    pub drain: u64,
 }
 
 /// The script for `plan`.
@@ -34,6 +38,9 @@ pub fn script(plan: &Plan, style: Style<'_>) -> anyhow::Result<String> {
         let _ = writeln!(text, "# {reason}");
     }
     text.push_str("set -euo pipefail\n\n");
+    if plan.is_empty() {
+        text.push_str("# Nothing to do: up to date.\n");
+    }
     for action in plan.actions() {
         write_action(&mut text, action, &plan.spec, style)?;
     }
@@ -51,7 +58,12 @@ fn write_action(
     }
     let calls = calls::changing(action, spec, style.config);
     if calls.is_empty() && !matches!(action, Action::AwaitService) {
-        let _ = writeln!(text, "# {}", calls::label(action, spec));
+        let _ = writeln!(
+            text,
+            "sleep {}  # {}",
+            pause(action, style),
+            calls::label(action, spec)
+        );
     }
     if *action == Action::CopyFiles {
         write_file_copies(text, spec, &calls, style);
@@ -60,10 +72,28 @@ fn write_action(
     for call in calls {
         let _ = writeln!(text, "{} {}", style.docker, call.script());
     }
+    if matches!(
+        action,
+        Action::Reload(_) | Action::RestoreConfig { reload: true }
+    ) {
+        let _ = writeln!(
+            text,
+            "sleep 1  # HAProxy drops a HUP that arrives while it reloads"
+        );
+    }
     if *action == Action::AwaitService {
         write_answer(text, spec, style);
     }
     Ok(())
+}
+
+/// How long the script sleeps where the tool would look: a script can only allow for time.
+fn pause(action: &Action, style: Style<'_>) -> u64 {
+    if *action == Action::Drain {
+        style.drain
+    } else {
+        style.settle
+    }
 }
 
 /// Files go in through tar, which gives them the name and the mode that they need there.

@@ -56,11 +56,13 @@ pub struct Status {
     pub drift: Vec<Drift>,
 }
 
-/// Reads `inventory`. `wanted` is the number of instances that the settings ask for, if they were given one.
+/// Reads `inventory`. `wanted` is the number of instances that the settings ask for, if they were given one; `up` the
+/// command that brings the service back to what it is.
 pub fn status(
     names: &Names,
     external_net: &NetworkName,
     wanted: Option<usize>,
+    up: &str,
     inventory: &Inventory,
 ) -> Status {
     let config = inventory
@@ -72,6 +74,7 @@ pub fn status(
         names,
         inventory,
         config,
+        up,
         drift: &mut drift,
     };
     if !inventory.is_empty() {
@@ -100,6 +103,7 @@ struct Reader<'a> {
     names: &'a Names,
     inventory: &'a Inventory,
     config: Option<&'a Config>,
+    up: &'a str,
     drift: &'a mut Vec<Drift>,
 }
 
@@ -115,28 +119,28 @@ impl Reader<'_> {
     fn lb(&mut self) {
         let name = self.names.lb.clone();
         let Some(lb) = &self.inventory.lb else {
-            self.note(format!("there is no load balancer `{name}`"), "vch-lb up");
+            self.note(format!("there is no load balancer `{name}`"), self.up);
             return;
         };
         if !lb.running() {
             let how = crate::autopsy::standing(lb);
-            self.note(format!("the load balancer `{name}` {how}"), "vch-lb up");
+            self.note(format!("the load balancer `{name}` {how}"), self.up);
             return;
         }
         match &self.inventory.config {
-            None => self.note(format!("`{name}` has no haproxy.cfg"), "vch-lb up"),
+            None => self.note(format!("`{name}` has no haproxy.cfg"), self.up),
             Some(found) => self.config(found),
         }
         if self.inventory.stale {
             self.note(
                 format!("an instance was started after `{name}` last resolved its name: requests may go astray"),
-                "vch-lb up",
+                self.up,
             );
         }
         if let Some(aside) = &self.inventory.lb_aside {
             self.note(
                 format!("`{}` is left over from replacing `{name}`", aside.name),
-                "vch-lb up",
+                self.up,
             );
         }
     }
@@ -150,7 +154,7 @@ impl Reader<'_> {
             self.note(what, "use that version of vch-lb");
         } else if found.edited() {
             let what = format!("the haproxy.cfg in `{name}` was edited by hand");
-            self.note(what, "vch-lb up --overwrite");
+            self.note(what, &format!("{} --overwrite", self.up));
             if let Some(drift) = self.drift.last_mut() {
                 drift.lines = found.differences();
             }
@@ -167,7 +171,7 @@ impl Reader<'_> {
                         "`{}` sends to `{instance}`, which is not there",
                         self.names.lb
                     ),
-                    "vch-lb up",
+                    self.up,
                 );
             }
         }
@@ -187,13 +191,13 @@ impl Reader<'_> {
                             "`{}` runs, but `{}` does not send to it",
                             instance.name, self.names.lb
                         ),
-                        "vch-lb up",
+                        self.up,
                     );
                 }
                 (State::Running, _) => {}
                 _ => {
                     let how = crate::autopsy::standing(instance);
-                    self.note(format!("`{}` {how}", instance.name), "vch-lb up");
+                    self.note(format!("`{}` {how}", instance.name), self.up);
                 }
             }
         }
@@ -365,7 +369,7 @@ mod tests {
             external_net,
             ..
         } = spec(&[]);
-        status(&names, &external_net, wanted, inventory)
+        status(&names, &external_net, wanted, "vch-lb up", inventory)
     }
 
     fn drift(inventory: &Inventory, wanted: Option<usize>) -> Vec<String> {

@@ -45,6 +45,8 @@ pub(super) fn show(
         cert: &context.settings.get(settings::TLS_CERT).text,
         template: &context.settings.get(settings::TEMPLATE).text,
         title,
+        settle: args.settle.as_secs().max(1),
+        drain: args.drain.as_secs().max(1),
     };
     let text = script(plan, style)?;
     if context.ui.json() {

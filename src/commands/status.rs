@@ -11,6 +11,7 @@ use crate::http::{self, Reply, Speaks, Within};
 use crate::look::{self, Wanted};
 use crate::settings::{self, Origin};
 use crate::spec::names::Count;
+use crate::spec::running;
 use crate::status::{Drift, Row, Status, Verdict, status};
 use crate::ui;
 
@@ -60,10 +61,16 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         cert: false,
     };
     let inventory = look::look(docker, wanted)?;
+    let found = running::as_found(&spec.names, &spec.external_net, &inventory);
+    let up = found.map_or_else(
+        |_| "vch-lb up".to_owned(),
+        |found| running::up_command(&found, &context.settings),
+    );
     let mut status = status(
         &spec.names,
         &spec.external_net,
         wanted_count(context)?,
+        &up,
         &inventory,
     );
     let config = inventory

@@ -74,6 +74,7 @@ pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan
         options,
         fate,
         target,
+        stopped: BTreeSet::new(),
     };
     planner.refuse_missing_images()?;
     if fate == LbFate::Reload {
@@ -371,6 +372,8 @@ struct Planner<'a> {
     options: Options,
     fate: LbFate,
     target: Target,
+    /// Those that the plan stops before it comes to the end.
+    stopped: BTreeSet<Number>,
 }
 
 /// Steps that others wait for.
@@ -609,6 +612,7 @@ impl Planner<'_> {
                 needs = vec![self.plan.add(Action::Drain, &[reload])];
             }
             needs = vec![self.plan.add(Action::Stop(leaving.to_vec()), &needs)];
+            self.stopped.extend(leaving);
         }
         let up = self.run(fresh, &needs);
         let gate = self.plan.add(Action::AwaitReady(fresh.to_vec()), &up);
@@ -621,10 +625,15 @@ impl Planner<'_> {
         if numbers.is_empty() {
             return;
         }
-        let stop = self
-            .plan
-            .add(Action::Stop(numbers.clone()), &Self::needs(&[after]));
-        self.plan.add(Action::Remove(numbers), &[stop]);
+        let running: Vec<Number> = numbers
+            .iter()
+            .filter(|number| !self.stopped.contains(number))
+            .copied()
+            .collect();
+        let stop = (!running.is_empty())
+            .then(|| self.plan.add(Action::Stop(running), &Self::needs(&[after])));
+        self.plan
+            .add(Action::Remove(numbers), &Self::needs(&[stop.or(after)]));
     }
 
     /// The instances that the running configuration sends to and that run: a name that does not resolve is fatal to a
@@ -670,27 +679,28 @@ impl Planner<'_> {
         }
         if !self.target.start.is_empty() {
             reasons.push(format!(
-                "{} stopped: started again",
+                "{}: to be started again",
                 names(&self.target.start)
             ));
         }
         if !self.target.outdated.is_empty() {
-            let outdated = names(&self.target.outdated);
-            reasons.push(format!(
-                "{outdated} not made from `{}`: replaced",
-                self.plan.spec.image
-            ));
+            reasons.push(format!("{}: to be replaced", names(&self.target.outdated)));
+            if self.options.stop_first && self.options.batch >= self.target.outdated.len() {
+                reasons.push(
+                    "all of them stop before the first successor starts: an outage".to_owned(),
+                );
+            }
         }
         if self.fate == LbFate::Replace {
             reasons.push(format!(
-                "`{}` is replaced: a short outage",
+                "`{}`: to be replaced, a short outage",
                 self.plan.spec.names.lb
             ));
         }
         if !self.target.surplus.is_empty() {
             let wanted = plural(self.plan.spec.count.get(), "instance");
             reasons.push(format!(
-                "{} beyond the {wanted} asked for: leaving",
+                "{}: to leave, {wanted} are asked for",
                 names(&self.target.surplus)
             ));
         }

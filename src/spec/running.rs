@@ -8,6 +8,7 @@ use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::{Container, Inventory};
+use crate::settings::{self, Settings};
 
 /// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
 /// tells better.
@@ -16,7 +17,55 @@ pub fn spec(
     external_net: &NetworkName,
     inventory: &Inventory,
 ) -> Result<Spec, Failure> {
-    let Some(lb) = inventory.lb.as_ref().filter(|lb| lb.running()) else {
+    if !inventory.lb.as_ref().is_some_and(Container::running) {
+        return Err(incomplete(names, inventory));
+    }
+    as_found(names, external_net, inventory)
+}
+
+/// The command that brings the service of `spec` back to what it is, for somebody whose settings are `settings`.
+pub fn up_command(spec: &Spec, settings: &Settings) -> String {
+    let mut words = vec!["vch-lb".to_owned(), "up".to_owned()];
+    let own = [
+        (settings::INSTANCE_IMG, spec.image.to_string()),
+        (settings::NUM_INSTANCES, spec.count.to_string()),
+        (settings::INSTANCE_PORT, spec.instance_port.to_string()),
+        (settings::LB_PORT, spec.lb_port.to_string()),
+        (settings::EXTERNAL_NET, spec.external_net.to_string()),
+        (settings::LB_IMG, spec.lb_image.to_string()),
+        (settings::INSTANCE_ARGS, spec.instance_args.to_string()),
+        (
+            settings::INSTANCE_CMD,
+            shell_words::join(&spec.instance_cmd),
+        ),
+    ];
+    let travelling = spec.tuning.given().map(|(name, text)| {
+        let is_file = matches!(name, settings::TLS_CERT | settings::TEMPLATE);
+        (
+            name,
+            if is_file {
+                "FILE".to_owned()
+            } else {
+                text.to_owned()
+            },
+        )
+    });
+    for (name, text) in own.into_iter().chain(travelling) {
+        let value = settings.get(name);
+        if value.text != text {
+            words.extend([format!("--{}", value.setting.flag()), text]);
+        }
+    }
+    crate::docker::argv::quote(&words)
+}
+
+/// The spec as it can be read off a load balancer, whether it runs or not.
+pub fn as_found(
+    names: &Names,
+    external_net: &NetworkName,
+    inventory: &Inventory,
+) -> Result<Spec, Failure> {
+    let Some(lb) = &inventory.lb else {
         return Err(incomplete(names, inventory));
     };
     if let Some(version) = inventory.config.as_ref().and_then(|found| found.newer) {
@@ -170,6 +219,18 @@ mod tests {
         );
         assert_eq!(found.lb_image.as_str(), "haproxy:2.6");
         assert_eq!(found.external_net.as_str(), "dmz");
+    }
+
+    #[test]
+    fn the_command_that_mends_a_service_keeps_what_it_is() {
+        let cfg = include_str!("../../tests/golden/default.cfg");
+        let cfg = format!("# vch-lb 1 LB_BALANCE=leastconn TLS_CERT=yes\n{cfg}");
+        let found = running(&inventory(&["httpd:2", "httpd:2", "httpd:2"], &cfg)).unwrap();
+        assert_eq!(
+            up_command(&found, &Settings::defaults()),
+            "vch-lb up --instance-img httpd:2 --external-net dmz --lb-img haproxy:2.6 --lb-balance leastconn \
+             --tls-cert FILE"
+        );
     }
 
     #[test]

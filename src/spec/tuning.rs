@@ -119,6 +119,11 @@ impl Tuning {
         }
     }
 
+    /// What was given and is not the default, by name; `yes` where a file is named.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.given.iter().map(|(name, text)| (*name, text.as_str()))
+    }
+
     /// What the load balancer speaks on LB_PORT, as far as a client in the clear can tell.
     pub fn lb_speaks(&self) -> Speaks {
         if self.mode == Mode::Http && !self.tls {

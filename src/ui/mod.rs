@@ -111,6 +111,11 @@ impl Ui {
         let LogLine {
             name, width, text, ..
         } = line;
+        if self.json() {
+            let line = serde_json::json!({ "container": name, "line": text });
+            self.answer(&format!("{line}\n"));
+            return !self.stdout_is_closed();
+        }
         self.answer(&format!("{style}{name:width$}{style:#} | {text}\n"));
         !self.stdout_is_closed()
     }
