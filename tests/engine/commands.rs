@@ -238,6 +238,9 @@ fn a_deployment_that_was_killed_is_taken_down() {
     running.signal("KILL");
     running.end();
     end(&calls);
-    service.tool(&["down"]).succeeded();
-    service.is_gone();
+    // The endpoint may still be at work on what those calls had asked for.
+    wait_until("nothing is left", || {
+        service.tool(&["down"]).succeeded();
+        service.containers().is_empty() && !service.has_network()
+    });
 }
