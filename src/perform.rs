@@ -35,6 +35,10 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
 ];
 
+/// How often a copy that arrives truncated is repeated, and after which pause.
+pub const COPIES: usize = 3;
+pub const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
 /// How patient a run is, from the command line.
 #[derive(Debug, Clone)]
 pub struct Patience {
@@ -93,11 +97,11 @@ impl Performer<'_> {
             Action::RestoreConfig { reload } => self.restore_config(*reload),
             Action::Drain => crate::reload::drain(self).map(|()| Done::ByUs),
             Action::StopLb => self.stop_lb(action),
-            Action::Stop(_)
-            | Action::Remove(_)
+            Action::Stop(_) => self.tolerating(action, Cause::is_not_found),
+            Action::Remove(_)
             | Action::RemoveLb
             | Action::RemoveLbAside
-            | Action::RemoveNetwork => self.tolerating(action, Cause::is_not_found),
+            | Action::RemoveNetwork => self.remove(action),
             Action::Pull(_)
             | Action::Start(_)
             | Action::StartLb
@@ -132,15 +136,62 @@ impl Performer<'_> {
         Ok(Done::ByUs)
     }
 
+    /// A removal is done where nothing of it is left, whatever became of the call.
+    fn remove(&self, action: &Action) -> Result<Done, Failure> {
+        let mut failure = None;
+        for argv in calls::changing(action, self.spec, self.config_path) {
+            match self.change(&argv) {
+                Err(error) if !error.is_not_found() => {
+                    failure.get_or_insert_with(|| self.not_done(action, &error));
+                }
+                _ => {}
+            }
+        }
+        match failure {
+            Some(failure) if !self.is_gone(action) => Err(failure),
+            Some(failure) => {
+                self.ui
+                    .status(&format!("{failure}, docker says, but it is gone"));
+                Ok(Done::ByUs)
+            }
+            None => Ok(Done::ByUs),
+        }
+    }
+
+    /// Whether everything that `action` removes is gone; not, if nobody can tell.
+    fn is_gone(&self, action: &Action) -> bool {
+        let docker = self.docker.uninterruptible();
+        let names = &self.spec.names;
+        let gone = |names: &[String]| {
+            look::containers(&docker, names).is_ok_and(|found| found.is_empty())
+        };
+        match action {
+            Action::Remove(numbers) => gone(&names.instances(numbers)),
+            Action::RemoveLb => gone(&[names.lb.to_string()]),
+            Action::RemoveLbAside => gone(&[names.lb_aside()]),
+            Action::RemoveNetwork => look::networks_called(&docker, &[&names.network()])
+                .is_ok_and(|found| found.is_empty()),
+            _ => false,
+        }
+    }
+
     fn not_done(&self, action: &Action, error: &CallError) -> Failure {
         Failure::from_call(calls::not_done(action, self.spec), error)
     }
 
     /// A changing call, repeated where docker's words say that the trouble passes. Only for calls that may be repeated.
     pub fn change(&self, argv: &Argv) -> Result<Answer, CallError> {
+        self.repeated(argv, || self.docker.change(argv))
+    }
+
+    fn repeated(
+        &self,
+        argv: &Argv,
+        call: impl Fn() -> Result<Answer, CallError>,
+    ) -> Result<Answer, CallError> {
         let mut pauses = PAUSES.iter();
         loop {
-            match self.docker.change(argv) {
+            match call() {
                 Err(error) if error.cause().is_some_and(Cause::is_transient) => match pauses.next()
                 {
                     Some(&pause) if self.pause(argv, &error, pause) => {}
@@ -306,11 +357,30 @@ impl Performer<'_> {
         Ok(Done::ByUs)
     }
 
+    /// A copy into a running container may arrive truncated on a VCH: it is read back.
     fn put_file(&self, name: &str, content: &[u8]) -> Result<(), CallError> {
-        let argv = calls::restore(self.spec.names.lb.as_str());
+        let lb = self.spec.names.lb.as_str();
+        let argv = calls::restore(lb);
         let archive =
             archive::pack(name, content).map_err(|why| self.docker.bad_answer(&argv, why))?;
-        self.docker.change_with_stdin(&argv, archive).map(drop)
+        for _ in 0..COPIES {
+            self.repeated(&argv, || {
+                self.docker.change_with_stdin(&argv, archive.clone())
+            })?;
+            match look::file_in(&self.docker, lb, name) {
+                Ok(there) if there.as_deref() != Some(content) => {
+                    self.ui.status(&format!(
+                        "{name} did not arrive whole in {lb}: copying it again"
+                    ));
+                    self.sleep(AGAIN_AFTER);
+                }
+                // Where it can't be read back, docker's word has to do.
+                _ => return Ok(()),
+            }
+        }
+        Err(self
+            .docker
+            .bad_answer(&argv, format!("{name} does not arrive whole in `{lb}`")))
     }
 
     /// Renders haproxy.cfg for `servers` and writes it on this workstation.

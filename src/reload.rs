@@ -15,7 +15,7 @@ use crate::haproxy::{
     log::{self, Line},
 };
 use crate::look;
-use crate::perform::Performer;
+use crate::perform::{AGAIN_AFTER, COPIES, Performer};
 use crate::ui;
 
 /// HAProxy 1.8 and later drop a HUP that arrives while they are still reloading.
@@ -24,8 +24,6 @@ const APART: Duration = Duration::from_secs(1);
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
 /// After this long without an alert, one that does not tell has reloaded: 1.7 and 1.8 take a few milliseconds.
 const UNTOLD_AFTER: Duration = Duration::from_millis(1500);
-/// How often a copy that arrived truncated is repeated.
-const COPIES: usize = 3;
 /// How many log lines are read before the first reload: the sign of life of the worker that serves is among them.
 const TAIL: usize = 500;
 
@@ -98,7 +96,7 @@ fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure>
         performer.ui.status(&format!(
             "haproxy.cfg did not arrive whole in {lb}: copying it again"
         ));
-        performer.sleep(Duration::from_millis(500));
+        performer.sleep(AGAIN_AFTER);
     }
     Err(Failure::failed(format!(
         "haproxy.cfg does not arrive whole in the load balancer `{lb}`"

@@ -249,40 +249,47 @@ impl<'a> Change<'a> {
         }
         if self.args.keep {
             failure.aftermath = Some("kept for inspection (--keep)".into());
-        } else if undo::possible(happened) {
-            self.context.ui.status("undoing what was done");
-            let deaf = self.performer(plan, self.docker.uninterruptible(), Interrupt::default());
-            std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
-            let undone = self.run(
-                &undo,
-                &|action| deaf.perform(action),
-                true,
-                &|action, took| {
-                    self.context
-                        .ui
-                        .step_done(&calls::label(action, &plan.spec), took);
-                },
-            );
-            if let Some(second) = undone.failure {
-                failure.undoing.push(second.render().trim_end().to_owned());
-            }
-            failure.aftermath = Some("what was done has been undone".into());
-        } else {
+            failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
+            return failure;
+        }
+        let now = self.now(plan);
+        if !undo::possible(happened, now.as_ref()) {
             failure.aftermath = Some(
                 "not undone: what was removed does not come back; the new state is in force".into(),
             );
+            failure.standing = self.standing(leaving(plan, outcome), now.as_ref());
+            return failure;
         }
-        failure.standing = self.standing(plan, outcome);
-        if failure.aftermath.as_deref() == Some("what was done has been undone")
-            && !failure.standing.is_empty()
-        {
-            failure.aftermath = Some("what was done could not be undone wholly".into());
+        self.context.ui.status("undoing what was done");
+        let deaf = self.performer(plan, self.docker.uninterruptible(), Interrupt::default());
+        std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
+        let undone = self.run(
+            &undo,
+            &|action| deaf.perform(action),
+            true,
+            &|action, took| {
+                self.context
+                    .ui
+                    .step_done(&calls::label(action, &plan.spec), took);
+            },
+        );
+        if let Some(second) = undone.failure {
+            failure.undoing.push(second.render().trim_end().to_owned());
         }
+        failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
+        failure.aftermath = Some(
+            if failure.undoing.is_empty() && failure.standing.is_empty() {
+                "what was done has been undone"
+            } else {
+                "what was done could not be undone wholly"
+            }
+            .into(),
+        );
         failure
     }
 
-    /// What this run made, or may have made, and is still there.
-    fn standing(&self, plan: &Plan, outcome: &Outcome) -> Vec<Standing> {
+    /// The service as it is now, if that can be told.
+    fn now(&self, plan: &Plan) -> Option<Inventory> {
         let spec = &plan.spec;
         let wanted = Wanted {
             names: &spec.names,
@@ -290,38 +297,67 @@ impl<'a> Change<'a> {
             images: &[],
             cert: false,
         };
-        let Ok(now) = look::look(&self.docker.uninterruptible(), wanted) else {
+        look::look(&self.docker.uninterruptible(), wanted).ok()
+    }
+
+    /// Of what some actions are about, all that is there, with what removes it.
+    fn standing<'o>(
+        &self,
+        actions: impl Iterator<Item = &'o Action>,
+        now: Option<&Inventory>,
+    ) -> Vec<Standing> {
+        let Some(now) = now else {
             return Vec::new();
         };
-        let mut standing = Vec::new();
-        let shown = |call: argv::Argv| self.docker.shown(&call);
-        for action in outcome.done.iter().chain(&outcome.uncertain) {
-            let container = match action {
-                Action::Run(number) => now.instances.get(number),
-                Action::CreateLb { .. } => now.lb.as_ref(),
-                _ => None,
-            };
-            if let Some(container) = container {
-                standing.push(Standing {
-                    what: format!("container `{}`", container.name),
-                    remove: shown(argv::rm_force(std::slice::from_ref(&container.name))),
-                });
+        let mut containers = Vec::new();
+        let mut network = false;
+        for action in actions {
+            match action {
+                Action::Run(number) => containers.extend(now.instances.get(number)),
+                Action::Remove(numbers) => {
+                    containers.extend(numbers.iter().filter_map(|n| now.instances.get(n)));
+                }
+                Action::CreateLb { .. } => containers.extend(&now.lb),
+                Action::RemoveLbAside => containers.extend(&now.lb_aside),
+                Action::CreateNetwork => network = true,
+                _ => {}
             }
         }
-        let made_network = outcome
-            .done
-            .iter()
-            .chain(&outcome.uncertain)
-            .any(|action| *action == Action::CreateNetwork);
-        if made_network && now.bridge.is_some() {
-            let network = spec.names.network();
+        let shown = |call: argv::Argv| self.docker.shown(&call);
+        let mut standing: Vec<Standing> = containers
+            .into_iter()
+            .map(|container| Standing {
+                what: format!("container `{}`", container.name),
+                remove: shown(argv::rm_force(std::slice::from_ref(&container.name))),
+            })
+            .collect();
+        if let Some(bridge) = now.bridge.as_ref().filter(|_| network) {
             standing.push(Standing {
-                what: format!("network `{network}`"),
-                remove: shown(argv::network_rm(&network)),
+                what: format!("network `{}`", bridge.name),
+                remove: shown(argv::network_rm(&bridge.name)),
             });
         }
         standing
     }
+}
+
+/// The actions by which a run made, or may have made, something.
+fn made(outcome: &Outcome) -> impl Iterator<Item = &Action> {
+    let makes = |action: &&Action| {
+        matches!(
+            action,
+            Action::Run(_) | Action::CreateLb { .. } | Action::CreateNetwork
+        )
+    };
+    outcome.done.iter().chain(&outcome.uncertain).filter(makes)
+}
+
+/// The removals that were planned and not done.
+fn leaving<'o>(plan: &'o Plan, outcome: &'o Outcome) -> impl Iterator<Item = &'o Action> {
+    plan.actions().filter(|action| {
+        matches!(action, Action::Remove(_) | Action::RemoveLbAside)
+            && !outcome.done.contains(action)
+    })
 }
 
 /// The host on which the endpoint publishes ports: the one that docker is told to talk to.

@@ -18,14 +18,23 @@ pub struct Happened<'a> {
     pub uncertain: &'a [Action],
 }
 
-/// Whether there is a way back: what was removed does not come back.
-pub fn possible(happened: Happened<'_>) -> bool {
-    !happened.done.iter().any(|action| {
+/// Whether there is a way back: what was removed does not come back. `now` tells how far a removal that failed has come;
+/// without it none has come anywhere.
+pub fn possible(happened: Happened<'_>, now: Option<&Inventory>) -> bool {
+    let removed = happened.done.iter().any(|action| {
         matches!(
             action,
             Action::Remove(_) | Action::RemoveLb | Action::RemoveLbAside | Action::RemoveNetwork
         )
-    })
+    });
+    let lacks = |numbers: &[Number]| {
+        now.is_some_and(|now| numbers.iter().any(|number| !now.instances.contains_key(number)))
+    };
+    let partly = happened
+        .uncertain
+        .iter()
+        .any(|action| matches!(action, Action::Remove(numbers) if lacks(numbers)));
+    !removed && !partly
 }
 
 /// The plan that undoes what `happened`, from the inventory of before.
@@ -259,9 +268,22 @@ mod tests {
     #[test]
     fn what_was_removed_does_not_come_back() {
         let done = [Action::Remove(vec![3])];
-        assert!(!possible(Happened {
+        let happened = Happened {
             done: &done,
-            uncertain: &[]
-        }));
+            uncertain: &[],
+        };
+        assert!(!possible(happened, None));
+    }
+
+    #[test]
+    fn a_removal_that_failed_has_a_way_back_as_long_as_nothing_is_gone() {
+        let uncertain = [Action::Remove(vec![2, 3])];
+        let happened = Happened {
+            done: &[],
+            uncertain: &uncertain,
+        };
+        assert!(possible(happened, Some(&before(&[1, 2, 3]))));
+        assert!(!possible(happened, Some(&before(&[1, 3]))));
+        assert!(possible(happened, None));
     }
 }

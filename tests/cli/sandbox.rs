@@ -78,6 +78,40 @@ impl Sandbox {
         sandbox
     }
 
+    /// Another sandbox whose endpoint is as this one's is now, at addresses of its own.
+    pub(crate) fn like(&self) -> Self {
+        let other = Self::new(self.flavor);
+        for part in ["docker", "work", "old_image"] {
+            if self.path(part).exists() {
+                self.copy_to(&other, Path::new(part));
+            }
+        }
+        other
+    }
+
+    fn copy_to(&self, other: &Self, path: &Path) {
+        let from = self.dir.path().join(path);
+        let to = other.dir.path().join(path);
+        if from.is_symlink() {
+            symlink(fs::read_link(&from).unwrap(), &to).unwrap();
+            return;
+        }
+        if from.is_dir() {
+            fs::create_dir_all(&to).unwrap();
+            for entry in fs::read_dir(&from).unwrap() {
+                self.copy_to(other, &path.join(entry.unwrap().file_name()));
+            }
+            return;
+        }
+        let name = path.file_name().unwrap().to_string_lossy();
+        let to = to.with_file_name(name.replace(&self.addresses, &other.addresses));
+        let bytes = fs::read(&from).unwrap();
+        match String::from_utf8(bytes) {
+            Ok(text) => fs::write(to, text.replace(&self.addresses, &other.addresses)).unwrap(),
+            Err(error) => fs::write(to, error.into_bytes()).unwrap(),
+        }
+    }
+
     pub(crate) fn flavor(&self) -> Flavor {
         self.flavor
     }
@@ -270,7 +304,7 @@ impl Sandbox {
         self.ran(format!("docker {}", shell_words::join(arguments)), &output)
     }
 
-    fn ran(&self, what: String, output: &Output) -> Ran {
+    pub(crate) fn ran(&self, what: String, output: &Output) -> Ran {
         Ran {
             what,
             code: output.status.code(),
