@@ -296,7 +296,11 @@ impl<'a> Change<'a> {
         for action in outcome.done.iter().chain(&outcome.uncertain) {
             let container = match action {
                 Action::Run(number) => now.instances.get(number),
-                Action::CreateLb { .. } => now.lb.as_ref(),
+                // The one from before, back at its place, is nothing to remove.
+                Action::CreateLb { .. } => now
+                    .lb
+                    .as_ref()
+                    .filter(|_| self.before.lb.is_none() || now.lb_aside.is_some()),
                 _ => None,
             };
             if let Some(container) = container {
