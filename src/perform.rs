@@ -162,9 +162,8 @@ impl Performer<'_> {
     fn is_gone(&self, action: &Action) -> bool {
         let docker = self.docker.uninterruptible();
         let names = &self.spec.names;
-        let gone = |names: &[String]| {
-            look::containers(&docker, names).is_ok_and(|found| found.is_empty())
-        };
+        let gone =
+            |names: &[String]| look::containers(&docker, names).is_ok_and(|found| found.is_empty());
         match action {
             Action::Remove(numbers) => gone(&names.instances(numbers)),
             Action::RemoveLb => gone(&[names.lb.to_string()]),

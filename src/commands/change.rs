@@ -317,7 +317,10 @@ impl<'a> Change<'a> {
                 Action::Remove(numbers) => {
                     containers.extend(numbers.iter().filter_map(|n| now.instances.get(n)));
                 }
-                Action::CreateLb { .. } => containers.extend(&now.lb),
+                // The one from before, back at its place, is nothing to remove.
+                Action::CreateLb { .. } if self.before.lb.is_none() || now.lb_aside.is_some() => {
+                    containers.extend(&now.lb);
+                }
                 Action::RemoveLbAside => containers.extend(&now.lb_aside),
                 Action::CreateNetwork => network = true,
                 _ => {}

@@ -15,11 +15,12 @@ use crate::spec::Spec;
 use crate::spec::names::ImageRef;
 
 pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, Failure> {
+    let given = given_image(context)?;
     let docker = context.docker()?;
     context.listen()?;
     let (found, mut inventory) = service_as_found(context, &docker)?;
     let spec = Spec {
-        image: wanted_image(context, &found.image)?,
+        image: given.unwrap_or_else(|| found.image.clone()),
         ..found
     };
     let options = Options {
@@ -66,12 +67,14 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     Ok(exit::DONE)
 }
 
-/// INSTANCE_IMG if it was given, else the image that is running, to be fetched anew.
-fn wanted_image(context: &Context<'_>, running: &ImageRef) -> Result<ImageRef, Failure> {
+/// INSTANCE_IMG if it was given; else the image that is running is meant, to be fetched anew.
+fn given_image(context: &Context<'_>) -> Result<Option<ImageRef>, Failure> {
     let value = context.settings.get(settings::INSTANCE_IMG);
     match value.origin {
-        Origin::Default => Ok(running.clone()),
-        _ => ImageRef::parse(&value.text).map_err(|why| Failure::usage(value.complaint(why))),
+        Origin::Default => Ok(None),
+        _ => ImageRef::parse(&value.text)
+            .map(Some)
+            .map_err(|why| Failure::usage(value.complaint(why))),
     }
 }
 

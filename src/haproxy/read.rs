@@ -109,6 +109,9 @@ fn parse(text: &str) -> Option<Read> {
             _ => {}
         }
     }
+    // As they would be rendered: a line too many, or in another place, is found out.
+    servers.sort_by_key(|server| server.number);
+    servers.dedup_by_key(|server| server.number);
     Some(Read {
         lb_port: lb_port?,
         instance_port: instance_port?,

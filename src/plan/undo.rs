@@ -28,7 +28,11 @@ pub fn possible(happened: Happened<'_>, now: Option<&Inventory>) -> bool {
         )
     });
     let lacks = |numbers: &[Number]| {
-        now.is_some_and(|now| numbers.iter().any(|number| !now.instances.contains_key(number)))
+        now.is_some_and(|now| {
+            numbers
+                .iter()
+                .any(|number| !now.instances.contains_key(number))
+        })
     };
     let partly = happened
         .uncertain

@@ -190,7 +190,7 @@ fn a_look_that_hangs_is_ended() {
 }
 
 /// A process that has ended, whether or not somebody has asked for its exit code.
-fn assert_gone(sandbox: &Sandbox, pid: i64) {
+pub(crate) fn assert_gone(sandbox: &Sandbox, pid: i64) {
     sandbox.wait_until(
         &format!("the end of process {pid}"),
         || match fs::read_to_string(format!("/proc/{pid}/stat")) {

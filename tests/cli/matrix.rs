@@ -211,7 +211,10 @@ impl Case {
         }
         let line = sandbox.shown(&struck.line());
         let line = line.lines().next().unwrap_or_default();
-        assert!(ran.stderr.contains(line), "the call is not named: {line}\n{ran}");
+        assert!(
+            ran.stderr.contains(line),
+            "the call is not named: {line}\n{ran}"
+        );
         let words = match self.fault {
             Fault::FailsBefore | Fault::FailsAfter => WORDS,
             Fault::Hangs => "no answer within 700ms (--timeout)",
@@ -252,14 +255,28 @@ impl Case {
             .map(String::as_str)
             .filter(|name| *name != "lb")
             .collect();
-        assert_eq!(instances.len(), self.act.after(), "{names:?}\n{ran}\n{}", calls());
+        assert_eq!(
+            instances.len(),
+            self.act.after(),
+            "{names:?}\n{ran}\n{}",
+            calls()
+        );
         assert_eq!(names.len(), instances.len() + 1, "{names:?}\n{ran}");
         assert_eq!(sandbox.networks(), ["web-net"], "{ran}");
         let config = sandbox.loaded_config("lb").unwrap_or_default();
-        assert_eq!(sandbox.file_in("lb", CONFIG).as_ref(), Some(&config), "{ran}");
+        assert_eq!(
+            sandbox.file_in("lb", CONFIG).as_ref(),
+            Some(&config),
+            "{ran}"
+        );
         let servers: BTreeSet<&str> = config
             .lines()
-            .filter_map(|line| line.trim().strip_prefix("server ")?.split([' ', ':']).nth(1))
+            .filter_map(|line| {
+                line.trim()
+                    .strip_prefix("server ")?
+                    .split([' ', ':'])
+                    .nth(1)
+            })
             .collect();
         assert_eq!(servers, instances, "{ran}\n{}", calls());
         if self.act == Act::Rollout {

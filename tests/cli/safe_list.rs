@@ -9,7 +9,8 @@
 /// Words as they stand, or what may stand in a place:
 /// `NAME` a container's or network's name, `NAMES` one or more of them to the end, `IMAGE`, `PORT`, `NUMBER`, `HOST` (what
 /// an endpoint is called), `TIME` (RFC 3339), `TEXT` anything that is no option, `PATH` a local path, `IN:PATH` one in a
-/// container, `PUBLISH*` any number of `-p PORT:PORT`.
+/// container, `PUBLISH*` any number of `-p PORT:PORT`, `GIVEN*` any number of [`GIVEN`] each with its value, `WORDS*`
+/// whatever stands to the end.
 const SAFE: &[(&str, &str)] = &[
     // Reading.
     (
@@ -73,6 +74,22 @@ const SAFE: &[(&str, &str)] = &[
         "works, rounded to seconds: what is too early is dropped after reading",
     ),
     (
+        "logs -t --tail LINES NAME",
+        "works; for people: `all` is known, too",
+    ),
+    (
+        "logs -t --tail LINES --since TEXT NAME",
+        "works; a span is made a time by the client, and rounded to seconds",
+    ),
+    (
+        "logs -f --tail LINES NAME",
+        "works; polled about once a second, and ends when the container stops",
+    ),
+    (
+        "logs -f -t --tail LINES NAME",
+        "the same with the endpoint's times",
+    ),
+    (
         "cp IN:PATH -",
         "works on a container that is stopped, too; read back to verify a copy",
     ),
@@ -87,11 +104,11 @@ const SAFE: &[(&str, &str)] = &[
         "a bridge network, the only kind that can be made",
     ),
     (
-        "run -d -p PORT --name NAME --net NAME IMAGE",
-        "the script's call; one network, one port",
+        "run -d -p PORT --name NAME --net NAME GIVEN* IMAGE WORDS*",
+        "the script's call, with what the admin adds; one network, one port",
     ),
     (
-        "create --name NAME --net NAME PUBLISH* IMAGE",
+        "create --name NAME --net NAME PUBLISH* GIVEN* IMAGE",
         "one network at creation; -p PORT:PORT opens the firewall of a container network",
     ),
     (
@@ -134,6 +151,17 @@ const SAFE: &[(&str, &str)] = &[
     (
         "rename NAME NAME",
         "works from 1.1 on; names in DNS follow from 1.5.2 on, and the load balancer's own is not used",
+    ),
+];
+
+/// What an admin adds in these scenarios. On an endpoint of theirs they may add what they like.
+const GIVEN: &[(&str, &str)] = &[
+    ("--env", "works"),
+    ("--hostname", "works from 1.3 on"),
+    ("--memory", "works; at least 512 MB, by steps of 128 MB"),
+    (
+        "--label",
+        "works; shown by inspect from 1.5.3 on, and an instance without one is as the script makes it",
     ),
 ];
 
@@ -181,6 +209,16 @@ fn fits(shape: &[&str], words: &[String]) -> bool {
             };
             published.is_some_and(|after| fits(shape, after)) || fits(rest, words)
         }
+        "GIVEN*" => {
+            let given = match words {
+                [option, _, after @ ..] if GIVEN.iter().any(|(known, _)| known == option) => {
+                    Some(after)
+                }
+                _ => None,
+            };
+            given.is_some_and(|after| fits(shape, after)) || fits(rest, words)
+        }
+        "WORDS*" => true,
         _ => words
             .split_first()
             .is_some_and(|(word, after)| stands_for(first, word) && fits(rest, after)),
@@ -204,6 +242,7 @@ fn stands_for(place: &str, word: &str) -> bool {
         }
         "PORT" => is_port(word),
         "NUMBER" => word.parse::<u32>().is_ok_and(|number| number > 0),
+        "LINES" => word == "all" || word.parse::<u32>().is_ok_and(|number| number > 0),
         "TIME" => word.starts_with("20") && word.contains('T') && word.ends_with('Z'),
         "TEXT" | "PATH" => !word.is_empty() && !word.starts_with('-'),
         "IN:PATH" => word
@@ -235,6 +274,9 @@ fn the_list_takes_what_it_should_and_nothing_else() {
         "create --name lb --net routable haproxy:1.7",
         "create --name lb --net routable -p 80:80 -p 9000:9000 haproxy:1.7",
         "rm -f -v web-1 web-2",
+        "run -d -p 80 --name web-1 --net web-net --env 'A=1 2' --label 'vch-lb=1 --env' httpd sh -c 'sleep 1'",
+        "create --name lb --net routable -p 80:80 --hostname front haproxy:1.7",
+        "logs -f --tail all web-1",
         "cp lb:/usr/local/etc/haproxy/haproxy.cfg -",
         "image inspect --format '{\"Id\":{{json .Id}}}' httpd",
         "ps -a --no-trunc --filter 'name=^(web-[0-9]+|lb)$' --format '{{.Names}}'",
@@ -251,6 +293,8 @@ fn the_list_takes_what_it_should_and_nothing_else() {
         "run -d --restart always -p 80 --name web-1 --net web-net httpd",
         "run -d -p 80 --name web-1 --net web-net --net other httpd",
         "run -d -p 80 --name web-1 --net web-net -v",
+        "run -d -p 80 --name web-1 --net web-net --env",
+        "logs -f lb --until 1m",
         "stop -t 0 lb",
         "start -a lb",
         "start",

@@ -890,7 +890,7 @@ impl Drop for Listener {
 }
 
 fn answer(mut stream: TcpStream, text: &str) {
-    let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {

@@ -35,9 +35,12 @@ impl Sandbox {
 
     /// `vch-lb up`, impatiently.
     pub(crate) fn up(&self, more: &[&str]) -> Ran {
-        let usual = QUICK.chunks(2).filter(|pair| !more.contains(&pair[0]));
-        let usual: Vec<&str> = usual.flatten().copied().collect();
-        self.tool(&[&["up"], &usual[..], more].concat())
+        self.quick("up", more)
+    }
+
+    /// A command that changes something, impatiently.
+    pub(crate) fn quick(&self, command: &str, more: &[&str]) -> Ran {
+        self.tool(&quickly(command, more))
     }
 
     /// The calls that change something, of a run that begins with a new record.
@@ -146,4 +149,19 @@ fn differ(path: &str, before: &Value, after: &Value, into: &mut Vec<String>) {
         _ if before == after => {}
         _ => into.push(format!("{path}: {before} -> {after}")),
     }
+}
+
+/// A command's words, with the settings that make it short where it doesn't say otherwise.
+pub(crate) fn quickly<'a>(command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let usual = QUICK.chunks(2).filter(|pair| !more.contains(&pair[0]));
+    let usual: Vec<&str> = usual.flatten().copied().collect();
+    [&[command], &usual[..], more].concat()
+}
+
+/// How a new file reaches the load balancer.
+pub(crate) fn reload_calls() -> [String; 2] {
+    [
+        format!("docker cp haproxy.cfg lb:{CONFIG}"),
+        "docker kill -s HUP lb".to_owned(),
+    ]
 }

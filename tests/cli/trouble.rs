@@ -15,9 +15,9 @@ use super::scene::{ANSWER, CONFIG, run_call};
 /// Nothing was changed, and the message names the file.
 #[track_caller]
 fn assert_refused(sandbox: &Sandbox, ran: Ran, file: &str) {
-    ran.code(2)
-        .stdout("")
-        .stderr_has(&format!("error: `{file}` (--config-out) can't be written: "));
+    ran.code(2).stdout("").stderr_has(&format!(
+        "error: `{file}` (--config-out) can't be written: "
+    ));
     assert!(sandbox.changing_calls().is_empty());
 }
 
@@ -47,7 +47,10 @@ fn a_device_is_no_place_for_a_file() {
         let _lb = sandbox.serve();
         let ran = sandbox.up(&["--config-out", file]);
         assert_refused(&sandbox, ran, file);
-        assert!(!fs::metadata(file).unwrap().is_file(), "{file} was replaced");
+        assert!(
+            !fs::metadata(file).unwrap().is_file(),
+            "{file} was replaced"
+        );
     }
 }
 
@@ -60,9 +63,7 @@ fn a_folder_that_can_not_be_written_to_is_no_matter_for_what_writes_nothing() {
             sandbox.tool_with(arguments, |command| command.current_dir("/proc"))
         };
         at(&["status"]).success();
-        at(&["up", "-n", "2"])
-            .success()
-            .stderr_has("up to date");
+        at(&["up", "-n", "2"]).success().stderr_has("up to date");
         let ran = at(&["scale", "3"]);
         assert_refused(&sandbox, ran, "haproxy.cfg");
         at(&["down"]).success();
@@ -115,10 +116,16 @@ fn in_shell(sandbox: &Sandbox, arguments: &[&str], redirect: &str) -> Ran {
         .args([OsStr::new("-c"), OsStr::new(&script), tool.get_program()])
         .args(tool.get_args())
         .env_clear()
-        .envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .envs(
+            tool.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
         .current_dir(tool.get_current_dir().unwrap());
     let output = shell.output().unwrap();
-    sandbox.ran(format!("vch-lb {} {redirect}", arguments.join(" ")), &output)
+    sandbox.ran(
+        format!("vch-lb {} {redirect}", arguments.join(" ")),
+        &output,
+    )
 }
 
 const DEPLOY: [&str; 5] = ["up", "-n", "2", "--wait", "2s"];
@@ -209,7 +216,10 @@ fn a_folder_that_was_removed_is_said() {
         .args(["-c", "/bin/rmdir \"$PWD\" && exec \"$0\" up"])
         .arg(tool.get_program())
         .env_clear()
-        .envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .envs(
+            tool.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
         .current_dir(sandbox.path("gone"))
         .output()
         .unwrap();
@@ -223,7 +233,11 @@ fn a_folder_that_was_removed_is_said() {
 
 #[test]
 fn too_much_output_fills_no_memory_and_is_said() {
-    for (when, code) in [(json!(["info"]), 4), (json!(["ps"]), 4), (json!(["pull"]), 1)] {
+    for (when, code) in [
+        (json!(["info"]), 4),
+        (json!(["ps"]), 4),
+        (json!(["pull"]), 1),
+    ] {
         let sandbox = Sandbox::new(Flavor::Engine);
         let before = sandbox.state();
         sandbox.rule(json!({"when": when, "stdout_bytes": 100_000_000}));
@@ -287,7 +301,11 @@ fn every_tenth_call_meets_a_conflict_and_everything_works() {
         let mut all = vec![sandbox.up(&["-n", "3", "--jobs", "1"]).success()];
         sandbox.assert_serves(3);
         sandbox.push_image("httpd");
-        for arguments in [&["scale", "5"][..], &["scale", "2"], &["rollout", "--batch", "2"]] {
+        for arguments in [
+            &["scale", "5"][..],
+            &["scale", "2"],
+            &["rollout", "--batch", "2"],
+        ] {
             let quick = ["--settle", "100ms", "--drain", "100ms", "--jobs", "1"];
             all.push(sandbox.tool(&[arguments, &quick].concat()).success());
         }
@@ -326,7 +344,10 @@ fn a_half_made_service_is_resumed_through_conflicts() {
     assert_eq!(ran.signal, Some(9), "{ran}");
     sandbox.wait_until("the end of all calls", || {
         let calls = sandbox.calls();
-        calls.iter().all(super::sandbox::Call::has_ended).then_some(())
+        calls
+            .iter()
+            .all(super::sandbox::Call::has_ended)
+            .then_some(())
     });
     sandbox.config(json!({"conflict_every": 3}));
     let ran = sandbox.up(&["-n", "3", "--jobs", "1"]).success();
@@ -369,19 +390,34 @@ fn trouble_that_passes_is_waited_out_at_each_call() {
 
 #[test]
 fn a_run_is_repeated_only_after_a_look_and_never_leaves_two() {
-    for (flavor, words) in [(Flavor::Engine, PORT), (Flavor::Vch, IN_USE), (Flavor::Vch, BUSY)] {
+    for (flavor, words) in [
+        (Flavor::Engine, PORT),
+        (Flavor::Vch, IN_USE),
+        (Flavor::Vch, BUSY),
+    ] {
         // The first attempt left nothing, or a container that does not run.
         for left in [false, true] {
             let sandbox = Sandbox::new(flavor);
             let _lb = sandbox.serve();
             let image = if left { "never-starts" } else { "httpd" };
             if left {
-                let start_error = words.rsplit_once("daemon: ").map_or(words, |(_, text)| text);
+                let start_error = words
+                    .rsplit_once("daemon: ")
+                    .map_or(words, |(_, text)| text);
                 sandbox.config(json!({"images": {image: {"start_error": start_error}}}));
             } else {
                 sandbox.rule(json!({"when": ["run", "web-1"], "exit": 125, "stderr": words}));
             }
-            let arguments = ["up", "-n", "1", "--instance-img", image, "--jobs", "1", "-v"];
+            let arguments = [
+                "up",
+                "-n",
+                "1",
+                "--instance-img",
+                image,
+                "--jobs",
+                "1",
+                "-v",
+            ];
             if !left {
                 let ran = sandbox.tool(&arguments).success();
                 assert_repeats(&ran, 1);
@@ -426,7 +462,11 @@ fn a_run_that_failed_but_runs_is_not_repeated() {
     sandbox.rule(json!({"when": ["run", "web-1"], "before": false, "exit": 125, "stderr": IN_USE}));
     let ran = sandbox.up(&["-n", "1", "--jobs", "1"]).code(1);
     ran.stderr_has(&run_call(1)).stderr_has("Resource in use");
-    let runs = sandbox.calls().iter().filter(|call| call.words[0] == "run").count();
+    let runs = sandbox
+        .calls()
+        .iter()
+        .filter(|call| call.words[0] == "run")
+        .count();
     assert_eq!(runs, 1, "{}", sandbox.calls_text());
     sandbox.assert_state(&before, "");
 }

@@ -1,5 +1,6 @@
 //! `logs`: a container's lines, from a time on, to a time, the last of them, or as they come.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::thread::sleep;
 use std::time::Duration;
@@ -43,6 +44,10 @@ pub(crate) fn logs(ctx: &mut Ctx, call: &Parsed) -> Reply {
     let stamps = call.on("timestamps");
 
     let now = times::now();
+    // By place, not by time: a line may be kept a little after the time that it bears.
+    let mut seen: BTreeSet<usize> = (0..container.logs.len())
+        .filter(|&at| container.logs[at].ns <= now)
+        .collect();
     let mut lines = due(&container.logs, since, until.min(now));
     if let Some(tail) = tail {
         lines = lines.split_off(lines.len().saturating_sub(tail));
@@ -53,7 +58,6 @@ pub(crate) fn logs(ctx: &mut Ctx, call: &Parsed) -> Reply {
         return reply;
     }
     // Followed: what comes is written at once, so not by way of the reply.
-    let mut seen = now;
     loop {
         let _ = io::stdout().write_all(&reply.stdout);
         let _ = io::stderr().write_all(&reply.stderr);
@@ -65,13 +69,14 @@ pub(crate) fn logs(ctx: &mut Ctx, call: &Parsed) -> Reply {
             return reply;
         };
         let now = times::now();
-        show(
-            &due(&container.logs, seen + 1, until.min(now)),
-            stamps,
-            config,
-            &mut reply,
-        );
-        seen = now;
+        let new: Vec<&LogLine> = container
+            .logs
+            .iter()
+            .enumerate()
+            .filter(|(at, line)| line.ns <= until.min(now) && seen.insert(*at))
+            .map(|(_, line)| line)
+            .collect();
+        show(&new, stamps, config, &mut reply);
         if !container.running() || now > until {
             return reply;
         }

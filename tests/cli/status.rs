@@ -1,0 +1,571 @@
+//! The service as it is: every drift, in words and in JSON.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
+use super::scene::CONFIG;
+
+fn put_config(sandbox: &Sandbox, text: &str) {
+    let file = sandbox.write("other.cfg", text);
+    sandbox
+        .docker(&["cp", file.to_str().unwrap(), &format!("lb:{CONFIG}")])
+        .success();
+}
+
+/// The drifts that `status` tells, with what mends them.
+#[track_caller]
+fn drifts(sandbox: &Sandbox, arguments: &[&str]) -> Vec<(String, String)> {
+    let ran = sandbox.tool(&[&["status", "--format", "json"], arguments].concat());
+    let json = ran.json();
+    let drifts = json["drift"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let drifts: Vec<_> = drifts
+        .map(|drift| (text(&drift["what"]), text(&drift["mend"])))
+        .collect();
+    let code = if drifts.is_empty() { 0 } else { 3 };
+    assert_eq!(ran.code, Some(code), "{ran}");
+    assert_eq!(
+        json["verdict"],
+        if drifts.is_empty() {
+            "healthy"
+        } else {
+            "degraded"
+        },
+        "{ran}"
+    );
+    drifts
+}
+
+#[test]
+fn a_complete_service_is_healthy() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        let before = sandbox.state();
+        let ran = sandbox.tool(&["status"]).success().stderr("");
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines[0], "service web: healthy at 127.50.0.2:80, answers");
+        assert_eq!(lines[1], "");
+        let words = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            words(lines[2]),
+            [
+                "NAME",
+                "STATE",
+                "IMAGE",
+                "ADDRESS",
+                "PUBLISHED",
+                "SINCE",
+                "IN",
+                "LB"
+            ]
+        );
+        assert_eq!(
+            words(lines[3])[..4],
+            ["lb", "ready", "haproxy:1.7", "127.50.0.2"]
+        );
+        assert_eq!(words(lines[4])[..3], ["web-1", "ready", "httpd"]);
+        assert!(lines[5].ends_with("yes"), "{ran}");
+        assert_eq!(lines.len(), 6);
+        assert!(sandbox.changing_calls().is_empty());
+        sandbox.assert_state(&before, "");
+    }
+}
+
+#[test]
+fn the_keys_of_its_json() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        let json = sandbox
+            .tool(&["status", "--format", "json"])
+            .success()
+            .json();
+        let keys = |value: &Value| {
+            value
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let mut found = keys(&json);
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "address",
+                "answers",
+                "containers",
+                "drift",
+                "port",
+                "schema",
+                "verdict"
+            ]
+        );
+        assert_eq!(json["schema"], "vch-lb/status/1");
+        assert_eq!(
+            (&json["verdict"], &json["answers"]),
+            (&json!("healthy"), &json!(true))
+        );
+        assert_eq!(json["address"], "127.50.0.2");
+        assert_eq!(json["port"], 80);
+        let [lb, web] = &json["containers"].as_array().unwrap()[..] else {
+            panic!("{json}")
+        };
+        let mut found = keys(web);
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "address",
+                "image",
+                "in_lb",
+                "name",
+                "published",
+                "started_at",
+                "state"
+            ]
+        );
+        assert_eq!((&lb["name"], &lb["in_lb"]), (&json!("lb"), &json!(null)));
+        assert_eq!(
+            (&web["name"], &web["state"], &web["in_lb"]),
+            (&json!("web-1"), &json!("ready"), &json!(true))
+        );
+        assert!(web["started_at"].as_str().unwrap().ends_with('Z'));
+        assert!(web["published"].is_string(), "{web}");
+        // A drift's own.
+        sandbox.docker(&["stop", "web-1"]).success();
+        let json = sandbox.tool(&["status", "--format", "json"]).code(3).json();
+        let mut found = keys(&json["drift"][0]);
+        found.sort();
+        assert_eq!(found, ["lines", "mend", "what"]);
+        assert_eq!(json["containers"][1]["started_at"], json!(null));
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_deployed() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout("service web: not deployed\n")
+            .stderr("");
+        let json = sandbox
+            .tool(&["status", "--format", "json", "-n", "3"])
+            .code(3)
+            .json();
+        assert_eq!(json["verdict"], "not-deployed");
+        assert_eq!(json["containers"], json!([]));
+        // Somebody else's load balancer is said, and is not the service.
+        sandbox
+            .docker(&["run", "-d", "--name", "lb", "--net", "routable", "nginx"])
+            .success();
+        sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout_has("service web: not deployed\n")
+            .stdout_has("a container called `lb` is there and is not this service's\n")
+            .stdout_has("to mend it: vch-lb up --lb-ctr-name NAME\n");
+    }
+}
+
+#[test]
+fn every_drift_is_told_and_mended_by_its_command() {
+    type Damage = fn(&Sandbox);
+    fn docker(sandbox: &Sandbox, line: &str) {
+        let words = shell_words::split(line).unwrap();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        sandbox.docker(&words).success();
+    }
+    let cases: [(Damage, &str, &str); 10] = [
+        (
+            |s| docker(s, "stop web-2"),
+            "`web-2` exited with code 0",
+            "vch-lb up",
+        ),
+        (
+            |s| docker(s, "kill web-2"),
+            "`web-2` exited with code 137 (killed)",
+            "vch-lb up",
+        ),
+        (
+            |s| docker(s, "rm -f web-2"),
+            "`lb` sends to `web-2`, which is not there",
+            "vch-lb up",
+        ),
+        (
+            |s| {
+                docker(s, "rm -f web-2");
+                docker(s, "create -p 80 --name web-2 --net web-net httpd");
+            },
+            "`web-2` was never started",
+            "vch-lb up",
+        ),
+        (
+            |s| docker(s, "run -d -p 80 --name web-3 --net web-net httpd"),
+            "`web-3` runs, but `lb` does not send to it",
+            "vch-lb up",
+        ),
+        (
+            |s| docker(s, "stop lb"),
+            "the load balancer `lb` exited with code 137 (killed)",
+            "vch-lb up",
+        ),
+        (
+            |s| docker(s, "rm -f lb"),
+            "there is no load balancer `lb`",
+            "vch-lb up",
+        ),
+        (
+            |s| {
+                docker(s, "rm -f lb");
+                docker(s, "create --name lb --net routable haproxy:1.7");
+            },
+            "the load balancer `lb` was never started",
+            "vch-lb up",
+        ),
+        (
+            |s| docker(s, "restart web-2"),
+            "an instance was started after `lb` last resolved its name: requests may go astray",
+            "vch-lb up",
+        ),
+        (
+            |s| {
+                docker(s, "create --name lb-before --net routable haproxy:1.7");
+                docker(s, "network connect web-net lb-before");
+            },
+            "`lb-before` is left over from replacing `lb`",
+            "vch-lb up",
+        ),
+    ];
+    for flavor in FLAVORS {
+        for (damage, what, mend) in cases {
+            let sandbox = Sandbox::new(flavor);
+            let _lb = sandbox.serve();
+            let _next = sandbox.listen("127.50.0.3", 80, 200);
+            sandbox.script_has_run(2);
+            damage(&sandbox);
+            assert_eq!(
+                drifts(&sandbox, &[]),
+                [(what.to_owned(), mend.to_owned())],
+                "{flavor:?}"
+            );
+            let text = sandbox.tool(&["status"]).code(3);
+            text.stdout_has("service web: degraded")
+                .stdout_has(&format!("\n{what}\n  to mend it: {mend}\n"));
+            sandbox.forget_calls();
+            sandbox.up(&["-n", "2"]).success();
+            assert_eq!(drifts(&sandbox, &[]), [], "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_number_that_was_given_is_compared() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        let expected = (
+            "2 instances, but NUM_INSTANCES is 5".to_owned(),
+            "vch-lb scale 5".to_owned(),
+        );
+        assert_eq!(drifts(&sandbox, &["-n", "5"]), [expected]);
+        assert_eq!(drifts(&sandbox, &["-n", "2"]), []);
+        sandbox
+            .tool_with(&["status"], |command| command.env("NUM_INSTANCES", "x"))
+            .code(2);
+    }
+}
+
+#[test]
+fn an_unhealthy_instance_is_told() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.config(json!({"images": {"httpd": {"health": {"healthy_after": 1}}}}));
+    sandbox.script_has_run(1);
+    assert_eq!(drifts(&sandbox, &[]), []);
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.config(json!({"images": {"httpd": {"health": {"unhealthy_after": 1}}}}));
+    sandbox.script_has_run(1);
+    assert_eq!(
+        drifts(&sandbox, &[]),
+        [(
+            "`web-1` is unhealthy, by its own health check".to_owned(),
+            "vch-lb rollout --force".to_owned()
+        )]
+    );
+    sandbox.tool(&["status"]).code(3).stdout_has("unhealthy");
+}
+
+#[test]
+fn different_images_are_told_and_mended() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        // The same name, another image.
+        sandbox.push_image("httpd");
+        sandbox.docker(&["pull", "httpd"]).success();
+        sandbox.forget_calls();
+        sandbox.quick("scale", &["2"]).success();
+        assert_eq!(
+            drifts(&sandbox, &[]),
+            [(
+                "the instances were made from different versions of `httpd`".to_owned(),
+                "vch-lb rollout".to_owned()
+            )]
+        );
+        sandbox.quick("rollout", &[]).success();
+        assert_eq!(drifts(&sandbox, &[]), []);
+        // Another name.
+        sandbox
+            .docker(&[
+                "run", "-d", "-p", "80", "--name", "web-1", "--net", "web-net", "httpd:2",
+            ])
+            .success();
+        let told = drifts(&sandbox, &[]);
+        assert!(
+            told.contains(&(
+                "the instances were made from different images: `httpd` and `httpd:2`".to_owned(),
+                "vch-lb rollout --instance-img IMAGE".to_owned()
+            )),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn an_edited_file_is_told_line_by_line() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        put_config(&sandbox, &script_config(1).replace("mode http", "mode tcp"));
+        sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout_has(
+                "\nthe haproxy.cfg in `lb` was edited by hand\n  | - \tmode http\n  | + \tmode tcp\n  to mend it: vch-lb up --overwrite\n",
+            );
+        sandbox.forget_calls();
+        sandbox
+            .up(&["-n", "1"])
+            .code(1)
+            .stderr_has("was edited by hand");
+        assert!(sandbox.changing_calls().is_empty());
+        sandbox.up(&["-n", "1", "--overwrite"]).success();
+        assert_eq!(drifts(&sandbox, &[]), []);
+        assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
+    }
+}
+
+#[test]
+fn one_line_more_or_in_another_place_is_an_edit_too() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        for edited in [
+            script_config(1) + "\tserver server1 web-1:80 maxconn 32\n",
+            script_config(1) + "# hello\n",
+            script_config(1).replace(
+                "\tmode http\n\ttimeout connect 5000ms\n",
+                "\ttimeout connect 5000ms\n\tmode http\n",
+            ),
+            script_config(1).trim_end().to_owned(),
+        ] {
+            put_config(&sandbox, &edited);
+            let told = drifts(&sandbox, &[]);
+            assert_eq!(told.len(), 1, "{edited}");
+            assert!(told[0].0.contains("was edited by hand"), "{told:?}");
+        }
+        // What is no file of ours at all.
+        put_config(&sandbox, "listen x\n\tbind *:80\n");
+        let told = drifts(&sandbox, &[]);
+        assert!(
+            told.iter()
+                .any(|(what, _)| what.contains("was edited by hand")),
+            "{told:?}"
+        );
+        sandbox.forget_calls();
+        sandbox.up(&["-n", "1", "--overwrite"]).success();
+        assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
+    }
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_in_words() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        put_config(
+            &sandbox,
+            &format!("# vch-lb 2 LB_MODE=quic\n{}", script_config(1)),
+        );
+        let what = "the haproxy.cfg in `lb` was written by a newer vch-lb (settings version 2)";
+        let told = drifts(&sandbox, &[]);
+        assert!(
+            told.contains(&(what.to_owned(), "use that version of vch-lb".to_owned())),
+            "{told:?}"
+        );
+        let before = sandbox.state();
+        sandbox.forget_calls();
+        for arguments in [
+            vec!["up", "-n", "2"],
+            vec!["up", "-n", "2", "--overwrite"],
+            vec!["scale", "2"],
+            vec!["rollout", "--force"],
+        ] {
+            sandbox
+                .quick(arguments[0], &arguments[1..])
+                .code(1)
+                .stdout("")
+                .stderr_has(what)
+                .stderr_has("use that version of vch-lb");
+            assert!(sandbox.changing_calls().is_empty());
+            sandbox.assert_state(&before, arguments[0]);
+        }
+    }
+}
+
+#[test]
+fn a_container_that_is_starting() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(1);
+    sandbox.config(json!({"starting_inspects": 9}));
+    sandbox.docker(&["restart", "web-1"]).success();
+    let ran = sandbox.tool(&["status"]).code(3);
+    let ran = ran.stdout_has("`web-1` is still starting\n");
+    assert!(
+        ran.stdout
+            .lines()
+            .any(|line| line.starts_with("web-1") && line.contains("starting")),
+        "{ran}"
+    );
+}
+
+#[test]
+fn whether_it_answers() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.script_has_run(1);
+        sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout_has("service web: degraded at 127.50.0.2:80, does not answer\n")
+            .stdout_has("`lb` does not answer, or answers that no instance is there\n  to mend it: vch-lb logs\n");
+        {
+            // The service's own failure is an answer.
+            let _lb = sandbox.listen("127.50.0.2", 80, 500);
+            sandbox
+                .tool(&["status"])
+                .success()
+                .stdout_has(", answers\n");
+        }
+        {
+            let page = "HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/html\r\n\r\n<h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n";
+            let _lb = sandbox.answer_with("127.50.0.2", 80, page);
+            sandbox
+                .tool(&["status"])
+                .code(3)
+                .stdout_has(", does not answer\n");
+        }
+        {
+            // No route from here: nothing is claimed.
+            let _lb = sandbox.listen_silent("127.50.0.2", 80);
+            let ran = sandbox.tool(&["status"]).success();
+            ran.stdout_has("service web: healthy at 127.50.0.2:80, no answer from here\n");
+            let json = sandbox
+                .tool(&["status", "--format", "json"])
+                .success()
+                .json();
+            assert_eq!(json["answers"], json!(null));
+        }
+    }
+}
+
+#[test]
+fn watching_ends_with_ctrl_c() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        let tool = sandbox.start(&["status", "--watch=100ms"]);
+        sandbox.wait_until("three looks", || {
+            let calls = sandbox.calls();
+            (calls.iter().filter(|call| call.words[0] == "info").count() >= 3).then_some(())
+        });
+        tool.signal(2);
+        let ran = tool.finish();
+        assert!(matches!(ran.code, Some(0 | 130)), "{ran}");
+        assert!(
+            ran.stdout.matches("service web: healthy").count() >= 2,
+            "{ran}"
+        );
+        assert!(!ran.stderr.contains("error: the"), "{ran}");
+    }
+}
+
+#[test]
+fn watching_ends_when_nobody_reads_any_more() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        let mut child = sandbox
+            .std_command(&["status", "--watch=50ms"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        assert_eq!(
+            sandbox.shown(&line),
+            "service web: healthy at 127.50.0.2:80, answers\n"
+        );
+        drop(out);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn a_status_that_nobody_reads_is_no_failure_of_its_own() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(1);
+    let mut child = sandbox
+        .std_command(&["status"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), output.stderr.len()),
+        (Some(0), 0),
+        "{output:?}"
+    );
+}
