@@ -4,25 +4,22 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 
 use crate::error::Failure;
 
+/// How many symbolic links are followed, as Linux does.
+const LINKS: usize = 40;
+
 /// Finds out whether the file can be written, without touching one that is there.
 pub fn check(path: &Path) -> Result<(), Failure> {
-    let target = target(path);
     let refusal = |why: String| {
         Failure::usage(format!(
             "`{}` (--config-out) can't be written: {why}",
             path.display()
         ))
     };
-    if target.file_name().is_none() {
-        return Err(refusal("it names no file".into()));
-    }
-    if target.is_dir() {
-        return Err(refusal("it is a directory".into()));
-    }
+    let target = target(path).map_err(|error| refusal(format!("{error:#}")))?;
     temporary(&target).map(drop).map_err(|error| {
         refusal(format!("{error:#}"))
             .hinted("name a file elsewhere with --config-out, or change to a directory of yours")
@@ -31,8 +28,8 @@ pub fn check(path: &Path) -> Result<(), Failure> {
 
 /// Writes the file with mode 0644, whatever the umask: the load balancer may not run as root.
 pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let target = target(path);
     let result = (|| {
+        let target = target(path)?;
         let mut file = temporary(&target)?;
         file.write_all(text.as_bytes())?;
         open_to_all(file.as_file())?;
@@ -42,9 +39,24 @@ pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(result.with_context(|| format!("`{}` was not written", path.display()))?)
 }
 
-/// Where a symbolic link leads: the link itself stays.
-fn target(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+/// Where a symbolic link leads, even to a file that is not there yet: the link itself stays. A device, say, is never
+/// replaced by a file.
+fn target(path: &Path) -> anyhow::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..LINKS {
+        ensure!(!target.is_dir(), "it is a directory");
+        ensure!(target.file_name().is_some(), "it names no file");
+        let Ok(found) = fs::symlink_metadata(&target) else {
+            return Ok(target);
+        };
+        if !found.is_symlink() {
+            ensure!(found.is_file(), "it is no regular file");
+            return Ok(target);
+        }
+        let next = fs::read_link(&target)?;
+        target = target.parent().unwrap_or(Path::new("")).join(next);
+    }
+    bail!("it is a symbolic link that leads nowhere");
 }
 
 fn temporary(target: &Path) -> anyhow::Result<tempfile::NamedTempFile> {

@@ -3,12 +3,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 use serde_json::json;
 
 use super::sandbox::{FLAVORS, Flavor, Ran, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, run_call};
+use super::scene::{ANSWER, run_call};
 
 // Where haproxy.cfg is written.
 
@@ -42,15 +43,16 @@ fn a_file_that_can_not_be_written_is_found_before_anything_is_changed() {
 
 #[test]
 fn a_device_is_no_place_for_a_file() {
-    for file in ["/dev/full", "/dev/null"] {
-        let sandbox = Sandbox::new(Flavor::Engine);
-        let _lb = sandbox.serve();
+    // A socket stands for /dev/null and its like: whoever is root could replace those.
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    let socket = sandbox.path("work/socket");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    symlink("socket", sandbox.path("work/link")).unwrap();
+    for file in ["socket", "link"] {
         let ran = sandbox.up(&["--config-out", file]);
         assert_refused(&sandbox, ran, file);
-        assert!(
-            !fs::metadata(file).unwrap().is_file(),
-            "{file} was replaced"
-        );
+        assert!(!fs::metadata(&socket).unwrap().is_file(), "it was replaced");
     }
 }
 
@@ -59,6 +61,7 @@ fn a_folder_that_can_not_be_written_to_is_no_matter_for_what_writes_nothing() {
     for flavor in FLAVORS {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(2);
+        let _lb = sandbox.serve();
         let at = |arguments: &[&str]| {
             sandbox.tool_with(arguments, |command| command.current_dir("/proc"))
         };
@@ -280,7 +283,8 @@ const IN_USE: &str = "Error response from daemon: Resource in use";
 const REGISTRY: &str =
     "Error response from daemon: received unexpected HTTP status: 503 Service Unavailable";
 const PORT: &str = "docker: Error response from daemon: driver failed programming external connectivity on endpoint \
-    web-1 (0123): Bind for 0.0.0.0:32768 failed: port is already allocated.";
+    web-1 (0123): Bind for 0.0.0.0:32768 failed: port is already allocated.\n\
+    See 'docker run --help'.";
 
 /// So many calls failed and were said to be repeated.
 #[track_caller]
@@ -399,40 +403,24 @@ fn a_run_is_repeated_only_after_a_look_and_never_leaves_two() {
         for left in [false, true] {
             let sandbox = Sandbox::new(flavor);
             let _lb = sandbox.serve();
-            let image = if left { "never-starts" } else { "httpd" };
+            let hang = if left { json!("go") } else { json!(null) };
+            sandbox.rule(json!({
+                "when": ["run", "web-1"], "hang": hang, "exit": 125, "stderr": words,
+            }));
+            let tool = sandbox.start(&["up", "-n", "1", "--jobs", "1", "--wait", "2s"]);
             if left {
-                let start_error = words
-                    .rsplit_once("daemon: ")
-                    .map_or(words, |(_, text)| text);
-                sandbox.config(json!({"images": {image: {"start_error": start_error}}}));
-            } else {
-                sandbox.rule(json!({"when": ["run", "web-1"], "exit": 125, "stderr": words}));
+                sandbox.wait_for_call("run -d -p 80 --name web-1");
+                let create = "create -p 80 --name web-1 --net web-net httpd";
+                let create: Vec<&str> = create.split(' ').collect();
+                sandbox.docker(&create).success();
+                sandbox.release("go");
             }
-            let arguments = [
-                "up",
-                "-n",
-                "1",
-                "--instance-img",
-                image,
-                "--jobs",
-                "1",
-                "-v",
-            ];
-            if !left {
-                let ran = sandbox.tool(&arguments).success();
-                assert_repeats(&ran, 1);
-                assert_looked(&sandbox);
-                sandbox.assert_serves(1);
-                continue;
-            }
-            // After the first repetition the image is fine.
-            let tool = sandbox.start(&arguments);
-            sandbox.wait_for_call("rm -f -v web-1");
-            sandbox.config(json!({"images": {image: {"start_error": null}}}));
             let ran = tool.finish().success();
             assert_repeats(&ran, 1);
+            let said = words.lines().next().unwrap_or_default();
+            ran.stderr_has(&format!("{said}; again in 0.5 s\n"));
             assert_looked(&sandbox);
-            assert_eq!(sandbox.containers(), ["lb", "web-1"]);
+            sandbox.assert_serves(1);
         }
     }
 }
@@ -476,11 +464,25 @@ fn trouble_that_does_not_pass_fails_in_the_end() {
     let sandbox = Sandbox::new(Flavor::Vch);
     sandbox.script_has_run(1);
     let before = sandbox.state();
-    sandbox.config(json!({"truncate_cp": 1000}));
+    // The fourth copy is the one that puts the old file back: it is looked after too.
+    sandbox.config(json!({"truncate_cp": 4}));
     let ran = sandbox.up(&["-n", "2"]).code(1);
     ran.stderr_has("does not arrive whole");
-    sandbox.config(json!({"truncate_cp": 0}));
-    let after = sandbox.file_in("lb", CONFIG);
-    assert!(after.is_some());
-    let _ = before;
+    sandbox.assert_state(&before, "");
+}
+
+#[test]
+fn going_back_meets_conflicts_too() {
+    // The copy that puts the old file back, and the removal.
+    let sandbox = Sandbox::new(Flavor::Vch);
+    sandbox.script_has_run(1);
+    let before = sandbox.state();
+    sandbox.rule(json!({"when": ["exec"], "exit": 1, "stderr": "[ALERT] no"}));
+    for when in [json!(["cp", "-", "lb:*"]), json!(["stop"]), json!(["rm"])] {
+        sandbox.rule(json!({"when": when, "exit": 1, "stderr": IN_USE}));
+    }
+    let ran = sandbox.up(&["-n", "2"]).code(1);
+    assert_repeats(&ran, 3);
+    ran.stderr_has("what was done has been undone");
+    sandbox.assert_state(&before, "");
 }
