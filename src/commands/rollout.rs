@@ -6,7 +6,7 @@ use super::up::answer;
 use crate::cli::RolloutArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit};
-use crate::inventory::{Container, Inventory};
+use crate::inventory::Inventory;
 use crate::look;
 use crate::plan::up::{self as planner, Options, Pull};
 use crate::plan::{Action, Plan};
@@ -26,7 +26,8 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     let options = Options {
         pull: Some(Pull::Never),
         overwrite: args.change.overwrite,
-        replace_all: true,
+        replace_all: args.force,
+        by_image_id: true,
         batch: usize::from(args.strategy.batch),
         stop_first: args.strategy.stop_first,
         ..Options::default()
@@ -34,14 +35,13 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     inventory.images = look::images_called(&docker, &[spec.image.as_str()])?;
     let pull = pull(&spec, &inventory, args.pull)?;
     if args.change.dry_run {
-        let plan = if pull.is_empty() && !args.force && on_image(&spec, &inventory) {
-            Plan::new(&spec)
-        } else {
-            with_pull(
-                &pull,
-                planner::plan(&spec, &present(&spec, &inventory), options)?,
-            )
+        // What the image will be once it is pulled is not known: as if it were another one.
+        let options = Options {
+            replace_all: args.force || !pull.is_empty(),
+            ..options
         };
+        let plan = planner::plan(&spec, &present(&spec, &inventory), options)?;
+        let plan = with_pull(&pull, plan);
         return show(context, &docker, &args.change, &plan, "vch-lb rollout");
     }
     let change = Change::new(context, &docker, &args.change, &inventory);
@@ -49,7 +49,8 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
         change.execute(&pull)?;
         inventory = fetched(&docker, &spec, inventory.clone())?;
     }
-    if on_image(&spec, &inventory) && !args.force {
+    let plan = planner::plan(&spec, &inventory, options)?;
+    if plan.is_empty() {
         let image = &spec.image;
         context.ui.status(&format!(
             "already on this image: every instance runs what `{image}` is now"
@@ -57,7 +58,6 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
         answer(context, &spec, &inventory, None)?;
         return Ok(exit::DONE);
     }
-    let plan = planner::plan(&spec, &inventory, options)?;
     let change = Change {
         probes: args.probe.probe,
         ..Change::new(context, &docker, &args.change, &inventory)
@@ -109,23 +109,6 @@ fn present(spec: &Spec, inventory: &Inventory) -> Inventory {
     let mut inventory = inventory.clone();
     inventory.images.entry(spec.image.to_string()).or_default();
     inventory
-}
-
-/// Whether all instances that are sent to were made from the image that the name means now, by ID.
-fn on_image(spec: &Spec, inventory: &Inventory) -> bool {
-    let config = inventory
-        .config
-        .as_ref()
-        .and_then(|found| found.config.as_ref());
-    let numbers = config
-        .map(crate::haproxy::Config::numbers)
-        .unwrap_or_default();
-    let image = inventory.images.get(spec.image.as_str());
-    let on_it = |instance: Option<&Container>| instance.map(|instance| &instance.image_id) == image;
-    image.is_some()
-        && numbers
-            .iter()
-            .all(|number| on_it(inventory.instances.get(number)))
 }
 
 fn with_pull(pull: &Plan, plan: Plan) -> Plan {

@@ -44,6 +44,8 @@ pub struct Options {
     pub stop_first: bool,
     /// Replace every instance, whatever it was made from.
     pub replace_all: bool,
+    /// Replace every instance that was not made from what the image's name means now, by ID.
+    pub by_image_id: bool,
     /// Overwrite a configuration that was edited by hand.
     pub overwrite: bool,
     /// Replace a load balancer that can't be changed in place: a short outage.
@@ -57,6 +59,7 @@ impl Default for Options {
             batch: 1,
             stop_first: false,
             replace_all: false,
+            by_image_id: false,
             overwrite: false,
             recreate_lb: false,
         }
@@ -271,11 +274,15 @@ fn edited_by_hand(lb: &Container) -> Failure {
 
 /// Whether `container` was made from `image`: by name, or, where both IDs are known, by ID.
 fn made_from(container: &Container, image: &ImageRef, inventory: &Inventory) -> bool {
-    container.image == image.as_str()
-        || inventory
-            .images
-            .get(image.as_str())
-            .is_some_and(|id| *id == container.image_id)
+    container.image == image.as_str() || has_id_of(container, image, inventory)
+}
+
+/// Whether `container` was made from what `image` means now.
+fn has_id_of(container: &Container, image: &ImageRef, inventory: &Inventory) -> bool {
+    inventory
+        .images
+        .get(image.as_str())
+        .is_some_and(|id| *id == container.image_id)
 }
 
 /// What becomes of each instance.
@@ -309,6 +316,7 @@ impl Target {
             if usable
                 && publishes
                 && !options.replace_all
+                && (!options.by_image_id || has_id_of(instance, &spec.image, inventory))
                 && made_from(instance, &spec.image, inventory)
                 && instance.labels.get(LABEL) == label.as_ref()
             {
@@ -575,9 +583,12 @@ impl Planner<'_> {
         in_lb: &mut BTreeSet<Number>,
         needs: &[StepId],
     ) -> Option<StepId> {
-        let starting = |number: &&Number| self.inventory.instances[number].state == State::Starting;
-        let starting: Vec<Number> = self.target.keep.iter().filter(starting).copied().collect();
-        let fresh = sorted([&starting, &self.target.start, &added.to_vec()]);
+        // Nobody has vouched yet for one that starts, or that is not sent to.
+        let unproved = |number: &&Number| {
+            self.inventory.instances[number].state == State::Starting || !in_lb.contains(number)
+        };
+        let unproved: Vec<Number> = self.target.keep.iter().filter(unproved).copied().collect();
+        let fresh = sorted([&unproved, &self.target.start, &added.to_vec()]);
         if fresh.is_empty() {
             return None;
         }
