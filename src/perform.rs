@@ -150,8 +150,9 @@ impl Performer<'_> {
         match failure {
             Some(failure) if !self.is_gone(action) => Err(failure),
             Some(failure) => {
-                self.ui
-                    .status(&format!("{failure}, docker says, but it is gone"));
+                self.ui.status(&format!(
+                    "{failure}, docker says, but nothing of it is left"
+                ));
                 Ok(Done::ByUs)
             }
             None => Ok(Done::ByUs),
@@ -168,8 +169,11 @@ impl Performer<'_> {
             Action::Remove(numbers) => gone(&names.instances(numbers)),
             Action::RemoveLb => gone(&[names.lb.to_string()]),
             Action::RemoveLbAside => gone(&[names.lb_aside()]),
-            Action::RemoveNetwork => look::networks_called(&docker, &[&names.network()])
-                .is_ok_and(|found| found.is_empty()),
+            Action::RemoveNetwork => {
+                let bridge = names.network();
+                look::networks_called(&docker, &[self.spec.external_net.as_str(), &bridge])
+                    .is_ok_and(|found| found.iter().all(|network| network.name != bridge))
+            }
             _ => false,
         }
     }
@@ -204,7 +208,7 @@ impl Performer<'_> {
     /// Says that `argv` will be repeated and waits; `false` if an interrupt came meanwhile.
     fn pause(&self, argv: &Argv, error: &CallError, pause: Duration) -> bool {
         let words = error.words();
-        let words = words.lines().last().unwrap_or_default();
+        let words = gist(&words);
         let seconds = crate::ui::seconds(pause);
         self.ui.status(&format!(
             "{}: {words}; again in {seconds}",
@@ -441,6 +445,14 @@ impl Performer<'_> {
         }
         Ok(Done::ByUs)
     }
+}
+
+/// The line that says what the matter is: docker puts pulling before it, and which call failed or how to get help behind.
+fn gist(words: &str) -> &str {
+    let daemons = words.lines().find(|line| line.contains("from daemon: "));
+    daemons
+        .or_else(|| words.lines().rfind(|line| !line.is_empty()))
+        .unwrap_or_default()
 }
 
 /// `docker run -d` and `docker create` print the container's ID, 64 hexadecimal digits, on the last line.

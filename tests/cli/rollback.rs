@@ -230,6 +230,56 @@ fn a_failure_while_undoing_is_told_and_hides_nothing() {
 }
 
 #[test]
+fn a_removal_that_came_half_way_is_not_undone_and_told() {
+    thread::scope(|scope| {
+        for flavor in FLAVORS {
+            scope.spawn(move || {
+                let sandbox = Sandbox::new(flavor);
+                sandbox.script_has_run(3);
+                sandbox.rule(json!({
+                    "when": ["rm", "web-2"], "hang": "go", "exit": 1, "stderr": WORDS,
+                }));
+                let tool = sandbox.start(&["scale", "1", "--settle", "0s", "--drain", "0s"]);
+                sandbox.wait_for_call("rm -f -v web-2 web-3");
+                sandbox.docker(&["rm", "-f", "web-2"]).success();
+                sandbox.release("go");
+                let ran = tool.finish().code(1).stdout("");
+                ran.stderr_has("error: 2 instances were not removed\n")
+                    .stderr_has(WORDS)
+                    .stderr_has("not undone: what was removed does not come back; the new state is in force\n")
+                    .stderr_has(
+                        "left standing:\n  container `web-3` (to remove it: docker rm -f -v web-3)\n",
+                    );
+                assert_eq!(sandbox.containers(), ["lb", "web-1", "web-3"]);
+                sandbox.no_rules();
+                // Nothing but the rest is left to do for the next run.
+                sandbox.tool(&["scale", "1"]).success();
+                sandbox.assert_serves(1);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_removal_that_happened_all_the_same_is_done() {
+    thread::scope(|scope| {
+        for flavor in FLAVORS {
+            scope.spawn(move || {
+                let sandbox = Sandbox::new(flavor);
+                sandbox.script_has_run(3);
+                let rule = json!({"when": ["rm"], "before": false, "exit": 1, "stderr": WORDS});
+                sandbox.rule(rule);
+                let quick = ["scale", "1", "--settle", "0s", "--drain", "0s"];
+                sandbox.tool(&quick).success().stderr_has(
+                    "2 instances were not removed, docker says, but nothing of it is left\n",
+                );
+                sandbox.assert_serves(1);
+            });
+        }
+    });
+}
+
+#[test]
 fn somebody_else_who_is_faster_is_left_alone() {
     // Between the look and the call somebody makes the network: it is not ours to remove.
     on_both(|flavor| {
