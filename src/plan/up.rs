@@ -713,7 +713,7 @@ impl Planner<'_> {
         if !self.target.surplus.is_empty() {
             let wanted = plural(self.plan.spec.count.get(), "instance");
             reasons.push(format!(
-                "{}: to leave, {wanted} are asked for",
+                "{}: to leave ({wanted} asked for)",
                 names(&self.target.surplus)
             ));
         }

@@ -243,6 +243,6 @@ fn the_exit_code_tells_whether_there_is_something_to_do() {
         sandbox
             .up(&["--dry-run", "--exit-code"])
             .code(3)
-            .stdout_has("# `web-1` stopped: started again\n");
+            .stdout_has("# `web-1`: to be started again\n");
     });
 }

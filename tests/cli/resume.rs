@@ -248,7 +248,7 @@ fn more_and_fewer_instances() {
         sandbox.assert_serves(4);
         let (ran, changes) = sandbox.changes_of(|| sandbox.up(&["-n", "1", "--jobs", "1"]));
         ran.success()
-            .stderr_has("`web-2`, `web-3` and `web-4` beyond the 1 instance asked for: leaving\n");
+            .stderr_has("`web-2`, `web-3` and `web-4`: to leave (1 instance asked for)\n");
         assert_eq!(
             changes,
             [

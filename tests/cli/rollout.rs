@@ -600,7 +600,7 @@ fn a_load_balancer_is_replaced_when_asked_for() {
             sandbox
                 .up(&all)
                 .success()
-                .stderr_has("`lb` is replaced: a short outage\n");
+                .stderr_has("`lb`: to be replaced, a short outage\n");
             let new = sandbox.container("lb");
             assert_ne!(new["id"], old);
             assert!(new["networks"].get(network).is_some(), "{new}");

@@ -81,7 +81,7 @@ fn the_highest_leave_once_nobody_sends_to_them() {
             .quick("scale", &["2", "--jobs", "1"])
             .success()
             .stdout(ANSWER)
-            .stderr_has("`web-3` and `web-4` beyond the 2 instances asked for: leaving\n");
+            .stderr_has("`web-3` and `web-4`: to leave (2 instances asked for)\n");
         let expected = [reload_calls(), leaving_calls("web-3 web-4")].concat();
         assert_eq!(sandbox.changing_calls(), expected);
         sandbox.assert_serves(2);
