@@ -290,7 +290,7 @@ impl Case {
             .collect();
         assert_eq!(servers, instances, "{ran}\n{}", calls());
         if self.act == Act::Rollout {
-            let old = Act::Rollout.old_image(sandbox);
+            let old = old_image(sandbox);
             for name in &instances {
                 assert_ne!(sandbox.container(name)["image_id"], old, "{name}\n{ran}");
             }
@@ -298,12 +298,20 @@ impl Case {
     }
 }
 
-impl Act {
-    /// The image that instances had before a rollout: of the first of two that were pushed.
-    fn old_image(self, sandbox: &Sandbox) -> Value {
-        let text = fs::read(sandbox.path("old_image")).unwrap();
-        serde_json::from_slice(&text).unwrap()
+/// The image that instances had before a rollout.
+fn old_image(sandbox: &Sandbox) -> Value {
+    let text = fs::read(sandbox.path("old_image")).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+fn without_addresses(mut state: Value) -> Value {
+    let containers = state["containers"].as_object_mut().unwrap();
+    for container in containers.values_mut() {
+        for network in container["networks"].as_object_mut().unwrap().values_mut() {
+            network["address"] = Value::Null;
+        }
     }
+    state
 }
 
 fn without_addresses(mut state: Value) -> Value {
