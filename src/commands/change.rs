@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::Context;
-use crate::cli::ChangeArgs;
+use crate::cli::{ChangeArgs, ProbeArgs};
 use crate::docker::{Docker, argv};
 use crate::error::{Failure, Standing, exit};
 use crate::execute::{Done, Execution, Outcome};
@@ -98,6 +98,14 @@ impl<'a> Change<'a> {
             before,
             undoes: true,
             probes: false,
+        }
+    }
+
+    /// Sends requests through the load balancer meanwhile, if that was asked for.
+    pub(super) fn probing(self, args: ProbeArgs) -> Self {
+        Self {
+            probes: args.probe,
+            ..self
         }
     }
 

@@ -1,5 +1,6 @@
 //! One file per subcommand: look, plan, show or execute, report. No docker argument is spelled here.
 
+mod answer;
 mod change;
 mod doctor;
 mod down;

@@ -1,11 +1,11 @@
 //! `vch-lb rollout`: replaces every instance, start-first in batches, and goes back on failure.
 
 use super::Context;
+use super::answer::{carry_out, nothing_to_do};
 use super::change::{Change, service_as_found, show};
-use super::up::answer;
 use crate::cli::RolloutArgs;
 use crate::docker::Docker;
-use crate::error::{Failure, exit};
+use crate::error::Failure;
 use crate::inventory::Inventory;
 use crate::look;
 use crate::plan::up::{self as planner, Options, Pull};
@@ -52,19 +52,11 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     let plan = planner::plan(&spec, &inventory, options)?;
     if plan.is_empty() {
         let image = &spec.image;
-        context.ui.status(&format!(
-            "already on this image: every instance runs what `{image}` is now"
-        ));
-        answer(context, &spec, &inventory, None)?;
-        return Ok(exit::DONE);
+        let said = format!("already on this image: every instance runs what `{image}` is now");
+        return nothing_to_do(context, &spec, &inventory, &said);
     }
-    let change = Change {
-        probes: args.probe.probe,
-        ..Change::new(context, &docker, &args.change, &inventory)
-    };
-    let report = change.execute(&plan)?;
-    answer(context, &spec, &inventory, Some(&report))?;
-    Ok(exit::DONE)
+    let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
+    carry_out(&change, &plan)
 }
 
 /// INSTANCE_IMG if it was given; else the image that is running is meant, to be fetched anew.

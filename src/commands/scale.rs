@@ -1,10 +1,10 @@
 //! `vch-lb scale N`: the running service with another number of instances.
 
 use super::Context;
+use super::answer::{carry_out, nothing_to_do};
 use super::change::{Change, service_as_found, show};
-use super::up::answer;
 use crate::cli::ScaleArgs;
-use crate::error::{Failure, exit};
+use crate::error::Failure;
 use crate::plan::up::{self as planner, Options};
 use crate::spec::Spec;
 use crate::spec::names::Count;
@@ -35,17 +35,9 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
     }
     if plan.is_empty() {
         let instances = plural(count.get(), "instance");
-        context
-            .ui
-            .status(&format!("already {instances}: nothing to do"));
-        answer(context, &spec, &inventory, None)?;
-        return Ok(exit::DONE);
+        let said = format!("already {instances}: nothing to do");
+        return nothing_to_do(context, &spec, &inventory, &said);
     }
-    let change = Change {
-        probes: args.probe.probe,
-        ..Change::new(context, &docker, &args.change, &inventory)
-    };
-    let report = change.execute(&plan)?;
-    answer(context, &spec, &inventory, Some(&report))?;
-    Ok(exit::DONE)
+    let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
+    carry_out(&change, &plan)
 }

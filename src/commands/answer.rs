@@ -1,0 +1,97 @@
+//! The answer of every command that leaves a service behind: where it is, and how the change went.
+
+use serde_json::json;
+
+use super::Context;
+use super::change::{Change, Report, why_no_answer};
+use crate::error::{Failure, exit};
+use crate::inventory::Inventory;
+use crate::plan::Plan;
+use crate::reach::Reach;
+use crate::spec::Spec;
+use crate::ui::{plural, seconds};
+
+/// Executes `plan` and answers; the result is the exit code.
+pub(super) fn carry_out(change: &Change<'_>, plan: &Plan) -> Result<u8, Failure> {
+    let report = change.execute(plan)?;
+    answer(change.context, &plan.spec, change.before, Some(&report))?;
+    Ok(exit::DONE)
+}
+
+/// Says that everything is as wanted, and answers.
+pub(super) fn nothing_to_do(
+    context: &Context<'_>,
+    spec: &Spec,
+    inventory: &Inventory,
+    said: &str,
+) -> Result<u8, Failure> {
+    context.ui.status(said);
+    answer(context, spec, inventory, None)?;
+    Ok(exit::DONE)
+}
+
+/// The address as it was when this run looked: what changed since did not touch it.
+fn reach_before(spec: &Spec, inventory: &Inventory) -> Result<Reach, Failure> {
+    let lb = inventory.lb.as_ref();
+    match lb.and_then(|lb| lb.address_on(spec.external_net.as_str())) {
+        Some(address) => Ok(Reach {
+            address: address.to_owned(),
+            answered: true,
+        }),
+        None => Err(Failure::failed(format!(
+            "the load balancer `{}` runs, but has no address on `{}`",
+            spec.names.lb, spec.external_net
+        ))),
+    }
+}
+
+/// The last lines of the script that this tool replaces: the answer of every command that leaves a service behind.
+fn answer(
+    context: &Context<'_>,
+    spec: &Spec,
+    before: &Inventory,
+    report: Option<&Report>,
+) -> Result<(), Failure> {
+    let reach = match report.and_then(|report| report.reach.clone()) {
+        Some(reach) => reach,
+        None => reach_before(spec, before)?,
+    };
+    if !reach.answered {
+        let warning = why_no_answer(spec, before, &reach.address);
+        context.ui.warn(&warning);
+    }
+    if context.ui.json() {
+        let steps: Vec<_> = report
+            .iter()
+            .flat_map(|report| &report.steps)
+            .map(|(label, took)| json!({ "step": label, "seconds": took.as_secs_f64() }))
+            .collect();
+        context.ui.answer_json(&json!({
+            "schema": "vch-lb/up/1",
+            "changed": report.is_some(),
+            "address": reach.address,
+            "port": spec.lb_port.get(),
+            "answered": reach.answered,
+            "seconds": report.map(|report| report.took.as_secs_f64()),
+            "steps": steps,
+            "probe": report.and_then(|report| report.receipt.as_ref()),
+        }));
+        return Ok(());
+    }
+    if let Some(report) = report {
+        let instances = plural(spec.count.get(), "instance");
+        let took = seconds(report.took);
+        context.ui.status(&format!(
+            "done in {took}: {instances} behind `{}`",
+            spec.names.lb
+        ));
+    }
+    if let Some(receipt) = report.and_then(|report| report.receipt.as_ref()) {
+        context.ui.answer(&receipt.text());
+    }
+    let (address, port) = (&reach.address, spec.lb_port);
+    context.ui.answer(&format!(
+        "\nService is available at\n{address}\non port {port}\n"
+    ));
+    Ok(())
+}
