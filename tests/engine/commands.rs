@@ -113,7 +113,7 @@ fn status_tells_what_is_there_and_what_is_missing() {
     ran.exited(3);
     assert!(ran.stdout.contains("degraded"), "{ran}");
     let drift = format!(
-        "`{}` exited with code 137 (killed)\n  to mend it: vch-lb up\n",
+        "`{}` exited with code 137 (killed)\n  to mend it: vch-lb up --num-instances 2\n",
         service.instance(2)
     );
     assert!(ran.stdout.contains(&drift), "{ran}");
