@@ -1,8 +1,17 @@
 //! A real HAProxy takes what is rendered.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::string::string_regex;
+use proptest::test_runner::TestRunner;
+use vch_lb::haproxy::Config;
+use vch_lb::settings::{Settings, file::Assignments};
+use vch_lb::spec::{Spec, tuning::Tuning};
 
 use super::sandbox::{Flavor, Sandbox};
 
@@ -107,4 +116,107 @@ fn a_broken_file_is_found_out() {
         .output()
         .unwrap();
     assert!(!status.status.success());
+}
+
+/// Any settings, accepted or not: the image's tag, which services and connections there are, how they are treated.
+fn some_settings() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
+    fn one_of(texts: &'static [&'static str]) -> BoxedStrategy<String> {
+        select(texts).prop_map(str::to_owned).boxed()
+    }
+    fn like(pattern: &'static str) -> BoxedStrategy<String> {
+        string_regex(pattern).unwrap().boxed()
+    }
+    let health = prop_oneof![
+        one_of(&["none", "tcp"]),
+        like("http:/[a-zA-Z0-9/._~%?&=+:@!*;,()-]{0,40}(,[1-5][0-9]{2})?"),
+    ];
+    let stats = prop_oneof![one_of(&[""]), like("[1-9][0-9]{0,4}")];
+    let arguments = one_of(&[
+        "",
+        "--memory 512m",
+        "--label 'a=b c'",
+        "--label \"it's=#1\"",
+        "--label 'two\n\tlines'",
+    ]);
+    let values: Vec<(&'static str, BoxedStrategy<String>)> = vec![
+        (
+            "LB_IMG",
+            one_of(&["haproxy:1.7", "haproxy:1.8", "haproxy:2.6"]),
+        ),
+        (
+            "INSTANCE_CTR_PREFIX",
+            like("[a-zA-Z0-9][a-zA-Z0-9_.-]{1,30}"),
+        ),
+        ("LB_PORT", like("[1-9][0-9]{0,3}")),
+        ("INSTANCE_PORT", like("[1-9][0-9]{0,3}")),
+        ("LB_ARGS", arguments),
+        ("LB_MODE", one_of(&["http", "http", "tcp"])),
+        (
+            "LB_BALANCE",
+            one_of(&["roundrobin", "static-rr", "leastconn", "first", "source"]),
+        ),
+        ("LB_MAXCONN", like("1000000|[1-9][0-9]{0,4}")),
+        ("INSTANCE_MAXCONN", like("1000000|[1-9][0-9]{0,4}")),
+        ("LB_TIMEOUT_CONNECT", like(TIMES)),
+        ("LB_TIMEOUT_CLIENT", like(TIMES)),
+        ("LB_TIMEOUT_SERVER", like(TIMES)),
+        ("HEALTH_CHECK", health.boxed()),
+        ("STICKY", one_of(&["none", "cookie", "source"])),
+        ("FORWARDED_FOR", one_of(&["no", "yes"])),
+        ("LB_LOG", one_of(&["syslog", "stdout"])),
+        ("TLS_CERT", one_of(&["", "shop.pem"])),
+        ("STATS_PORT", stats.boxed()),
+    ];
+    let (names, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
+    values.prop_map(move |texts| names.iter().copied().zip(texts).collect())
+}
+
+/// The longest ones and a few beyond among them.
+const TIMES: &str =
+    "(2147483647|2147483s|35791m|596h|86400000m)|[1-9][0-9]{0,9}(|ms)|[1-9][0-9]{0,2}(s|m|h)";
+
+/// Every line says what the template has it say, with nothing of a value's own on a line of its own.
+fn stays_in_its_lines(config: &str, servers: usize) {
+    let first_words = "# global maxconn log stats defaults mode timeout option frontend bind default_backend backend \
+        balance hash-type http-check cookie server http-request";
+    let count = |word: &str| {
+        let is_it = |line: &&str| line.split_whitespace().next() == Some(word);
+        config.lines().filter(is_it).count()
+    };
+    for line in config.lines() {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        let known = first_words.split_whitespace().any(|word| word == first);
+        assert!(known, "{line:?} in\n{config}");
+    }
+    assert_eq!(count("server"), servers, "{config}");
+    assert_eq!(count("global"), 1, "{config}");
+    assert_eq!(count("bind"), count("frontend"), "{config}");
+    assert!(count("#") <= 1 && count("maxconn") == 1, "{config}");
+}
+
+#[test]
+fn all_accepted_settings_together_are_a_configuration() {
+    let Some(haproxy) = haproxy() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 40,
+        max_global_rejects: 4000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let tried = runner.run(&some_settings(), |given| {
+        let flag = |name: &str| given.get(name).cloned();
+        let settings = Settings::resolve(flag, |_| None, &Assignments::default());
+        let Ok(spec) = Spec::from_settings(&settings) else {
+            return Err(TestCaseError::reject("settings that contradict each other"));
+        };
+        let config = Config::by_name(&spec, &[1, 2, 7]).render().unwrap();
+        stays_in_its_lines(&config, 3);
+        assert_eq!(Tuning::from_head(&config), Ok(spec.tuning), "{config}");
+        check(&haproxy, folder.path(), &config);
+        Ok(())
+    });
+    if let Err(error) = tried {
+        panic!("{error}");
+    }
 }

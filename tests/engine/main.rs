@@ -10,6 +10,7 @@ mod commands;
 mod deploy;
 mod endpoint;
 mod interrupted;
+mod production;
 mod refusals;
 mod reruns;
 mod scaling;
