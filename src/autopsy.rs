@@ -1,7 +1,7 @@
 //! Why a container died or never got ready: its last log lines, and what can be said about the cause.
 
 use crate::docker::Docker;
-use crate::docker::argv;
+use crate::docker::argv::{self, Range};
 use crate::error::{Failure, LogTail};
 use crate::haproxy::log;
 use crate::inventory::{Container, State};
@@ -14,7 +14,7 @@ const LINES: usize = 10;
 /// The last log lines of `container`.
 pub fn log_tail(docker: &Docker, container: &str) -> LogTail {
     // Without a log the failure stands as it is.
-    let lines = match docker.query(&argv::logs_tail(container, LINES)) {
+    let lines = match docker.query(&argv::logs(container, &Range::last(LINES), false, false)) {
         Ok(answer) => {
             let mut lines: Vec<String> = answer
                 .text()

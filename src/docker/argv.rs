@@ -316,6 +316,16 @@ pub struct Range {
     pub since: Option<String>,
 }
 
+impl Range {
+    /// The last `lines` lines.
+    pub fn last(lines: usize) -> Self {
+        Self {
+            tail: Some(lines.to_string()),
+            since: None,
+        }
+    }
+}
+
 /// The log of a container, for people.
 pub fn logs(container: &str, range: &Range, timed: bool, follow: bool) -> Argv {
     let option = |name: &str, value: &Option<String>| {
@@ -328,11 +338,6 @@ pub fn logs(container: &str, range: &Range, timed: bool, follow: bool) -> Argv {
         .and(option("--tail", &range.tail))
         .and(option("--since", &range.since))
         .and([container])
-}
-
-/// The last `tail` log lines.
-pub fn logs_tail(container: &str, tail: usize) -> Argv {
-    Argv::new(["logs"]).and(["--tail".to_owned(), tail.to_string(), container.to_owned()])
 }
 
 /// The log with the endpoint's own time before each line, from `since` (such a time) on, or the last `tail` lines.
@@ -426,7 +431,10 @@ mod tests {
                 "logs -f -t --tail 5 --since 10m lb",
             ),
             (logs("lb", &Range::default(), false, false), "logs lb"),
-            (logs_tail("lb", 10), "logs --tail 10 lb"),
+            (
+                logs("lb", &Range::last(10), false, false),
+                "logs --tail 10 lb",
+            ),
             (logs_timed("lb", None, 5), "logs -t --tail 5 lb"),
             (
                 logs_timed("lb", Some("2026-01-02T03:04:05.6Z"), 5),

@@ -154,11 +154,6 @@ impl CallError {
         }
     }
 
-    /// docker itself said no, so the endpoint did answer.
-    pub fn refused(&self) -> bool {
-        matches!(self.problem, Problem::Exit { .. })
-    }
-
     pub fn timed_out(&self) -> bool {
         matches!(self.problem, Problem::TimedOut { .. })
     }
