@@ -1,0 +1,428 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::docker::answer::Network;
+use crate::execute::simulate;
+use crate::inventory::tests::{container, engine};
+use crate::spec::tests::spec;
+
+fn wanted(count: usize) -> Spec {
+    spec(&[("NUM_INSTANCES", &count.to_string())])
+}
+
+fn nothing(spec: &Spec) -> Inventory {
+    Inventory::new(
+        &spec.names,
+        &spec.external_net,
+        engine(),
+        Vec::new(),
+        Vec::new(),
+    )
+}
+
+fn bridge() -> Network {
+    Network {
+        name: "web-net".into(),
+        driver: "bridge".into(),
+        ..Network::default()
+    }
+}
+
+fn instance(number: Number, state: State, image: &str) -> Container {
+    let name = format!("web-{number}");
+    container(&name, state, &[("web-net", "172.18.0.2")], image)
+}
+
+fn config(spec: &Spec, servers: &[Number]) -> Found {
+    let text = Config::by_name(spec, servers).render().unwrap();
+    Found::new(text, None, spec.lb_image.as_str())
+}
+
+/// The endpoint as it is once an action was done, as far as plans look at it; panics where it would hurt the service.
+fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
+    let image = |image: &ImageRef| (image.to_string(), format!("id-of-{image}"));
+    match action {
+        Action::Pull(pulled) => {
+            let (name, id) = image(pulled);
+            inventory.images.insert(name, id);
+        }
+        Action::CreateNetwork => {
+            assert!(inventory.bridge.is_none(), "it is there");
+            inventory.bridge = Some(bridge());
+        }
+        Action::Run(number) => {
+            assert!(inventory.bridge.is_some(), "its network is missing");
+            let made = instance(*number, State::Running, spec.image.as_str());
+            let before = inventory.instances.insert(*number, made);
+            assert!(before.is_none(), "the name is taken");
+        }
+        Action::Start(number) => {
+            inventory.instances.get_mut(number).unwrap().state = State::Running;
+        }
+        Action::CreateLb { .. } => {
+            assert!(inventory.lb.is_none(), "the name is taken");
+            let networks = [(spec.external_net.as_str(), "")];
+            let made = container("lb", State::Created, &networks, spec.lb_image.as_str());
+            inventory.lb = Some(made);
+            inventory.config = None;
+        }
+        Action::ConnectLb => {
+            let lb = inventory.lb.as_mut().unwrap();
+            assert_eq!(lb.state, State::Created, "a VCH would not connect it");
+            lb.networks.insert("web-net".into(), "172.18.0.9".into());
+        }
+        Action::CopyConfig(servers) => {
+            assert!(!inventory.lb.as_ref().unwrap().running());
+            inventory.config = Some(config(spec, servers));
+        }
+        Action::StartLb => {
+            let lb = inventory.lb.as_mut().unwrap();
+            assert!(lb.is_on("web-net"), "it would find no instance");
+            lb.state = State::Running;
+            inventory.stale = false;
+            all_resolve(inventory);
+        }
+        Action::Reload(servers) => {
+            assert!(inventory.lb.as_ref().unwrap().running());
+            inventory.config = Some(config(spec, servers));
+            inventory.stale = false;
+            all_resolve(inventory);
+        }
+        Action::AwaitService | Action::AwaitReady(_) => {
+            for instance in inventory.instances.values_mut() {
+                if instance.state == State::Starting {
+                    instance.state = State::Running;
+                }
+            }
+        }
+        Action::Stop(numbers) => {
+            for number in numbers {
+                inventory.instances.get_mut(number).unwrap().state = State::Exited { code: 0 };
+            }
+        }
+        Action::Remove(numbers) => {
+            for number in numbers {
+                let removed = inventory.instances.remove(number).unwrap();
+                assert!(!removed.running(), "it is stopped first");
+            }
+        }
+        Action::StopLb => {
+            inventory.lb.as_mut().unwrap().state = State::Exited { code: 0 };
+        }
+        Action::SetLbAside => inventory.lb_aside = inventory.lb.take(),
+        Action::RemoveLbAside => inventory.lb_aside = None,
+        Action::Watch(_) | Action::Drain => {}
+        other => panic!("{other:?} is nothing that makes an endpoint match"),
+    }
+}
+
+fn in_config(inventory: &Inventory) -> Vec<Number> {
+    let found = inventory.config.as_ref();
+    found
+        .and_then(|found| found.config.as_ref())
+        .map(Config::numbers)
+        .unwrap_or_default()
+}
+
+/// HAProxy neither starts nor reloads with a name that does not resolve.
+fn all_resolve(inventory: &Inventory) {
+    for number in in_config(inventory) {
+        let instance = inventory.instances.get(&number);
+        let resolves =
+            instance.is_some_and(|found| matches!(found.state, State::Running | State::Starting));
+        assert!(resolves, "web-{number} does not resolve");
+    }
+}
+
+fn apply(plan: &Plan, before: &Inventory) -> Inventory {
+    let mut inventory = before.clone();
+    for action in plan.actions() {
+        act(action, &plan.spec, &mut inventory);
+    }
+    inventory
+}
+
+fn actions(spec: &Spec, inventory: &Inventory) -> Vec<Action> {
+    let plan = plan(spec, inventory, Options::default()).unwrap();
+    plan.actions().cloned().collect()
+}
+
+fn complete(spec: &Spec) -> Inventory {
+    let plan = plan(spec, &nothing(spec), Options::default()).unwrap();
+    apply(&plan, &nothing(spec))
+}
+
+#[test]
+fn from_nothing_to_everything_in_the_scripts_order() {
+    let spec = wanted(2);
+    assert_eq!(
+        actions(&spec, &nothing(&spec)),
+        [
+            Action::Pull(spec.image.clone()),
+            Action::Pull(spec.lb_image.clone()),
+            Action::CreateNetwork,
+            Action::Run(1),
+            Action::Run(2),
+            Action::CreateLb {
+                publish: Vec::new(),
+            },
+            Action::ConnectLb,
+            Action::CopyConfig(vec![1, 2]),
+            Action::StartLb,
+            Action::AwaitService,
+        ]
+    );
+    assert_eq!(actions(&spec, &complete(&spec)), []);
+}
+
+#[test]
+fn from_each_state_with_the_least_that_helps() {
+    use Action::{
+        AwaitReady, AwaitService, CopyConfig, Drain, Reload, Remove, Run, Start, StartLb, Stop,
+        Watch,
+    };
+    let two = wanted(2);
+    let exited = State::Exited { code: 1 };
+    let change = |damage: &dyn Fn(&mut Inventory)| {
+        let mut inventory = complete(&two);
+        damage(&mut inventory);
+        inventory
+    };
+    let stopped = change(&|inventory| {
+        inventory.instances.get_mut(&2).unwrap().state = exited.clone();
+    });
+    let removed = change(&|inventory| drop(inventory.instances.remove(&1)));
+    let lb_stopped = change(&|inventory| {
+        inventory.lb.as_mut().unwrap().state = exited.clone();
+    });
+    let lb_empty = change(&|inventory| {
+        inventory.lb.as_mut().unwrap().state = exited.clone();
+        inventory.config = None;
+    });
+    let stale = change(&|inventory| inventory.stale = true);
+    let outdated = change(&|inventory| {
+        let old = instance(1, State::Running, "httpd:old");
+        inventory.instances.insert(1, old);
+    });
+    let complete = complete(&two);
+    for (what, spec, inventory, expected) in [
+        (
+            "an instance stopped",
+            &two,
+            &stopped,
+            vec![Start(2), AwaitReady(vec![2]), Reload(vec![1, 2])],
+        ),
+        (
+            "an instance is gone",
+            &two,
+            &removed,
+            vec![Run(1), AwaitReady(vec![1]), Reload(vec![1, 2])],
+        ),
+        (
+            "the load balancer stopped",
+            &two,
+            &lb_stopped,
+            vec![StartLb, AwaitService],
+        ),
+        (
+            "the load balancer lost its file",
+            &two,
+            &lb_empty,
+            vec![CopyConfig(vec![1, 2]), StartLb, AwaitService],
+        ),
+        (
+            "an instance started behind its back",
+            &two,
+            &stale,
+            vec![Reload(vec![1, 2])],
+        ),
+        (
+            "more",
+            &wanted(3),
+            &complete,
+            vec![Run(3), AwaitReady(vec![3]), Reload(vec![1, 2, 3])],
+        ),
+        (
+            "fewer",
+            &wanted(1),
+            &complete,
+            vec![Reload(vec![1]), Drain, Stop(vec![2]), Remove(vec![2])],
+        ),
+        (
+            "another image",
+            &two,
+            &outdated,
+            vec![
+                Run(3),
+                AwaitReady(vec![3]),
+                Reload(vec![2, 3]),
+                Watch(vec![2, 3]),
+                Drain,
+                Stop(vec![1]),
+                Remove(vec![1]),
+            ],
+        ),
+    ] {
+        let planned = actions(spec, inventory);
+        let planned: Vec<Action> = planned
+            .into_iter()
+            .filter(|action| !matches!(action, Action::Pull(_)))
+            .collect();
+        assert_eq!(planned, expected, "{what}");
+    }
+}
+
+#[test]
+fn side_by_side_it_takes_as_long_as_the_longest_way() {
+    let spec = wanted(8);
+    let plan = plan(&spec, &nothing(&spec), Options::default()).unwrap();
+    let second = |action: &Action| Duration::from_secs(u64::from(!action.waits()));
+    // 2 pulls, the network, 8 instances, create, connect, copy, start.
+    assert_eq!(simulate(&plan, 1, second), Duration::from_secs(15));
+    // The longest way: pull, create, connect, copy, start.
+    assert_eq!(simulate(&plan, 64, second), Duration::from_secs(5));
+    // Four at a time: the instances fill all places twice, then the load balancer is made.
+    assert_eq!(simulate(&plan, 4, second), Duration::from_secs(6));
+}
+
+fn states() -> impl Strategy<Value = State> {
+    prop_oneof![
+        4 => Just(State::Running),
+        1 => Just(State::Starting),
+        1 => Just(State::Created),
+        2 => Just(State::Exited { code: 137 }),
+    ]
+}
+
+prop_compose! {
+    fn instances()(found in prop::collection::btree_map(
+        1..7_u32,
+        (states(), prop::bool::weighted(0.7), prop::bool::weighted(0.9)),
+        0..6,
+    )) -> Vec<Container> {
+        found
+            .into_iter()
+            .map(|(number, (state, current, published))| {
+                let mut found = instance(number, state, if current { "httpd" } else { "nginx" });
+                if !published {
+                    found.published = vec!["8080/tcp".into()];
+                }
+                found
+            })
+            .collect()
+    }
+}
+
+prop_compose! {
+    fn load_balancers()(
+        kind in 0..5_u8,
+        servers in prop::option::of(prop::collection::btree_set(1..7_u32, 0..6)),
+        port in prop_oneof![Just("80"), Just("81")],
+    ) -> (Option<Container>, Option<Found>) {
+        let both = [("routable", "10.0.0.2"), ("web-net", "172.18.0.9")];
+        let lb = |state, networks: &[(&str, &str)]| Some(container("lb", state, networks, "haproxy:1.7"));
+        let lb = match kind {
+            0 => None,
+            1 => lb(State::Created, &both[..1]),
+            2 => lb(State::Created, &both),
+            3 => lb(State::Running, &both),
+            _ => lb(State::Exited { code: 0 }, &both),
+        };
+        let written = spec(&[("LB_PORT", port)]);
+        let file = servers.map(|servers| config(&written, &servers.into_iter().collect::<Vec<_>>()));
+        let file = file.filter(|_| lb.is_some());
+        (lb, file)
+    }
+}
+
+prop_compose! {
+    fn inventories()(
+        instances in instances(),
+        (lb, file) in load_balancers(),
+        network in any::<bool>(),
+        stale in any::<bool>(),
+    ) -> Inventory {
+        let spec = wanted(1);
+        let needs_network = !instances.is_empty() || lb.as_ref().is_some_and(|lb| lb.is_on("web-net"));
+        let networks = (network || needs_network).then(bridge).into_iter().collect();
+        let containers = instances.into_iter().chain(lb);
+        let mut inventory =
+            Inventory::new(&spec.names, &spec.external_net, engine(), networks, containers);
+        inventory.stale = stale && inventory.lb.as_ref().is_some_and(Container::running);
+        inventory.config = file;
+        inventory
+    }
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    (1..4_usize, any::<bool>()).prop_map(|(batch, stop_first)| Options {
+        batch,
+        stop_first,
+        overwrite: true,
+        ..Options::default()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_is_there_one_plan_is_enough(
+        before in inventories(),
+        options in options(),
+        count in 1..6_usize,
+    ) {
+        let spec = wanted(count);
+        let first = plan(&spec, &before, options).unwrap();
+        let after = apply(&first, &before);
+        prop_assert_eq!(after.instances.len(), count);
+        prop_assert!(after.instances.values().all(Container::running));
+        prop_assert!(after.lb.as_ref().is_some_and(Container::running));
+        let numbers: Vec<Number> = after.instances.keys().copied().collect();
+        prop_assert_eq!(in_config(&after), numbers);
+        let second = plan(&spec, &after, options).unwrap();
+        prop_assert!(second.is_empty(), "{:?}", second.steps);
+    }
+
+    #[test]
+    fn a_running_service_never_sends_to_fewer_than_it_did_or_should(
+        before in inventories(),
+        batch in 1..4_usize,
+        count in 1..6_usize,
+    ) {
+        let mut before = before;
+        let both = [("routable", "10.0.0.2"), ("web-net", "172.18.0.9")];
+        before.lb = Some(container("lb", State::Running, &both, "haproxy:1.7"));
+        before.bridge = Some(bridge());
+        let spec = wanted(count);
+        let options = Options { batch, overwrite: true, ..Options::default() };
+        let ready = |inventory: &Inventory| {
+            let runs = |number: &Number| inventory.instances.get(number).is_some_and(Container::running);
+            in_config(inventory).iter().filter(|number| runs(number)).count()
+        };
+        let least = ready(&before).min(count);
+        let mut now = before.clone();
+        for action in plan(&spec, &before, options).unwrap().actions() {
+            act(action, &spec, &mut now);
+            prop_assert!(ready(&now) >= least, "{:?} leaves {} of {least}", action, ready(&now));
+        }
+    }
+
+    #[test]
+    fn more_jobs_never_take_longer_than_one(
+        before in inventories(),
+        count in 1..6_usize,
+        jobs in 1..8_usize,
+    ) {
+        let plan = plan(&wanted(count), &before, Options { overwrite: true, ..Options::default() }).unwrap();
+        for (id, step) in plan.steps.iter().enumerate() {
+            prop_assert!(step.needs.iter().all(|&need| need < id));
+        }
+        let length = |action: &Action| Duration::from_secs(if action.waits() { 1 } else { 5 });
+        let alone: Duration = plan.actions().map(length).sum();
+        prop_assert_eq!(simulate(&plan, 1, length), alone);
+        prop_assert!(simulate(&plan, jobs, length) <= alone);
+    }
+}
