@@ -16,9 +16,9 @@ use crate::inventory::{Container, Endpoint, Inventory, bare_id};
 use crate::spec::names::{Names, NetworkName};
 use crate::spec::tuning::{ServerAddress, Tuning};
 
-/// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters) and of what
-/// one answer may hold.
-const PORTION: usize = 200;
+/// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters), and few enough
+/// that the answers on their way, SIDE_BY_SIDE of them, don't weigh more than what is made of them.
+const PORTION: usize = 50;
 /// How many portions are asked for at a time.
 const SIDE_BY_SIDE: usize = 4;
 

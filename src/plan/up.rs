@@ -195,7 +195,7 @@ fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<String
     }
     if !lb.is_on(spec.external_net.as_str()) {
         let bridge = spec.names.network();
-        let others: Vec<_> = lb.networks.keys().filter(|&name| *name != bridge).collect();
+        let others: Vec<_> = lb.network_names().filter(|name| *name != bridge).collect();
         differences.push(format!(
             "{EXTERNAL_NET} is `{}`, but `{}` is on {}",
             spec.external_net,

@@ -71,7 +71,7 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
         Action::ConnectLb => {
             let lb = inventory.lb.as_mut().unwrap();
             assert_eq!(lb.state, State::Created, "a VCH would not connect it");
-            lb.networks.insert("web-net".into(), "172.18.0.9".into());
+            lb.networks.push(("web-net".into(), "172.18.0.9".into()));
         }
         Action::CopyConfig(servers) => {
             assert!(!inventory.lb.as_ref().unwrap().running());
