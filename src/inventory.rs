@@ -203,6 +203,8 @@ pub struct Inventory {
     pub lb_aside: Option<Container>,
     pub instances: BTreeMap<Number, Container>,
     pub conflicts: Vec<Conflict>,
+    /// Containers on PREFIX-net that are not ours, where they were asked for.
+    pub strangers: Vec<String>,
     /// The file in the load balancer; `None` where there is no load balancer or no file.
     pub config: Option<Found>,
     /// An instance that is sent to was started after the load balancer last read its file: its address may be another.
@@ -229,6 +231,7 @@ impl Inventory {
             lb_aside: None,
             instances: BTreeMap::new(),
             conflicts: Vec::new(),
+            strangers: Vec::new(),
             config: None,
             stale: false,
             images: BTreeMap::new(),
@@ -264,6 +267,18 @@ impl Inventory {
         // All at once: a map that is made so is packed.
         inventory.instances = instances.into_iter().collect();
         inventory
+    }
+
+    /// All containers that are ours.
+    pub fn ours(&self) -> impl Iterator<Item = &Container> {
+        self.lb
+            .iter()
+            .chain(&self.lb_aside)
+            .chain(self.instances.values())
+    }
+
+    pub fn owns(&self, name: &str) -> bool {
+        self.ours().any(|container| container.name == name)
     }
 
     /// Nothing of the service is there.

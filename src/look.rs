@@ -2,6 +2,7 @@
 //!
 //! Three calls side by side on an endpoint where nothing is; two or three more where there is something.
 
+use std::collections::BTreeMap;
 use std::thread;
 
 use crate::docker::answer::{self, json, json_lines};
@@ -29,8 +30,33 @@ pub struct Wanted<'a> {
     pub external_net: &'a NetworkName,
     /// Images whose IDs are needed, if they are there.
     pub images: &'a [&'a str],
-    /// Whether the certificate in the load balancer is needed too.
-    pub cert: bool,
+    pub detail: Detail,
+    /// Whether the other containers on PREFIX-net are needed too.
+    pub strangers: bool,
+}
+
+/// How far to look into the load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Not at all.
+    Containers,
+    /// Its configuration, and whether that is in force.
+    Config,
+    /// Its certificate, too.
+    ConfigAndCert,
+}
+
+impl<'a> Wanted<'a> {
+    /// The service with its configuration.
+    pub fn service(names: &'a Names, external_net: &'a NetworkName) -> Self {
+        Self {
+            names,
+            external_net,
+            images: &[],
+            detail: Detail::Config,
+            strangers: false,
+        }
+    }
 }
 
 /// Everything on the endpoint that concerns the service.
@@ -50,27 +76,40 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         .into_iter()
         .filter(|name| wanted.names.may_be_ours(name))
         .collect();
-    let lb_is_there = names.iter().any(|name| name == wanted.names.lb.as_str());
-    let (containers, files) = thread::scope(|scope| {
-        let lb = lb_is_there.then_some(wanted.names.lb.as_str());
-        let files =
-            scope.spawn(move || lb.map_or(Ok(None), |lb| lb_files(docker, lb, wanted.cert)));
-        (containers(docker, &names), join(files))
+    let networks = networks?;
+    let look_into_lb = wanted.detail != Detail::Containers
+        && names.iter().any(|name| name == wanted.names.lb.as_str());
+    let look_for_strangers =
+        wanted.strangers && networks.iter().any(|network| network.name == bridge);
+    let (containers, files, on_bridge) = thread::scope(|scope| {
+        let cert = wanted.detail == Detail::ConfigAndCert;
+        let files = look_into_lb
+            .then(|| scope.spawn(move || lb_files(docker, wanted.names.lb.as_str(), cert)));
+        let on_bridge =
+            look_for_strangers.then(|| scope.spawn(|| container_names_on(docker, &bridge)));
+        let containers = containers(docker, &names);
+        let files = files.map_or(Ok(None), join);
+        (containers, files, on_bridge.map_or(Ok(Vec::new()), join))
     });
     let mut inventory = Inventory::new(
         wanted.names,
         wanted.external_net,
         endpoint,
-        networks?,
+        networks,
         containers?,
     );
+    let mut strangers = on_bridge?;
+    strangers.retain(|name| !inventory.owns(name));
+    inventory.strangers = strangers;
     if let (Some(lb), Some(files)) = (&inventory.lb, files?) {
         let mut found = Found::new(files.config, files.template, &lb.image);
         found.cert = files.cert;
         inventory.config = Some(found);
     }
     inventory.images = images?;
-    inventory.stale = is_stale(docker, &inventory)?;
+    if look_into_lb {
+        inventory.stale = is_stale(docker, &inventory)?;
+    }
     Ok(inventory)
 }
 
@@ -187,20 +226,30 @@ pub fn container(docker: &Docker, name: &str) -> Result<Option<Container>, Failu
 pub fn images_called(
     docker: &Docker,
     images: &[&str],
-) -> Result<std::collections::BTreeMap<String, String>, Failure> {
-    let mut found = std::collections::BTreeMap::new();
-    for &image in images {
-        // One call an image: an answer does not say which of several names it is about.
-        let argv = argv::image_inspect(&[image]);
-        let stdout =
-            found_ones(docker.query(&argv)).map_err(|error| not_read("the images", &error))?;
-        let answers: Vec<answer::Image> = json_lines(&stdout)
-            .map_err(|why| not_read("the images", &docker.bad_answer(&argv, why)))?;
-        if let Some(answer) = answers.first() {
-            found.insert(image.to_owned(), bare_id(&answer.id).to_owned());
+) -> Result<BTreeMap<String, String>, Failure> {
+    // One call an image: an answer does not say which of several names it is about.
+    let ids: Vec<_> = thread::scope(|scope| {
+        let calls: Vec<_> = images
+            .iter()
+            .map(|image| scope.spawn(move || image_id(docker, image)))
+            .collect();
+        calls.into_iter().map(join).collect()
+    });
+    let mut found = BTreeMap::new();
+    for (image, id) in images.iter().zip(ids) {
+        if let Some(id) = id? {
+            found.insert((*image).to_owned(), id);
         }
     }
     Ok(found)
+}
+
+fn image_id(docker: &Docker, image: &str) -> Result<Option<String>, Failure> {
+    let argv = argv::image_inspect(&[image]);
+    let stdout = found_ones(docker.query(&argv)).map_err(|error| not_read("the images", &error))?;
+    let answers: Vec<answer::Image> = json_lines(&stdout)
+        .map_err(|why| not_read("the images", &docker.bad_answer(&argv, why)))?;
+    Ok(answers.first().map(|answer| bare_id(&answer.id).to_owned()))
 }
 
 /// What lies in the load balancer.

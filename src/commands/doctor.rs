@@ -127,12 +127,7 @@ fn there(
     server: Option<answer::ServerVersion>,
 ) -> There {
     let inventory = spec::identity(settings).ok().map(|(names, external_net)| {
-        let wanted = look::Wanted {
-            names: &names,
-            external_net: &external_net,
-            images: &[],
-            cert: false,
-        };
+        let wanted = look::Wanted::service(&names, &external_net);
         look::look(docker, wanted)
     });
     let external = match (&inventory, &wanted.external_net) {

@@ -5,10 +5,9 @@ use serde_json::json;
 use super::Context;
 use super::change::{Change, show};
 use crate::cli::DownArgs;
-use crate::docker::Docker;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
-use crate::look::{self, Wanted};
+use crate::look::{self, Detail, Wanted};
 use crate::plan::down as planner;
 use crate::spec::names::Names;
 use crate::ui::list;
@@ -18,18 +17,16 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     let docker = context.docker()?;
     context.listen()?;
     let wanted = Wanted {
-        names: &spec.names,
-        external_net: &spec.external_net,
-        images: &[],
-        cert: false,
+        detail: Detail::Containers,
+        strangers: true,
+        ..Wanted::service(&spec.names, &spec.external_net)
     };
     let inventory = look::look(&docker, wanted)?;
-    let strangers = strangers(&docker, &spec.names, &inventory)?;
-    let plan = planner::plan(&spec, &inventory, &strangers);
+    let plan = planner::plan(&spec, &inventory);
     if args.change.dry_run {
         return show(context, &docker, &args.change, &plan, "vch-lb down");
     }
-    let left_alone = left_alone(&spec.names, &inventory, &strangers);
+    let left_alone = left_alone(&spec.names, &inventory);
     if plan.is_empty() {
         context.ui.status(&format!(
             "nothing to take down: there is no service `{}`",
@@ -52,17 +49,11 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
         context.ui.warn(left);
     }
     if context.ui.json() {
-        let containers: Vec<_> = inventory
-            .lb
-            .iter()
-            .chain(&inventory.lb_aside)
-            .chain(inventory.instances.values())
-            .map(|c| &c.name)
-            .collect();
+        let containers: Vec<_> = inventory.ours().map(|ours| &ours.name).collect();
         let network = inventory
             .bridge
             .as_ref()
-            .filter(|_| strangers.is_empty())
+            .filter(|_| inventory.strangers.is_empty())
             .map(|network| &network.name);
         context.ui.answer_json(&json!({
             "schema": "vch-lb/down/1",
@@ -74,29 +65,8 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     Ok(exit::DONE)
 }
 
-/// Other containers on PREFIX-net.
-fn strangers(
-    docker: &Docker,
-    names: &Names,
-    inventory: &Inventory,
-) -> Result<Vec<String>, Failure> {
-    if inventory.bridge.is_none() {
-        return Ok(Vec::new());
-    }
-    let ours = |name: &String| {
-        inventory
-            .lb
-            .iter()
-            .chain(&inventory.lb_aside)
-            .chain(inventory.instances.values())
-            .any(|c| c.name == *name)
-    };
-    let on_network = look::container_names_on(docker, &names.network())?;
-    Ok(on_network.into_iter().filter(|name| !ours(name)).collect())
-}
-
 /// What was left alone, and why.
-fn left_alone(names: &Names, inventory: &Inventory, strangers: &[String]) -> Vec<String> {
+fn left_alone(names: &Names, inventory: &Inventory) -> Vec<String> {
     let network = names.network();
     let mut left: Vec<String> = inventory
         .conflicts
@@ -108,10 +78,10 @@ fn left_alone(names: &Names, inventory: &Inventory, strangers: &[String]) -> Vec
             )
         })
         .collect();
-    if !strangers.is_empty() {
+    if !inventory.strangers.is_empty() {
         left.push(format!(
             "the network `{network}` was left alone: {} still on it",
-            are(strangers)
+            are(&inventory.strangers)
         ));
     }
     left

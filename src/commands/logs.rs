@@ -10,7 +10,7 @@ use crate::docker::argv;
 use crate::error::{Failure, exit, printable};
 use crate::haproxy::log;
 use crate::inventory::Inventory;
-use crate::look::{self, Wanted};
+use crate::look::{self, Detail, Wanted};
 use crate::ui::{LogLine, list};
 
 pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure> {
@@ -18,10 +18,8 @@ pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure
     context.listen()?;
     let spec = context.identity_as_spec()?;
     let wanted = Wanted {
-        names: &spec.names,
-        external_net: &spec.external_net,
-        images: &[],
-        cert: false,
+        detail: Detail::Containers,
+        ..Wanted::service(&spec.names, &spec.external_net)
     };
     let names = chosen(&look::look(&docker, wanted)?, &args.names)?;
     if names.is_empty() {

@@ -5,8 +5,8 @@ use crate::inventory::{Container, Inventory, State};
 use crate::spec::Spec;
 use crate::spec::names::Number;
 
-/// The plan that leaves nothing of the service. `strangers` are other containers on PREFIX-net: it stays with them.
-pub fn plan(spec: &Spec, inventory: &Inventory, strangers: &[String]) -> Plan {
+/// The plan that leaves nothing of the service. PREFIX-net stays if there are strangers on it.
+pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
     let mut plan = Plan::new(spec);
     // Nobody is sent to once the load balancer has ended; that it is still being removed concerns no instance.
     let ended: Vec<StepId> = inventory
@@ -36,7 +36,7 @@ pub fn plan(spec: &Spec, inventory: &Inventory, strangers: &[String]) -> Plan {
     if !all.is_empty() {
         gone.push(plan.add(Action::Remove(all), &stopped));
     }
-    if inventory.bridge.is_some() && strangers.is_empty() {
+    if inventory.bridge.is_some() && inventory.strangers.is_empty() {
         plan.add(Action::RemoveNetwork, &gone);
     }
     plan
@@ -62,14 +62,15 @@ mod tests {
             name: "web-net".into(),
             ..Network::default()
         };
-        let inventory = Inventory::new(
+        let mut inventory = Inventory::new(
             &spec.names,
             &spec.external_net,
             engine(),
             vec![bridge],
             containers,
         );
-        plan(&spec, &inventory, strangers)
+        inventory.strangers = strangers.to_vec();
+        plan(&spec, &inventory)
     }
 
     fn actions(containers: Vec<Container>, strangers: &[String]) -> Vec<Action> {
