@@ -123,10 +123,19 @@ impl CallError {
     }
 
     pub fn cause(&self) -> Option<Cause> {
+        self.stderr().and_then(cause::classify)
+    }
+
+    /// What a VCH's port layer said, where docker's words wrap it up.
+    pub fn portlayer_message(&self) -> Option<&str> {
+        self.stderr().and_then(cause::portlayer_message)
+    }
+
+    fn stderr(&self) -> Option<&str> {
         match &self.problem {
             Problem::Exit { stderr, .. }
             | Problem::TimedOut { stderr, .. }
-            | Problem::Signal { stderr, .. } => cause::classify(stderr),
+            | Problem::Signal { stderr, .. } => Some(stderr),
             _ => None,
         }
     }
