@@ -8,6 +8,7 @@ pub mod archive;
 pub mod argv;
 pub mod cause;
 pub mod spawn;
+pub mod words;
 
 use std::time::Duration;
 
@@ -223,14 +224,14 @@ impl Docker {
     pub fn prefix(&self) -> String {
         let mut words = vec![self.shown.clone()];
         words.extend(self.globals.iter().cloned());
-        argv::quote(&words)
+        words::quote(&words)
     }
 
     /// A call as a shell would echo it, secrets hidden.
     pub fn shown(&self, argv: &Argv) -> String {
         let mut words = vec![self.shown.clone()];
-        words.extend(self.globals.iter().map(|word| argv::hide_password(word)));
-        format!("{} {argv}", argv::quote(&words))
+        words.extend(self.globals.iter().map(|word| words::hide_password(word)));
+        format!("{} {argv}", words::quote(&words))
     }
 
     /// A call that only reads. It is ended when we are interrupted.

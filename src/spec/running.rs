@@ -56,7 +56,7 @@ pub fn up_command(spec: &Spec, settings: &Settings) -> String {
             words.extend([format!("--{}", value.setting.flag()), text]);
         }
     }
-    crate::docker::argv::quote(&words)
+    crate::docker::words::quote(&words)
 }
 
 /// The spec as it can be read off a load balancer, whether it runs or not.
