@@ -1,9 +1,5 @@
 //! A place to run the real binary in: a folder of its own, the fake docker as the only `docker` in PATH, nothing else in
 //! the environment. What the tool did is read back from the fake's record and state.
-#![allow(
-    dead_code,
-    reason = "a harness offers more than each moment's tests use"
-)]
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -19,6 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use predicates::prelude::*;
+use predicates::str::{contains, diff};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -618,7 +616,6 @@ pub(crate) struct Call {
     /// `DOCKER_*` in its environment.
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) stdin_null: bool,
-    pub(crate) stdin: String,
     /// The files of a tar on stdin: `path`, `mode`, `uid`, `text`.
     pub(crate) stdin_tar: Vec<Value>,
     pub(crate) pid: i64,
@@ -644,7 +641,6 @@ impl Call {
             signal: None,
             env: serde_json::from_value(line["env"].clone()).unwrap(),
             stdin_null: line["stdin_null"] == true,
-            stdin: line["stdin"].as_str().unwrap_or("").to_owned(),
             stdin_tar: line["stdin_tar"].as_array().cloned().unwrap_or_default(),
             pid: line["pid"].as_i64().unwrap(),
             pgid: line["pgid"].as_i64().unwrap(),
@@ -726,32 +722,43 @@ impl Ran {
 
     #[track_caller]
     pub(crate) fn stdout(self, text: &str) -> Self {
-        assert_eq!(self.stdout, text, "\n{self}");
+        self.meets("stdout", &self.stdout, &diff(text.to_owned()));
         self
     }
 
     #[track_caller]
     pub(crate) fn stderr(self, text: &str) -> Self {
-        assert_eq!(self.stderr, text, "\n{self}");
+        self.meets("stderr", &self.stderr, &diff(text.to_owned()));
         self
     }
 
     #[track_caller]
     pub(crate) fn stdout_has(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "stdout lacks {text:?}\n{self}");
+        self.meets("stdout", &self.stdout, &contains(text));
         self
     }
 
     #[track_caller]
     pub(crate) fn stderr_has(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "stderr lacks {text:?}\n{self}");
+        self.meets("stderr", &self.stderr, &contains(text));
         self
     }
 
     #[track_caller]
     pub(crate) fn stderr_lacks(self, text: &str) -> Self {
-        assert!(!self.stderr.contains(text), "stderr has {text:?}\n{self}");
+        self.meets("stderr", &self.stderr, &contains(text).not());
         self
+    }
+
+    /// Panics with what is wrong with `text`, for instance in which lines it differs, and with the whole story.
+    #[track_caller]
+    fn meets(&self, stream: &str, text: &str, expected: &impl Predicate<str>) {
+        if let Some(case) = expected.find_case(false, text) {
+            let mut products = case.products();
+            let differs = products.find(|product| product.name() == "diff");
+            let differs = differs.map(ToString::to_string).unwrap_or_default();
+            panic!("{stream} is not as expected: {expected}\n{differs}\n{self}");
+        }
     }
 
     /// stdout as JSON.
@@ -837,10 +844,6 @@ impl Running<'_> {
         })
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.as_mut().unwrap().try_wait().unwrap().is_some()
-    }
-
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Ran {
         let child = self.child.take().unwrap();
@@ -864,6 +867,7 @@ pub(crate) struct Listener {
     stop: Arc<AtomicBool>,
     served: Arc<AtomicU32>,
     thread: Option<thread::JoinHandle<()>>,
+    #[expect(dead_code, reason = "held, not read")]
     silent: Option<TcpListener>,
 }
 
