@@ -263,6 +263,12 @@ impl Inventory {
     pub fn is_vch(&self) -> bool {
         self.endpoint.kind == Kind::Vch
     }
+
+    /// Every container of the service, the load balancer first.
+    pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        let lbs = self.lb.iter().chain(&self.lb_aside);
+        lbs.chain(self.instances.values())
+    }
 }
 
 /// A load balancer as our `create` leaves it, killed before the `network connect`: on the external network alone, and

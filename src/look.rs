@@ -2,6 +2,7 @@
 //!
 //! Three calls side by side on an endpoint where nothing is; two or three more where there is something.
 
+use std::collections::HashSet;
 use std::thread;
 
 use crate::docker::answer::{self, json, json_lines};
@@ -31,6 +32,18 @@ pub struct Wanted<'a> {
     pub images: &'a [&'a str],
     /// Whether the certificate in the load balancer is needed too.
     pub cert: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// The service itself, for whoever decides nothing about images or the certificate.
+    pub fn service(names: &'a Names, external_net: &'a NetworkName) -> Self {
+        Self {
+            names,
+            external_net,
+            images: &[],
+            cert: false,
+        }
+    }
 }
 
 /// Everything on the endpoint that concerns the service.
@@ -135,9 +148,20 @@ fn container_names(docker: &Docker, argv: &Argv) -> Result<Vec<String>, Failure>
         .map_err(|why| not_read("the containers", &docker.bad_answer(argv, why)))
 }
 
-/// The names of all containers on `network`.
-pub fn container_names_on(docker: &Docker, network: &str) -> Result<Vec<String>, Failure> {
-    container_names(docker, &argv::ps_on_network(network))
+/// The containers on PREFIX-net that are not the service's.
+pub fn strangers(
+    docker: &Docker,
+    names: &Names,
+    inventory: &Inventory,
+) -> Result<Vec<String>, Failure> {
+    if inventory.bridge.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut strangers = container_names(docker, &argv::ps_on_network(&names.network()))?;
+    let containers = inventory.containers();
+    let ours: HashSet<&str> = containers.map(|ours| ours.name.as_str()).collect();
+    strangers.retain(|name| !ours.contains(name.as_str()));
+    Ok(strangers)
 }
 
 /// Those of `names` that exist, in no particular order.

@@ -299,12 +299,7 @@ impl<'a> Change<'a> {
     /// The service as it is now, if that can be told.
     fn now(&self, plan: &Plan) -> Option<Inventory> {
         let spec = &plan.spec;
-        let wanted = Wanted {
-            names: &spec.names,
-            external_net: &spec.external_net,
-            images: &[],
-            cert: false,
-        };
+        let wanted = Wanted::service(&spec.names, &spec.external_net);
         look::look(&self.docker.uninterruptible(), wanted).ok()
     }
 
@@ -420,12 +415,7 @@ pub(super) fn service_as_found(
     docker: &Docker,
 ) -> Result<(Spec, Inventory), Failure> {
     let (names, external_net) = spec::identity(&context.settings)?;
-    let wanted = Wanted {
-        names: &names,
-        external_net: &external_net,
-        images: &[],
-        cert: false,
-    };
+    let wanted = Wanted::service(&names, &external_net);
     let inventory = look::look(docker, wanted)?;
     let spec = spec::running::spec(&names, &external_net, &inventory)?;
     Ok((spec, inventory))

@@ -17,7 +17,6 @@ use crate::doctor::way::{FileState, TlsFile, Way};
 use crate::doctor::{Check, Facts, LocalConfig, Report, Verdict, Wanted, diagnose};
 use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
-use crate::inventory::Inventory;
 use crate::settings::{self, Settings};
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use crate::spec::{Spec, arguments};
@@ -127,13 +126,7 @@ fn there(
     server: Option<answer::ServerVersion>,
 ) -> There {
     let inventory = spec::identity(settings).ok().map(|(names, external_net)| {
-        let wanted = look::Wanted {
-            names: &names,
-            external_net: &external_net,
-            images: &[],
-            cert: false,
-        };
-        look::look(docker, wanted)
+        look::look(docker, look::Wanted::service(&names, &external_net))
     });
     let external = match (&inventory, &wanted.external_net) {
         (Some(Ok(inventory)), _) => Ok(inventory.external.clone()),
@@ -150,7 +143,10 @@ fn there(
     let images: Vec<&str> = images.into_iter().collect();
     let found = inventory.as_ref().and_then(|found| found.as_ref().ok());
     let strangers = match (found, &wanted.names) {
-        (Some(inventory), Some(names)) => strangers(docker, names, inventory),
+        // Not to know them spoils no other check.
+        (Some(inventory), Some(names)) => {
+            look::strangers(docker, names, inventory).unwrap_or_default()
+        }
         _ => Vec::new(),
     };
     There {
@@ -162,18 +158,6 @@ fn there(
         strangers,
         images: look::images_called(docker, &images),
     }
-}
-
-/// Other containers on PREFIX-net. Not to know them spoils no other check.
-fn strangers(docker: &Docker, names: &Names, inventory: &Inventory) -> Vec<String> {
-    if inventory.bridge.is_none() {
-        return Vec::new();
-    }
-    let on_network = look::container_names_on(docker, &names.network()).unwrap_or_default();
-    on_network
-        .into_iter()
-        .filter(|name| !names.may_be_ours(name))
-        .collect()
 }
 
 /// Each setting that is usable by itself.

@@ -5,7 +5,6 @@ use serde_json::json;
 use super::Context;
 use super::change::{Change, show};
 use crate::cli::DownArgs;
-use crate::docker::Docker;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
 use crate::look::{self, Wanted};
@@ -17,82 +16,47 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     let spec = context.identity_as_spec()?;
     let docker = context.docker()?;
     context.listen()?;
-    let wanted = Wanted {
-        names: &spec.names,
-        external_net: &spec.external_net,
-        images: &[],
-        cert: false,
-    };
+    let wanted = Wanted::service(&spec.names, &spec.external_net);
     let inventory = look::look(&docker, wanted)?;
-    let strangers = strangers(&docker, &spec.names, &inventory)?;
+    let strangers = look::strangers(&docker, &spec.names, &inventory)?;
     let plan = planner::plan(&spec, &inventory, &strangers);
     if args.change.dry_run {
         return show(context, &docker, &args.change, &plan, "vch-lb down");
     }
     let left_alone = left_alone(&spec.names, &inventory, &strangers);
+    let change = Change {
+        undoes: false,
+        ..Change::new(context, &docker, &args.change, &inventory)
+    };
     if plan.is_empty() {
         context.ui.status(&format!(
             "nothing to take down: there is no service `{}`",
             spec.names.prefix
         ));
     } else {
-        let change = Change {
-            undoes: false,
-            ..Change::new(context, &docker, &args.change, &inventory)
-        };
-        change.execute(&plan).map_err(|failure| {
-            let hint = failure
-                .hint
-                .clone()
-                .unwrap_or_else(|| "running `vch-lb down` again goes on from here".into());
-            failure.hinted(hint)
-        })?;
+        change.execute(&plan).map_err(resumable)?;
     }
     for left in &left_alone {
         context.ui.warn(left);
     }
     if context.ui.json() {
-        let containers: Vec<_> = inventory
-            .lb
-            .iter()
-            .chain(&inventory.lb_aside)
-            .chain(inventory.instances.values())
-            .map(|c| &c.name)
-            .collect();
-        let network = inventory
-            .bridge
-            .as_ref()
-            .filter(|_| strangers.is_empty())
-            .map(|network| &network.name);
+        let containers: Vec<_> = inventory.containers().map(|ours| &ours.name).collect();
+        let network = inventory.bridge.as_ref().filter(|_| strangers.is_empty());
         context.ui.answer_json(&json!({
             "schema": "vch-lb/down/1",
             "changed": !plan.is_empty(),
-            "removed": { "containers": containers, "network": network },
+            "removed": { "containers": containers, "network": network.map(|net| &net.name) },
             "left_alone": left_alone,
         }));
     }
     Ok(exit::DONE)
 }
 
-/// Other containers on PREFIX-net.
-fn strangers(
-    docker: &Docker,
-    names: &Names,
-    inventory: &Inventory,
-) -> Result<Vec<String>, Failure> {
-    if inventory.bridge.is_none() {
-        return Ok(Vec::new());
-    }
-    let ours = |name: &String| {
-        inventory
-            .lb
-            .iter()
-            .chain(&inventory.lb_aside)
-            .chain(inventory.instances.values())
-            .any(|c| c.name == *name)
-    };
-    let on_network = look::container_names_on(docker, &names.network())?;
-    Ok(on_network.into_iter().filter(|name| !ours(name)).collect())
+/// The failure, with a way on.
+fn resumable(failure: Failure) -> Failure {
+    let way_on = || "running `vch-lb down` again goes on from here".to_owned();
+    let hint = failure.hint.clone().unwrap_or_else(way_on);
+    failure.hinted(hint)
 }
 
 /// What was left alone, and why.

@@ -17,12 +17,7 @@ pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure
     let docker = context.docker()?;
     context.listen()?;
     let spec = context.identity_as_spec()?;
-    let wanted = Wanted {
-        names: &spec.names,
-        external_net: &spec.external_net,
-        images: &[],
-        cert: false,
-    };
+    let wanted = Wanted::service(&spec.names, &spec.external_net);
     let names = chosen(&look::look(&docker, wanted)?, &args.names)?;
     if names.is_empty() {
         return Err(Failure::failed(format!(

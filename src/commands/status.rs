@@ -54,12 +54,7 @@ fn pause(context: &Context<'_>, every: Duration) -> bool {
 
 fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure> {
     let spec = context.identity_as_spec()?;
-    let wanted = Wanted {
-        names: &spec.names,
-        external_net: &spec.external_net,
-        images: &[],
-        cert: false,
-    };
+    let wanted = Wanted::service(&spec.names, &spec.external_net);
     let inventory = look::look(docker, wanted)?;
     let found = running::as_found(&spec.names, &spec.external_net, &inventory);
     let up = found.map_or_else(
