@@ -7,6 +7,7 @@ pub mod answer;
 pub mod archive;
 pub mod argv;
 pub mod cause;
+pub mod host;
 pub mod spawn;
 pub mod words;
 
