@@ -288,6 +288,13 @@ impl Sandbox {
         self.docker_with(arguments, |command| command)
     }
 
+    /// Runs the fake docker directly, its arguments written as in a shell.
+    pub(crate) fn docker_line(&self, line: &str) -> Ran {
+        let words = shell_words::split(line).unwrap();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.docker(&words)
+    }
+
     /// Runs the fake docker directly, with something more.
     pub(crate) fn docker_with(
         &self,

@@ -231,8 +231,7 @@ fn every_drift_is_told_and_mended_by_its_command() {
             let _next = sandbox.listen("127.50.0.3", 80, 200);
             sandbox.script_has_run(2);
             for call in damage {
-                let words: Vec<&str> = call.split(' ').collect();
-                sandbox.docker(&words).success();
+                sandbox.docker_line(call).success();
             }
             // As far as the load balancer still tells, the service is mended as what it is.
             let told =
@@ -429,7 +428,7 @@ fn a_file_of_a_newer_version_is_refused_in_words() {
 }
 
 #[test]
-fn a_container_that_is_starting() {
+fn a_container_that_is_starting_is_told() {
     let sandbox = Sandbox::new(Flavor::Vch);
     let _lb = sandbox.serve();
     sandbox.script_has_run(1);
@@ -446,7 +445,7 @@ fn a_container_that_is_starting() {
 }
 
 #[test]
-fn whether_it_answers() {
+fn it_says_whether_the_service_answers() {
     for flavor in FLAVORS {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(1);

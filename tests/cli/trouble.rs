@@ -432,9 +432,9 @@ fn a_run_is_repeated_only_after_a_look_and_never_leaves_two() {
             let tool = sandbox.start(&["up", "-n", "1", "--jobs", "1", "--wait", "2s"]);
             if left {
                 sandbox.wait_for_call("run -d -p 80 --name web-1");
-                let create = "create -p 80 --name web-1 --net web-net httpd";
-                let create: Vec<&str> = create.split(' ').collect();
-                sandbox.docker(&create).success();
+                sandbox
+                    .docker_line("create -p 80 --name web-1 --net web-net httpd")
+                    .success();
                 sandbox.release("go");
             }
             let ran = tool.finish().success();
