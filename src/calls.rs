@@ -27,9 +27,7 @@ pub fn changing(action: &Action, spec: &Spec, config: &str) -> Vec<Argv> {
             port: spec.instance_port.get(),
             network: &names.network(),
             args: spec.instance_args.words(),
-            label: spec
-                .label()
-                .map(|label| format!("{}={label}", crate::spec::LABEL)),
+            label: spec.label(),
             image: spec.image.as_str(),
             command: &spec.instance_cmd,
         })],

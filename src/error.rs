@@ -126,8 +126,13 @@ impl Failure {
         Self::new(Kind::Usage, what)
     }
 
-    /// `what` did not happen because a docker call failed.
+    /// `what` did not happen because a docker call failed. Of a VCH's errors, in which the reason stands last, it is said
+    /// first.
     pub fn from_call(what: impl Into<String>, error: &CallError) -> Self {
+        let mut what = what.into();
+        if let Some(reason) = error.portlayer_message() {
+            what = format!("{what}: {}", printable(reason));
+        }
         let kind = if let Some(signal) = error.interrupted() {
             Kind::Interrupted(signal)
         } else if error.endpoint_unusable() {

@@ -208,7 +208,7 @@ impl Performer<'_> {
     /// Says that `argv` will be repeated and waits; `false` if an interrupt came meanwhile.
     fn pause(&self, argv: &Argv, error: &CallError, pause: Duration) -> bool {
         let words = error.words();
-        let words = gist(&words);
+        let words = error.portlayer_message().unwrap_or_else(|| gist(&words));
         let seconds = crate::ui::seconds(pause);
         self.ui.status(&format!(
             "{}: {words}; again in {seconds}",

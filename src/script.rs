@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use crate::calls;
-use crate::docker::argv::{Argv, quote};
+use crate::docker::argv::Argv;
+use crate::docker::words::quote;
 use crate::haproxy::{self, Config};
 use crate::plan::{Action, Plan};
 use crate::spec::Spec;

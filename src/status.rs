@@ -1,5 +1,7 @@
 //! How a service stands: a row for each container, and every drift in words with the command that mends it. Pure.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::haproxy::Config;
@@ -163,43 +165,16 @@ impl Reader<'_> {
 
     fn instances(&mut self, wanted: Option<usize>) {
         let sent_to = self.config.map(Config::numbers).unwrap_or_default();
+        let lb = &self.names.lb;
         for number in &sent_to {
             if !self.inventory.instances.contains_key(number) {
                 let instance = self.names.instance(*number);
-                self.note(
-                    format!(
-                        "`{}` sends to `{instance}`, which is not there",
-                        self.names.lb
-                    ),
-                    self.up,
-                );
+                let what = format!("`{lb}` sends to `{instance}`, which is not there");
+                self.note(what, self.up);
             }
         }
         for (number, instance) in &self.inventory.instances {
-            let sent = sent_to.contains(number);
-            match (&instance.state, sent) {
-                (State::Running, true) if instance.health == Health::Unhealthy => {
-                    let how = "is unhealthy, by its own health check";
-                    self.note(
-                        format!("`{}` {how}", instance.name),
-                        "vch-lb rollout --force",
-                    );
-                }
-                (State::Running, false) if self.config.is_some() => {
-                    self.note(
-                        format!(
-                            "`{}` runs, but `{}` does not send to it",
-                            instance.name, self.names.lb
-                        ),
-                        self.up,
-                    );
-                }
-                (State::Running, _) => {}
-                _ => {
-                    let how = crate::autopsy::standing(instance);
-                    self.note(format!("`{}` {how}", instance.name), self.up);
-                }
-            }
+            self.instance(instance, sent_to.contains(number));
         }
         self.images();
         let there = if self.config.is_some() {
@@ -209,46 +184,47 @@ impl Reader<'_> {
         };
         if let Some(wanted) = wanted.filter(|wanted| *wanted != there) {
             let instances = plural(there, "instance");
-            self.note(
-                format!("{instances}, but NUM_INSTANCES is {wanted}"),
-                &format!("vch-lb scale {wanted}"),
-            );
+            let what = format!("{instances}, but NUM_INSTANCES is {wanted}");
+            self.note(what, &format!("vch-lb scale {wanted}"));
+        }
+    }
+
+    fn instance(&mut self, instance: &Container, sent: bool) {
+        let Container { name, health, .. } = instance;
+        match (&instance.state, sent) {
+            (State::Running, true) if *health == Health::Unhealthy => {
+                let what = format!("`{name}` is unhealthy, by its own health check");
+                self.note(what, "vch-lb rollout --force");
+            }
+            (State::Running, false) if self.config.is_some() => {
+                let lb = &self.names.lb;
+                let what = format!("`{name}` runs, but `{lb}` does not send to it");
+                self.note(what, self.up);
+            }
+            (State::Running, _) => {}
+            _ => {
+                let how = crate::autopsy::standing(instance);
+                self.note(format!("`{name}` {how}"), self.up);
+            }
         }
     }
 
     fn images(&mut self) {
-        let mut images: Vec<&str> = self
-            .inventory
-            .instances
-            .values()
-            .map(|instance| instance.image.as_str())
-            .collect();
-        images.sort_unstable();
-        images.dedup();
-        let mut ids: Vec<&str> = self
-            .inventory
-            .instances
-            .values()
-            .map(|instance| instance.image_id.as_str())
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        if images.len() > 1 {
-            self.note(
-                format!(
-                    "the instances were made from different images: {}",
-                    list(&images)
-                ),
-                "vch-lb rollout --instance-img IMAGE",
+        let instances = self.inventory.instances.values();
+        let images: BTreeSet<&str> = instances.clone().map(|each| each.image.as_str()).collect();
+        let ids: BTreeSet<&str> = instances.map(|each| each.image_id.as_str()).collect();
+        let images: Vec<&str> = images.into_iter().collect();
+        if let [image] = images[..] {
+            if ids.len() > 1 {
+                let what = format!("the instances were made from different versions of `{image}`");
+                self.note(what, "vch-lb rollout");
+            }
+        } else if !images.is_empty() {
+            let what = format!(
+                "the instances were made from different images: {}",
+                list(&images)
             );
-        } else if ids.len() > 1 {
-            self.note(
-                format!(
-                    "the instances were made from different versions of `{}`",
-                    images[0]
-                ),
-                "vch-lb rollout",
-            );
+            self.note(what, "vch-lb rollout --instance-img IMAGE");
         }
     }
 

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::Context;
-use super::change::{Change, Report, why_no_answer};
+use super::change::{Change, Report};
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::reach::Reach;
-use crate::spec::Spec;
+use crate::spec::{Publish, Spec};
 use crate::ui::{plural, seconds};
 
 /// Executes `plan` and answers; the result is the exit code.
@@ -94,4 +94,31 @@ fn answer(
         "\nService is available at\n{address}\non port {port}\n"
     ));
     Ok(())
+}
+
+/// Why a load balancer that runs may not answer, as far as that can be told from here.
+fn why_no_answer(spec: &Spec, inventory: &Inventory, address: &str) -> String {
+    let port = spec.lb_port;
+    let net = &spec.external_net;
+    let unpublished = inventory.is_vch()
+        && match &inventory.lb {
+            Some(lb) => !lb.published.contains(&format!("{port}/tcp")),
+            None => spec.publish == Publish::Never,
+        };
+    if unpublished {
+        return format!(
+            "{address}:{port} does not answer from here: a VCH's container network drops every port that was not \
+             published, and `{}` publishes none; `vch-lb up --recreate-lb` with PUBLISH_LB=auto opens it",
+            spec.names.lb
+        );
+    }
+    if inventory.is_vch() {
+        return format!(
+            "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`, or its \
+             firewall lets nobody in (the VCH's administrator decides that with --container-network-firewall)"
+        );
+    }
+    format!(
+        "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`"
+    )
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::Context;
 use crate::cli::{ChangeArgs, ProbeArgs};
-use crate::docker::{Docker, argv};
+use crate::docker::{Docker, argv, host};
 use crate::error::{Failure, Standing, exit};
 use crate::execute::{Done, Execution, Outcome};
 use crate::interrupt::Interrupt;
-use crate::inventory::{Inventory, Kind};
+use crate::inventory::Inventory;
 use crate::look::{self, Wanted};
 use crate::perform::{Patience, Performer};
 use crate::plan::{Action, Plan, undo};
@@ -18,7 +18,6 @@ use crate::probe::{Phase, Probe, Receipt};
 use crate::reach::Reach;
 use crate::script::{Style, script};
 use crate::settings;
-use crate::spec::{self, Publish, Spec};
 use crate::{calls, config_file, haproxy};
 
 /// What an executed plan came to.
@@ -219,6 +218,7 @@ impl<'a> Change<'a> {
         docker: Docker,
         interrupt: Interrupt,
     ) -> Performer<'p> {
+        let args = &self.context.cli.docker;
         Performer {
             docker,
             spec: &plan.spec,
@@ -231,7 +231,7 @@ impl<'a> Change<'a> {
                 drain: self.args.drain,
             },
             config_path: &self.args.config_out,
-            published_on: published_on(self.context),
+            published_on: host::published_on(args.host.as_deref(), args.context.as_deref()),
             memo: Mutex::default(),
         }
     }
@@ -266,22 +266,7 @@ impl<'a> Change<'a> {
             failure.standing = self.standing(leaving(plan, outcome), now.as_ref());
             return failure;
         }
-        self.context.ui.status("undoing what was done");
-        let deaf = self.performer(plan, self.docker.uninterruptible(), Interrupt::default());
-        std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
-        let undone = self.run(
-            &undo,
-            &|action| deaf.perform(action),
-            true,
-            &|action, took| {
-                self.context
-                    .ui
-                    .step_done(&calls::label(action, &plan.spec), took);
-            },
-        );
-        if let Some(second) = undone.failure {
-            failure.undoing.push(second.render().trim_end().to_owned());
-        }
+        failure.undoing.extend(self.go_back(&undo, performer));
         failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
         failure.aftermath = Some(
             if failure.undoing.is_empty() && failure.standing.is_empty() {
@@ -292,6 +277,21 @@ impl<'a> Change<'a> {
             .into(),
         );
         failure
+    }
+
+    /// Executes `undo`, deaf to interrupts; the result is what went wrong with that.
+    fn go_back(&self, undo: &Plan, performer: &Performer<'_>) -> Option<String> {
+        self.context.ui.status("undoing what was done");
+        let deaf = self.performer(undo, self.docker.uninterruptible(), Interrupt::default());
+        std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
+        let perform = |action: &Action| deaf.perform(action);
+        let undone = self.run(undo, &perform, true, &|action, took| {
+            let label = calls::label(action, &undo.spec);
+            self.context.ui.step_done(&label, took);
+        });
+        undone
+            .failure
+            .map(|second| second.render().trim_end().to_owned())
     }
 
     /// The service as it is now, if that can be told.
@@ -362,131 +362,4 @@ fn leaving<'o>(plan: &'o Plan, outcome: &'o Outcome) -> impl Iterator<Item = &'o
         matches!(action, Action::Remove(_) | Action::RemoveLbAside)
             && !outcome.done.contains(action)
     })
-}
-
-/// The host on which the endpoint publishes ports: the one that docker is told to talk to.
-fn published_on(context: &Context<'_>) -> Option<String> {
-    if context.cli.docker.context.is_some() {
-        return None;
-    }
-    let host = context
-        .cli
-        .docker
-        .host
-        .clone()
-        .or_else(|| std::env::var("DOCKER_HOST").ok());
-    match host.filter(|host| !host.is_empty()) {
-        Some(host) => host_of(&host),
-        None if std::env::var_os("DOCKER_CONTEXT").is_some() => None,
-        None => Some("127.0.0.1".to_owned()),
-    }
-}
-
-/// The host in `tcp://host:2376`, `ssh://user@host`, `host:2376`; this one for a socket.
-fn host_of(endpoint: &str) -> Option<String> {
-    let rest = match endpoint.split_once("://") {
-        Some(("unix" | "npipe" | "fd", _)) => return Some("127.0.0.1".to_owned()),
-        Some((_, rest)) => rest,
-        None => endpoint,
-    };
-    let authority = rest.split('/').next().unwrap_or(rest);
-    let host_port = authority.rsplit('@').next().unwrap_or(authority);
-    let host = match host_port.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or(v6),
-        None => host_port.split(':').next().unwrap_or(host_port),
-    };
-    (!host.is_empty()).then(|| host.to_owned())
-}
-
-/// What the endpoint is, for people: `Docker Engine 20.10.24`, `VCH vch1 (VIC v1.5.8)`.
-pub(super) fn describe(inventory: &Inventory) -> String {
-    let endpoint = &inventory.endpoint;
-    match endpoint.kind {
-        Kind::Engine => format!("Docker Engine {} on {}", endpoint.version, endpoint.name),
-        Kind::Vch => format!("VCH {} (VIC {})", endpoint.name, endpoint.version),
-    }
-}
-
-/// The service that is running, and everything that is there of it.
-pub(super) fn service_as_found(
-    context: &Context<'_>,
-    docker: &Docker,
-) -> Result<(Spec, Inventory), Failure> {
-    let (names, external_net) = spec::identity(&context.settings)?;
-    let wanted = Wanted::service(&names, &external_net);
-    let inventory = look::look(docker, wanted)?;
-    let spec = spec::running::spec(&names, &external_net, &inventory)?;
-    Ok((spec, inventory))
-}
-
-/// Why a load balancer that runs may not answer, as far as that can be told from here.
-pub(super) fn why_no_answer(spec: &Spec, inventory: &Inventory, address: &str) -> String {
-    let port = spec.lb_port;
-    let net = &spec.external_net;
-    let unpublished = inventory.is_vch()
-        && match &inventory.lb {
-            Some(lb) => !lb.published.contains(&format!("{port}/tcp")),
-            None => spec.publish == Publish::Never,
-        };
-    if unpublished {
-        return format!(
-            "{address}:{port} does not answer from here: a VCH's container network drops every port that was not \
-             published, and `{}` publishes none; `vch-lb up --recreate-lb` with PUBLISH_LB=auto opens it",
-            spec.names.lb
-        );
-    }
-    if inventory.is_vch() {
-        return format!(
-            "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`, or its \
-             firewall lets nobody in (the VCH's administrator decides that with --container-network-firewall)"
-        );
-    }
-    format!(
-        "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`"
-    )
-}
-
-/// An external network that is not there, with those that are.
-pub(super) fn require_external(
-    docker: &Docker,
-    spec: &Spec,
-    inventory: &Inventory,
-) -> Result<(), Failure> {
-    if inventory.external.is_some() {
-        return Ok(());
-    }
-    let there = if inventory.endpoint.networks.is_empty() {
-        look::network_names(docker)
-    } else {
-        inventory.endpoint.networks.clone()
-    };
-    let failure = Failure::failed(format!(
-        "there is no network `{}` (EXTERNAL_NET) on this endpoint",
-        spec.external_net
-    ));
-    Err(if there.is_empty() {
-        failure
-    } else {
-        failure.hinted(format!("there are {}", crate::ui::list(&there)))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_is_found_in_every_form_of_docker_host() {
-        for (endpoint, host) in [
-            ("tcp://vch.example.com:2376", Some("vch.example.com")),
-            ("vch.example.com:2376", Some("vch.example.com")),
-            ("tcp://[fd00::1]:2376/", Some("fd00::1")),
-            ("ssh://root@host:22", Some("host")),
-            ("unix:///var/run/docker.sock", Some("127.0.0.1")),
-            ("npipe:////./pipe/docker_engine", Some("127.0.0.1")),
-            ("tcp://", None),
-        ] {
-            assert_eq!(host_of(endpoint).as_deref(), host, "{endpoint}");
-        }
-    }
 }

@@ -17,6 +17,8 @@ use crate::cli::{Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
+use crate::inventory::Inventory;
+use crate::look::{self, Wanted};
 use crate::settings as table;
 use crate::settings::Settings;
 use crate::settings::file::Assignments;
@@ -83,6 +85,14 @@ impl Context<'_> {
             external_net,
             ..defaults
         })
+    }
+
+    /// The service that is running, and everything that is there of it.
+    pub fn service_as_found(&self, docker: &Docker) -> Result<(Spec, Inventory), Failure> {
+        let (names, external_net) = spec::identity(&self.settings)?;
+        let inventory = look::look(docker, Wanted::service(&names, &external_net))?;
+        let spec = spec::running::spec(&names, &external_net, &inventory)?;
+        Ok((spec, inventory))
     }
 
     /// Listens for signals from here on: before the first call that changes something.

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
-use super::change::{Change, service_as_found, show};
+use super::change::{Change, show};
 use crate::cli::RolloutArgs;
 use crate::docker::Docker;
 use crate::error::Failure;
@@ -18,7 +18,7 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     let given = given_image(context)?;
     let docker = context.docker()?;
     context.listen()?;
-    let (found, mut inventory) = service_as_found(context, &docker)?;
+    let (found, mut inventory) = context.service_as_found(&docker)?;
     let spec = Spec {
         image: given.unwrap_or_else(|| found.image.clone()),
         ..found

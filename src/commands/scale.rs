@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
-use super::change::{Change, service_as_found, show};
+use super::change::{Change, show};
 use crate::cli::ScaleArgs;
 use crate::error::Failure;
 use crate::plan::up::{self as planner, Options};
@@ -15,7 +15,7 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
         .map_err(|why| Failure::usage(format!("N is `{}`: {why}", args.count)))?;
     let docker = context.docker()?;
     context.listen()?;
-    let (found, inventory) = service_as_found(context, &docker)?;
+    let (found, inventory) = context.service_as_found(&docker)?;
     let spec = Spec { count, ..found };
     spec.names.fits(count.get()).map_err(Failure::usage)?;
     let options = Options {

@@ -2,15 +2,15 @@
 
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
-use super::change::{Change, describe, require_external, show};
+use super::change::{Change, show};
 use crate::cli::UpArgs;
 use crate::docker::Docker;
 use crate::error::Failure;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Detail, Wanted};
 use crate::plan::up::{self as planner, Options};
 use crate::spec::Spec;
-use crate::ui::plural;
+use crate::ui::{list, plural};
 
 pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     let spec = context.spec()?;
@@ -75,4 +75,34 @@ fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, F
             look::images_called(docker, &[spec.image.as_str(), spec.lb_image.as_str()])?;
     }
     Ok(inventory)
+}
+
+/// What the endpoint is, for people: `Docker Engine 20.10.24`, `VCH vch1 (VIC v1.5.8)`.
+fn describe(inventory: &Inventory) -> String {
+    let endpoint = &inventory.endpoint;
+    match endpoint.kind {
+        Kind::Engine => format!("Docker Engine {} on {}", endpoint.version, endpoint.name),
+        Kind::Vch => format!("VCH {} (VIC {})", endpoint.name, endpoint.version),
+    }
+}
+
+/// An external network that is not there, with those that are.
+fn require_external(docker: &Docker, spec: &Spec, inventory: &Inventory) -> Result<(), Failure> {
+    if inventory.external.is_some() {
+        return Ok(());
+    }
+    let there = if inventory.endpoint.networks.is_empty() {
+        look::network_names(docker)
+    } else {
+        inventory.endpoint.networks.clone()
+    };
+    let failure = Failure::failed(format!(
+        "there is no network `{}` (EXTERNAL_NET) on this endpoint",
+        spec.external_net
+    ));
+    Err(if there.is_empty() {
+        failure
+    } else {
+        failure.hinted(format!("there are {}", list(&there)))
+    })
 }

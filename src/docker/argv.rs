@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use super::words::{quote, redact};
+use crate::spec::LABEL;
+
 /// The arguments of one docker call, without the program and its global options.
 ///
 /// `Display` quotes them as a shell would and hides the values of environment variables; [`Argv::words`] hides nothing.
@@ -39,69 +42,6 @@ impl Argv {
 impl fmt::Display for Argv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&quote(&redact(&self.0)))
-    }
-}
-
-/// Quotes words for bash, only where they need it.
-pub fn quote<S: AsRef<str>>(words: &[S]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| quote_word(word.as_ref())).collect();
-    quoted.join(" ")
-}
-
-fn quote_word(word: &str) -> String {
-    let quoted = shell_words::quote(word);
-    // Plain for a POSIX shell, but not for bash: brace expansion and history.
-    if quoted == word && word.contains(['{', '}', '!', '^']) {
-        format!("'{word}'")
-    } else {
-        quoted.into_owned()
-    }
-}
-
-/// How the label begins that carries an instance's arguments.
-const OWN_LABEL: &str = "vch-lb=";
-
-/// Replaces what follows `NAME=` in `-e`/`--env` by `***`: values are secrets until proven otherwise.
-fn redact(words: &[String]) -> Vec<String> {
-    let mut shown = Vec::with_capacity(words.len());
-    let mut value_follows = false;
-    for word in words {
-        shown.push(if value_follows {
-            hide_value(word)
-        } else if word.starts_with(OWN_LABEL) {
-            // It repeats the instance's arguments.
-            hide_value(word)
-        } else if let Some(assignment) = word.strip_prefix("--env=") {
-            format!("--env={}", hide_value(assignment))
-        } else if let Some(assignment) = word.strip_prefix("-e").filter(|rest| rest.contains('=')) {
-            format!("-e{}", hide_value(assignment))
-        } else {
-            hide_password(word)
-        });
-        value_follows = word == "-e" || word == "--env";
-    }
-    shown
-}
-
-fn hide_value(assignment: &str) -> String {
-    match assignment.split_once('=') {
-        Some((name, _)) => format!("{name}=***"),
-        None => assignment.to_owned(),
-    }
-}
-
-/// Hides the password in `scheme://user:password@host`.
-pub fn hide_password(word: &str) -> String {
-    let Some((scheme, rest)) = word.split_once("://") else {
-        return word.to_owned();
-    };
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    let Some((credentials, _)) = rest[..authority_end].rsplit_once('@') else {
-        return word.to_owned();
-    };
-    match credentials.split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[credentials.len()..]),
-        None => word.to_owned(),
     }
 }
 
@@ -200,7 +140,7 @@ pub struct Run<'a> {
     pub network: &'a str,
     /// The admin's own arguments.
     pub args: &'a [String],
-    /// `NAME=value`.
+    /// The value of our label.
     pub label: Option<String>,
     pub image: &'a str,
     /// In place of the image's own command.
@@ -216,7 +156,7 @@ pub fn run(run: Run<'_>) -> Argv {
         .and(
             run.label
                 .into_iter()
-                .flat_map(|label| ["--label".to_owned(), label]),
+                .flat_map(|value| ["--label".to_owned(), format!("{LABEL}={value}")]),
         )
         .and([run.image])
         .and(run.command)
@@ -342,11 +282,14 @@ pub fn logs(container: &str, range: &Range, timed: bool, follow: bool) -> Argv {
 
 /// The log with the endpoint's own time before each line, from `since` (such a time) on, or the last `tail` lines.
 pub fn logs_timed(container: &str, since: Option<&str>, tail: usize) -> Argv {
-    let from = match since {
-        Some(since) => ["--since".to_owned(), since.to_owned()],
-        None => ["--tail".to_owned(), tail.to_string()],
+    let range = match since {
+        Some(since) => Range {
+            tail: None,
+            since: Some(since.to_owned()),
+        },
+        None => Range::last(tail),
     };
-    Argv::new(["logs", "-t"]).and(from).and([container])
+    logs(container, &range, true, false)
 }
 
 #[cfg(test)]
@@ -460,7 +403,7 @@ mod tests {
             port: 80,
             network: "web-net",
             args: &args,
-            label: Some("vch-lb=1 --env 'A=1 2' -- httpd -X".into()),
+            label: Some("1 --env 'A=1 2' -- httpd -X".into()),
             image: "httpd",
             command: &command,
         });
@@ -482,42 +425,6 @@ mod tests {
             ("../a:b.cfg", "../a:b.cfg"),
         ] {
             assert_eq!(local_path(given), passed);
-        }
-    }
-
-    #[test]
-    fn values_of_environment_variables_are_hidden_where_they_are_shown() {
-        let argv = Argv::new([
-            "run",
-            "-e",
-            "A=1",
-            "--env",
-            "B=two words",
-            "--env=C=3",
-            "-eD=4",
-            "--env",
-            "E",
-            "x",
-        ]);
-        assert_eq!(
-            argv.to_string(),
-            "run -e 'A=***' --env 'B=***' '--env=C=***' '-eD=***' --env E x"
-        );
-        assert_eq!(
-            argv.script(),
-            "run -e 'A=1' --env 'B=two words' '--env=C=3' '-eD=4' --env E x"
-        );
-    }
-
-    #[test]
-    fn passwords_in_urls_are_hidden() {
-        for (word, shown) in [
-            ("ssh://root:secret@vch/x@y", "ssh://root:***@vch/x@y"),
-            ("ssh://root@vch", "ssh://root@vch"),
-            ("tcp://vch:2376", "tcp://vch:2376"),
-            ("plain", "plain"),
-        ] {
-            assert_eq!(hide_password(word), shown);
         }
     }
 }

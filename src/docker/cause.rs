@@ -532,7 +532,7 @@ impl Row {
     }
 }
 
-/// Returns the part worth showing of a VCH's `… &{Code:0 Message:<part>}`, a wrapper of go-swagger's.
+/// What a VCH's port layer itself said: `<part>` of `… &{Code:0 Message:<part>}`, which go-swagger wraps around it.
 pub fn portlayer_message(stderr: &str) -> Option<&str> {
     let (before, after) = stderr.rsplit_once("Message:")?;
     if !before.contains("&{Code:") {
@@ -552,11 +552,9 @@ pub fn portlayer_message(stderr: &str) -> Option<&str> {
         _ => false,
     });
     // Without its brace the wrapper was cut off: what follows on later lines is no part of it.
-    let message = end.map_or_else(
-        || after.lines().next().unwrap_or_default(),
-        |end| &after[..end],
-    );
-    Some(message.trim()).filter(|message| !message.is_empty())
+    let message = &after[..end.unwrap_or(after.len())];
+    let first = message.lines().next().unwrap_or_default().trim();
+    Some(first).filter(|first| !first.is_empty())
 }
 
 impl Cause {
@@ -725,11 +723,6 @@ impl Cause {
     /// True if the container of the call is not running. A stop is then done, a signal needs a start instead.
     pub fn is_not_running(self) -> bool {
         self == C::NotRunning
-    }
-
-    /// True if the container of the call runs, so that it has to be stopped before, or removed by force.
-    pub fn is_still_running(self) -> bool {
-        self == C::StillRunning
     }
 
     /// True if a port of the endpoint is taken. Not transient by itself, since a port that the user chose stays taken; one that

@@ -7,7 +7,9 @@ pub mod answer;
 pub mod archive;
 pub mod argv;
 pub mod cause;
+pub mod host;
 pub mod spawn;
+pub mod words;
 
 use std::time::Duration;
 
@@ -123,10 +125,19 @@ impl CallError {
     }
 
     pub fn cause(&self) -> Option<Cause> {
+        self.stderr().and_then(cause::classify)
+    }
+
+    /// What a VCH's port layer said, where docker's words wrap it up.
+    pub fn portlayer_message(&self) -> Option<&str> {
+        self.stderr().and_then(cause::portlayer_message)
+    }
+
+    fn stderr(&self) -> Option<&str> {
         match &self.problem {
             Problem::Exit { stderr, .. }
             | Problem::TimedOut { stderr, .. }
-            | Problem::Signal { stderr, .. } => cause::classify(stderr),
+            | Problem::Signal { stderr, .. } => Some(stderr),
             _ => None,
         }
     }
@@ -214,14 +225,14 @@ impl Docker {
     pub fn prefix(&self) -> String {
         let mut words = vec![self.shown.clone()];
         words.extend(self.globals.iter().cloned());
-        argv::quote(&words)
+        words::quote(&words)
     }
 
     /// A call as a shell would echo it, secrets hidden.
     pub fn shown(&self, argv: &Argv) -> String {
         let mut words = vec![self.shown.clone()];
-        words.extend(self.globals.iter().map(|word| argv::hide_password(word)));
-        format!("{} {argv}", argv::quote(&words))
+        words.extend(self.globals.iter().map(|word| words::hide_password(word)));
+        format!("{} {argv}", words::quote(&words))
     }
 
     /// A call that only reads. It is ended when we are interrupted.

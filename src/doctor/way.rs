@@ -3,7 +3,7 @@
 use super::there::There;
 use super::{Check, Facts, Verdict, numbers};
 use crate::docker::answer::{ClientVersion, DockerContext};
-use crate::docker::argv::hide_password;
+use crate::docker::words::hide_password;
 use crate::error::Failure;
 use crate::ui::list;
 

@@ -61,7 +61,8 @@ pub enum Action {
 
 impl Action {
     /// Whether it only waits: nothing on the endpoint is changed.
-    pub fn waits(&self) -> bool {
+    #[cfg(test)]
+    fn waits(&self) -> bool {
         matches!(
             self,
             Self::AwaitService | Self::AwaitReady(_) | Self::Watch(_) | Self::Drain

@@ -305,43 +305,16 @@ struct Target {
 impl Target {
     fn new(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Self, Failure> {
         let wanted = spec.count.get();
-        let port = format!("{}/tcp", spec.instance_port);
-        let label = spec.label();
-        let mut current = Vec::new();
-        let mut outdated = Vec::new();
+        let (mut current, mut outdated) = (Vec::new(), Vec::new());
         for (&number, instance) in &inventory.instances {
-            let usable = match &instance.state {
-                State::Other(state) if state == "paused" => return Err(paused(instance)),
-                State::Other(_) => false,
-                _ => true,
-            };
-            let publishes = instance.published.contains(&port);
-            if usable
-                && publishes
-                && !options.replace_all
-                && (!options.by_image_id || has_id_of(instance, &spec.image, inventory))
-                && made_from(instance, &spec.image, inventory)
-                && instance.labels.get(LABEL) == label.as_ref()
-            {
+            if is_current(instance, spec, inventory, options)? {
                 current.push(number);
             } else {
                 outdated.push(number);
             }
         }
         let surplus = current.split_off(current.len().min(wanted));
-        let taken: BTreeSet<Number> = inventory
-            .instances
-            .keys()
-            .copied()
-            .chain(
-                inventory
-                    .conflicts
-                    .iter()
-                    .filter_map(|conflict| spec.names.number_of(&conflict.name)),
-            )
-            .collect();
-        let make = (1..)
-            .filter(|number| !taken.contains(number))
+        let make = free_numbers(spec, inventory)
             .take(wanted - current.len())
             .collect();
         let stopped = |number: &Number| {
@@ -369,6 +342,35 @@ impl Target {
     fn leaving(&self) -> Vec<Number> {
         sorted([&self.outdated, &self.surplus])
     }
+}
+
+/// Whether an instance can stay: it is what a new one would be.
+fn is_current(
+    instance: &Container,
+    spec: &Spec,
+    inventory: &Inventory,
+    options: Options,
+) -> Result<bool, Failure> {
+    match &instance.state {
+        State::Other(state) if state == "paused" => return Err(paused(instance)),
+        State::Other(_) => return Ok(false),
+        _ => {}
+    }
+    Ok(!options.replace_all
+        && instance
+            .published
+            .contains(&format!("{}/tcp", spec.instance_port))
+        && (!options.by_image_id || has_id_of(instance, &spec.image, inventory))
+        && made_from(instance, &spec.image, inventory)
+        && instance.labels.get(LABEL) == spec.label().as_ref())
+}
+
+/// The numbers that no container has, the lowest first.
+fn free_numbers(spec: &Spec, inventory: &Inventory) -> impl Iterator<Item = Number> {
+    let conflicts = inventory.conflicts.iter();
+    let others = conflicts.filter_map(|conflict| spec.names.number_of(&conflict.name));
+    let taken: BTreeSet<Number> = inventory.instances.keys().copied().chain(others).collect();
+    (1..).filter(move |number| !taken.contains(number))
 }
 
 fn sorted<const N: usize>(parts: [&Vec<Number>; N]) -> Vec<Number> {

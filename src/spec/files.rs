@@ -172,4 +172,18 @@ mod tests {
                 .contains("no certificate")
         );
     }
+
+    #[test]
+    fn every_setting_that_travels_has_its_variable() {
+        // These say how the load balancer is made, where servers are, and what renders.
+        let beside = [
+            settings::LB_ARGS,
+            settings::SERVER_ADDRESS,
+            settings::TEMPLATE,
+        ];
+        for name in settings::TRAVELLING {
+            let has_variable = VARIABLES.iter().any(|(known, _)| *known == name);
+            assert_ne!(has_variable, beside.contains(&name), "{name}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::arguments::Arguments;
 use super::names::{Count, ImageRef, Names, NetworkName};
 use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
@@ -56,7 +57,7 @@ pub fn up_command(spec: &Spec, settings: &Settings) -> String {
             words.extend([format!("--{}", value.setting.flag()), text]);
         }
     }
-    crate::docker::argv::quote(&words)
+    crate::docker::words::quote(&words)
 }
 
 /// The spec as it can be read off a load balancer, whether it runs or not.
@@ -68,35 +69,10 @@ pub fn as_found(
     let Some(lb) = &inventory.lb else {
         return Err(incomplete(names, inventory));
     };
-    if let Some(version) = inventory.config.as_ref().and_then(|found| found.newer) {
-        return Err(Failure::failed(format!(
-            "the haproxy.cfg in `{}` was written by a newer vch-lb (settings version {version})",
-            lb.name
-        ))
-        .hinted("use that version of vch-lb"));
-    }
-    let unreadable = || {
-        Failure::failed(format!(
-            "the haproxy.cfg in `{}` is not one that vch-lb or the script wrote: what is running can't be read off it",
-            lb.name
-        ))
-        .hinted("`vch-lb up --overwrite` with all settings replaces it")
-    };
-    let config = inventory
-        .config
-        .as_ref()
-        .and_then(|found| found.config.as_ref());
-    let config = config.ok_or_else(unreadable)?;
+    let config = config(lb, inventory)?;
     let image = image(config, inventory).ok_or_else(|| incomplete(names, inventory))?;
     let invalid = |why: String| Failure::failed(why);
-    let (instance_args, instance_cmd) = match label(config, inventory) {
-        Some(label) => Spec::from_label(label, config.instance_port).map_err(|why| {
-            Failure::failed(format!(
-                "the label `{LABEL}` of an instance can't be read: {why}"
-            ))
-        })?,
-        None => Default::default(),
-    };
+    let (instance_args, instance_cmd) = extras(config, inventory)?;
     Ok(Spec {
         names: names.clone(),
         image: ImageRef::parse(&image).map_err(invalid)?,
@@ -111,6 +87,37 @@ pub fn as_found(
         tuning: config.tuning.clone(),
         template: config.template.clone(),
         cert: None,
+    })
+}
+
+/// What the load balancer's haproxy.cfg says, if it is one of ours or the script's.
+fn config<'a>(lb: &Container, inventory: &'a Inventory) -> Result<&'a Config, Failure> {
+    let found = inventory.config.as_ref();
+    if let Some(version) = found.and_then(|found| found.newer) {
+        return Err(Failure::failed(format!(
+            "the haproxy.cfg in `{}` was written by a newer vch-lb (settings version {version})",
+            lb.name
+        ))
+        .hinted("use that version of vch-lb"));
+    }
+    found.and_then(|found| found.config.as_ref()).ok_or_else(|| {
+        Failure::failed(format!(
+            "the haproxy.cfg in `{}` is not one that vch-lb or the script wrote: what is running can't be read off it",
+            lb.name
+        ))
+        .hinted("`vch-lb up --overwrite` with all settings replaces it")
+    })
+}
+
+/// Arguments and command of the instances beyond the script's, from their label.
+fn extras(config: &Config, inventory: &Inventory) -> Result<(Arguments, Vec<String>), Failure> {
+    let Some(label) = label(config, inventory) else {
+        return Ok(Default::default());
+    };
+    Spec::from_label(label, config.instance_port).map_err(|why| {
+        Failure::failed(format!(
+            "the label `{LABEL}` of an instance can't be read: {why}"
+        ))
     })
 }
 

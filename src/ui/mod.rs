@@ -13,8 +13,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::ProgressDrawTarget;
 
 use crate::error::Failure;
+pub use progress::Progress;
 use progress::{Bars, Terminal};
-pub use progress::{Progress, Running};
 
 /// For what went wrong, what may, and what is fine.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();

@@ -226,7 +226,7 @@ fn a_complete_service_is_left_alone() {
 }
 
 #[test]
-fn quiet_and_verbose() {
+fn quiet_says_nothing_and_verbose_each_call() {
     let sandbox = Sandbox::new(Flavor::Vch);
     let _lb = sandbox.serve();
     sandbox.up(&["-q"]).success().stdout(ANSWER).stderr("");

@@ -300,7 +300,7 @@ fn what_a_killed_replacement_left_goes_too() {
 }
 
 #[test]
-fn up_and_down_and_up_again() {
+fn what_was_taken_down_can_be_deployed_again() {
     for flavor in FLAVORS {
         let sandbox = Sandbox::new(flavor);
         let _lb = sandbox.serve();

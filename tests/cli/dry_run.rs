@@ -106,7 +106,7 @@ fn the_script_is_what_is_done() {
 }
 
 #[test]
-fn a_half_made_service_too() {
+fn the_script_for_a_half_made_service_is_what_is_done() {
     on_both(|flavor| {
         for half in [
             vec!["network create web-net"],
@@ -119,9 +119,7 @@ fn a_half_made_service_too() {
             let sandbox = Sandbox::new(flavor);
             let _lb = sandbox.serve();
             for line in half {
-                let words = shell_words::split(line).unwrap();
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                sandbox.docker(&words).success();
+                sandbox.docker_line(line).success();
             }
             prints_what_it_does(&sandbox, &["-n", "2"]);
         }
@@ -164,7 +162,7 @@ fn bash_gets_to_where_up_gets() {
 }
 
 #[test]
-fn values_that_are_strange_but_valid() {
+fn strange_but_valid_values_survive_bash() {
     let digest = format!(
         "reg.example.com:5000/a-b/c__d/e.f:V_1.x-y@sha256:{}",
         "0f".repeat(32)

@@ -10,8 +10,7 @@ const CONFIG: &str = "/usr/local/etc/haproxy/haproxy.cfg";
 
 /// `docker`, its arguments written as in a shell.
 fn docker(sandbox: &Sandbox, line: &str) -> Ran {
-    let words = shell_words::split(line).unwrap();
-    sandbox.docker(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    sandbox.docker_line(line)
 }
 
 /// Puts a configuration into the load balancer.
@@ -592,7 +591,7 @@ fn a_vch_answers_with_conflicts() {
 }
 
 #[test]
-fn images_have_their_ways() {
+fn images_fail_as_they_are_told_to() {
     let sandbox = Sandbox::new(Flavor::Engine);
     sandbox.config(json!({"images": {
         "app:gone": {"refuse": ""},

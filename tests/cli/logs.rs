@@ -175,6 +175,14 @@ fn following(
     (child, out)
 }
 
+/// What the tool, which has ended, said on stderr.
+fn complaints(child: &mut Child) -> String {
+    let mut stderr = child.stderr.take().unwrap();
+    let mut text = String::new();
+    stderr.read_to_string(&mut text).unwrap();
+    text
+}
+
 /// Nothing that was called for following runs any more.
 fn assert_no_follower(sandbox: &Sandbox) {
     let calls = sandbox.calls();
@@ -209,13 +217,7 @@ fn lines_come_as_they_are_said_until_ctrl_c() {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let status = child.wait().unwrap();
-        let mut errors = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut errors)
-            .unwrap();
+        let errors = complaints(&mut child);
         assert!(matches!(status.code(), Some(0 | 130)), "{status} {errors}");
         assert!(!errors.contains("error"), "{errors}");
         assert_no_follower(&sandbox);
@@ -234,13 +236,7 @@ fn following_ends_when_nobody_reads_any_more() {
             sandbox.docker(&["kill", "-s", "HUP", "lb"]).success();
             child.try_wait().unwrap()
         });
-        let mut errors = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut errors)
-            .unwrap();
+        let errors = complaints(&mut child);
         assert_eq!(status.code(), Some(0), "{errors}");
         assert_eq!(errors, "");
         assert_no_follower(&sandbox);

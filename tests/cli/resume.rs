@@ -185,7 +185,7 @@ fn a_load_balancer_that_does_not_serve_is_completed() {
 }
 
 #[test]
-fn ports_of_a_running_service_change() {
+fn another_port_is_a_reload_and_for_instances_a_rollout() {
     on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(2);
@@ -233,7 +233,7 @@ fn ports_of_a_running_service_change() {
 }
 
 #[test]
-fn more_and_fewer_instances() {
+fn another_number_of_instances_is_one_reload() {
     on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(2);

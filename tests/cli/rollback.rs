@@ -183,9 +183,7 @@ fn what_is_to_be_kept_is_kept_and_listed() {
             .collect();
         assert_eq!(removals.len(), 4, "{ran}");
         for line in removals {
-            let words = shell_words::split(line).unwrap();
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            sandbox.docker(&words).success();
+            sandbox.docker_line(line).success();
         }
         assert!(sandbox.containers().is_empty() && sandbox.networks().is_empty());
     });

@@ -99,7 +99,7 @@ fn another_image_by_environment_takes_the_free_numbers() {
 }
 
 #[test]
-fn in_batches() {
+fn batches_are_sent_to_one_after_the_other_and_leave_at_the_end() {
     for flavor in FLAVORS {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(3);

@@ -131,7 +131,7 @@ fn everything_at_once_reaches_its_place() {
 }
 
 #[test]
-fn another_workstation_with_the_seven_variables_alone() {
+fn another_workstation_needs_the_seven_variables_alone() {
     for flavor in FLAVORS {
         let sandbox = Sandbox::new(flavor);
         let _around = around(&sandbox);

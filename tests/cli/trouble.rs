@@ -393,6 +393,28 @@ fn trouble_that_passes_is_waited_out_at_each_call() {
 }
 
 #[test]
+fn what_a_vch_wraps_up_is_said_first_and_docker_s_words_stay() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    let wrapped = |reason: &str| {
+        format!(
+            "Error response from daemon: Server error from portlayer: [PUT /containers/{{handle}}][500] commitDefault  \
+             &{{Code:0 Message:{reason}}}"
+        )
+    };
+    let (passing, lasting) = ("ConcurrentAccess: try again", "no room for it");
+    for (nth, reason) in [(1, passing), (2, lasting)] {
+        let words = wrapped(reason);
+        sandbox.rule(json!({"when": ["create", "lb"], "nth": nth, "exit": 1, "stderr": words}));
+    }
+    let ran = sandbox.up(&["-n", "1", "--jobs", "1"]).code(1);
+    ran.stderr_has(&format!("haproxy:1.7: {passing}; again in 0.5 s\n"))
+        .stderr_has(&format!(
+            "error: the load balancer `lb` was not created: {lasting}\n"
+        ))
+        .stderr_has(&format!("  | {}\n", wrapped(lasting)));
+}
+
+#[test]
 fn a_run_is_repeated_only_after_a_look_and_never_leaves_two() {
     for (flavor, words) in [
         (Flavor::Engine, PORT),
@@ -410,9 +432,9 @@ fn a_run_is_repeated_only_after_a_look_and_never_leaves_two() {
             let tool = sandbox.start(&["up", "-n", "1", "--jobs", "1", "--wait", "2s"]);
             if left {
                 sandbox.wait_for_call("run -d -p 80 --name web-1");
-                let create = "create -p 80 --name web-1 --net web-net httpd";
-                let create: Vec<&str> = create.split(' ').collect();
-                sandbox.docker(&create).success();
+                sandbox
+                    .docker_line("create -p 80 --name web-1 --net web-net httpd")
+                    .success();
                 sandbox.release("go");
             }
             let ran = tool.finish().success();

@@ -119,18 +119,19 @@ fn whatever_somebody_breaks_is_mended() {
     }
 }
 
+/// Takes the configuration out of the load balancer.
+fn remove_config(service: &Service) {
+    let path = "/usr/local/etc/haproxy/haproxy.cfg";
+    service.docker(&["exec", &service.lb, "rm", path]);
+}
+
 #[test]
 fn a_configuration_that_is_gone_from_a_stopped_load_balancer_comes_back() {
     let Some(service) = Service::new("config") else {
         return;
     };
     service.tool(&["up", "-n", "2"]).succeeded();
-    service.docker(&[
-        "exec",
-        &service.lb,
-        "rm",
-        "/usr/local/etc/haproxy/haproxy.cfg",
-    ]);
+    remove_config(&service);
     service.docker(&["kill", &service.lb]);
     let ran = service.tool(&["up", "-n", "2"]);
     service.answers(ran.succeeded());
@@ -147,12 +148,7 @@ fn a_configuration_that_is_gone_from_a_running_load_balancer_comes_back() {
         return;
     };
     service.tool(&["up", "-n", "2"]).succeeded();
-    service.docker(&[
-        "exec",
-        &service.lb,
-        "rm",
-        "/usr/local/etc/haproxy/haproxy.cfg",
-    ]);
+    remove_config(&service);
     let ran = service.tool(&["up", "-n", "3"]);
     service.answers(ran.succeeded());
     service.serves(&service.instances(1..=3), "1");

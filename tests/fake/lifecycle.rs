@@ -105,9 +105,7 @@ fn random_port(store: &Store) -> u16 {
 pub(crate) fn start_one(ctx: &Ctx, name: &str) -> Result<(), Refusal> {
     let (store, config) = (&ctx.store, &ctx.config);
     let _lock = store.lock();
-    let mut container = store
-        .container(name)
-        .ok_or_else(|| texts::no_such_container_daemon(name))?;
+    let mut container = known(store, name)?;
     if container.running() {
         return Ok(());
     }
@@ -249,9 +247,7 @@ pub(crate) fn stop(ctx: &mut Ctx, call: &Parsed) -> Reply {
     let (store, config) = (&ctx.store, &ctx.config);
     each(call, |name| {
         let _lock = store.lock();
-        let mut container = store
-            .container(name)
-            .ok_or_else(|| texts::no_such_container_daemon(name))?;
+        let mut container = known(store, name)?;
         if container.running() {
             halt(store, config, &mut container);
             finish(store, &mut container);
@@ -275,9 +271,7 @@ pub(crate) fn restart(ctx: &mut Ctx, call: &Parsed) -> Reply {
     each(call, |name| {
         {
             let _lock = store.lock();
-            let mut container = store
-                .container(name)
-                .ok_or_else(|| texts::no_such_container_daemon(name))?;
+            let mut container = known(store, name)?;
             if container.running() {
                 halt(store, config, &mut container);
                 store.save(&container);
@@ -290,6 +284,12 @@ pub(crate) fn restart(ctx: &mut Ctx, call: &Parsed) -> Reply {
             other => other,
         })
     })
+}
+
+/// The container of that name; the lock is held.
+fn known(store: &Store, name: &str) -> Result<Container, Refusal> {
+    let found = store.container(name);
+    found.ok_or_else(|| texts::no_such_container_daemon(name))
 }
 
 /// Does something to every operand: its name on stdout, or why not on stderr.

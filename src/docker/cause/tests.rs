@@ -400,7 +400,6 @@ fn a_cause_asks_for_one_reaction_only() {
             cause.is_already_there(),
             cause.is_not_found(),
             cause.is_not_running(),
-            cause.is_still_running(),
             cause.is_port_conflict(),
         ];
         assert!(
@@ -428,6 +427,10 @@ fn portlayer_messages_are_unwrapped() {
         (
             "&{Code:0 Message:cut off\nSee 'docker run --help'.",
             Some("cut off"),
+        ),
+        (
+            "&{Code:0 Message:first line\nsecond line}",
+            Some("first line"),
         ),
         ("&{Code:0 Message:}", None),
         ("Server error from portlayer: no wrapper", None),

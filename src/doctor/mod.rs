@@ -1,6 +1,7 @@
 //! What `vch-lb doctor` makes of what it found: facts to checks, each with a verdict and a remedy. Pure.
 //!
-//! `way` is about the client and its way to the endpoint, `there` about what the endpoint has.
+//! `way` is about the client and its way to the endpoint, `there` about what the endpoint has. What needs neither is here:
+//! the settings, and haproxy.cfg on this workstation.
 
 pub mod there;
 pub mod way;

@@ -1,26 +1,31 @@
 //! A place to run the real binary in: a folder of its own, the fake docker as the only `docker` in PATH, nothing else in
 //! the environment. What the tool did is read back from the fake's record and state.
-#![allow(
-    dead_code,
-    reason = "a harness offers more than each moment's tests use"
-)]
+
+mod call;
+mod listener;
+mod ran;
+mod running;
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Output, Stdio};
+use std::process::{self, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+pub(crate) use call::Call;
+pub(crate) use listener::Listener;
+pub(crate) use ran::Ran;
+pub(crate) use running::Running;
 
 use super::safe_list;
 
@@ -290,6 +295,13 @@ impl Sandbox {
         self.docker_with(arguments, |command| command)
     }
 
+    /// Runs the fake docker directly, its arguments written as in a shell.
+    pub(crate) fn docker_line(&self, line: &str) -> Ran {
+        let words = shell_words::split(line).unwrap();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.docker(&words)
+    }
+
     /// Runs the fake docker directly, with something more.
     pub(crate) fn docker_with(
         &self,
@@ -337,45 +349,12 @@ impl Sandbox {
 
     /// Answers every HTTP request on an address with a text, until dropped.
     pub(crate) fn answer_with(&self, address: &str, port: u16, text: &str) -> Listener {
-        let listener = self.bound(address, port);
-        let local = listener.local_addr().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let served = Arc::new(AtomicU32::new(0));
-        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&served));
-        let text = text.to_owned();
-        let thread = thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                if let Ok(stream) = stream {
-                    count.fetch_add(1, Ordering::Relaxed);
-                    answer(stream, &text);
-                }
-            }
-        });
-        Listener {
-            local,
-            stop,
-            served,
-            thread: Some(thread),
-            silent: None,
-        }
+        Listener::answering(self.bound(address, port), text.to_owned())
     }
 
     /// Lets connections to an address time out, as a firewall that drops packets does, until dropped.
     pub(crate) fn listen_silent(&self, address: &str, port: u16) -> Listener {
-        let listener = self.bound(address, port);
-        let local = listener.local_addr().unwrap();
-        // Nobody accepts. Once the queue is full the kernel drops every further SYN.
-        while TcpStream::connect_timeout(&local, Duration::from_millis(100)).is_ok() {}
-        Listener {
-            local,
-            stop: Arc::default(),
-            served: Arc::default(),
-            thread: None,
-            silent: Some(listener),
-        }
+        Listener::silent(self.bound(address, port))
     }
 
     fn bound(&self, address: &str, port: u16) -> TcpListener {
@@ -389,26 +368,7 @@ impl Sandbox {
     /// Every call of docker so far, in order of start.
     pub(crate) fn calls(&self) -> Vec<Call> {
         let text = fs::read_to_string(self.path("docker/calls.jsonl")).unwrap_or_default();
-        let mut calls: Vec<Call> = Vec::new();
-        for (at, line) in text.lines().enumerate() {
-            // A line that is being written is not there yet.
-            let Ok(line) = serde_json::from_str::<Value>(line) else {
-                continue;
-            };
-            if line["event"] == "start" {
-                calls.push(Call::new(&line, at));
-            } else if let Some(call) = calls.iter_mut().rev().find(|call| line["seq"] == call.seq) {
-                call.ended = Some(at);
-                call.code = line["code"]
-                    .as_i64()
-                    .and_then(|code| i32::try_from(code).ok());
-                call.signal = line["signal"]
-                    .as_i64()
-                    .and_then(|signal| i32::try_from(signal).ok());
-                call.end_ms = line["t_ms"].as_u64().unwrap_or(0);
-            }
-        }
-        calls
+        Call::all(&text)
     }
 
     /// The calls that change something, each as a shell would show it, in order of start.
@@ -598,308 +558,6 @@ pub(crate) fn script_config(instances: usize) -> String {
         writeln!(text, "\tserver server{number} web-{number}:80 maxconn 32").unwrap();
     }
     text
-}
-
-/// One call of docker, from the fake's record.
-#[derive(Clone)]
-pub(crate) struct Call {
-    pub(crate) seq: u64,
-    /// All arguments.
-    pub(crate) argv: Vec<String>,
-    /// The arguments from the command on.
-    pub(crate) words: Vec<String>,
-    /// Which of the changing calls it is, from 0; none if it only reads.
-    pub(crate) change: Option<u64>,
-    /// The fault that struck it, as an index into the rules.
-    pub(crate) rule: Option<u64>,
-    /// None if it has not ended, or was ended by a signal.
-    pub(crate) code: Option<i32>,
-    pub(crate) signal: Option<i32>,
-    /// `DOCKER_*` in its environment.
-    pub(crate) env: BTreeMap<String, String>,
-    pub(crate) stdin_null: bool,
-    pub(crate) stdin: String,
-    /// The files of a tar on stdin: `path`, `mode`, `uid`, `text`.
-    pub(crate) stdin_tar: Vec<Value>,
-    pub(crate) pid: i64,
-    pub(crate) pgid: i64,
-    pub(crate) parent_pgid: i64,
-    pub(crate) parent_pid: i64,
-    pub(crate) start_ms: u64,
-    pub(crate) end_ms: u64,
-    started: usize,
-    ended: Option<usize>,
-}
-
-impl Call {
-    fn new(line: &Value, at: usize) -> Self {
-        let argv: Vec<String> = serde_json::from_value(line["argv"].clone()).unwrap();
-        Self {
-            seq: line["seq"].as_u64().unwrap(),
-            words: without_globals(&argv).to_vec(),
-            argv,
-            change: line["change"].as_u64(),
-            rule: line["rule"].as_u64(),
-            code: None,
-            signal: None,
-            env: serde_json::from_value(line["env"].clone()).unwrap(),
-            stdin_null: line["stdin_null"] == true,
-            stdin: line["stdin"].as_str().unwrap_or("").to_owned(),
-            stdin_tar: line["stdin_tar"].as_array().cloned().unwrap_or_default(),
-            pid: line["pid"].as_i64().unwrap(),
-            pgid: line["pgid"].as_i64().unwrap(),
-            parent_pgid: line["ppid_pgid"].as_i64().unwrap_or(0),
-            parent_pid: line["ppid"].as_i64().unwrap_or(0),
-            start_ms: line["t_ms"].as_u64().unwrap(),
-            end_ms: 0,
-            started: at,
-            ended: None,
-        }
-    }
-
-    /// As a shell would show it.
-    pub(crate) fn line(&self) -> String {
-        format!("docker {}", shell_words::join(&self.argv))
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.is_some()
-    }
-
-    /// Whether it had ended before the other started.
-    pub(crate) fn before(&self, other: &Self) -> bool {
-        self.ended.is_some_and(|ended| ended < other.started)
-    }
-
-    /// Whether the two ran side by side.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        !self.before(other) && !other.before(self)
-    }
-}
-
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = match (self.code, self.signal) {
-            (Some(code), _) => code.to_string(),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => "not ended".to_owned(),
-        };
-        write!(f, "{} -> {end}", self.line())
-    }
-}
-
-/// Words from the command on.
-fn without_globals(argv: &[String]) -> &[String] {
-    let mut rest = argv;
-    while let [first, after @ ..] = rest {
-        rest = match first.as_str() {
-            "-H" | "--host" | "-c" | "--context" if !after.is_empty() => &after[1..],
-            word if word.starts_with('-') => after,
-            _ => break,
-        };
-    }
-    rest
-}
-
-/// What a program did: shown whole when something about it is not as expected.
-pub(crate) struct Ran {
-    pub(crate) what: String,
-    pub(crate) code: Option<i32>,
-    pub(crate) signal: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    /// stdout as it was.
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl Ran {
-    #[track_caller]
-    pub(crate) fn success(self) -> Self {
-        self.code(0)
-    }
-
-    #[track_caller]
-    pub(crate) fn code(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "\n{self}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn stdout(self, text: &str) -> Self {
-        assert_eq!(self.stdout, text, "\n{self}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn stderr(self, text: &str) -> Self {
-        assert_eq!(self.stderr, text, "\n{self}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn stdout_has(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "stdout lacks {text:?}\n{self}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn stderr_has(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "stderr lacks {text:?}\n{self}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn stderr_lacks(self, text: &str) -> Self {
-        assert!(!self.stderr.contains(text), "stderr has {text:?}\n{self}");
-        self
-    }
-
-    /// stdout as JSON.
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{self}"))
-    }
-}
-
-impl fmt::Display for Ran {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = |text: &str| {
-            if text.is_empty() || text.ends_with('\n') {
-                ""
-            } else {
-                "[EOF]\n"
-            }
-        };
-        writeln!(f, "$ {}", self.what)?;
-        write!(f, "{}{}", self.stdout, mark(&self.stdout))?;
-        if !self.stderr.is_empty() {
-            write!(
-                f,
-                "------- stderr -------\n{}{}",
-                self.stderr,
-                mark(&self.stderr)
-            )?;
-        }
-        match (self.code, self.signal) {
-            (Some(code), _) => writeln!(f, "[exit status: {code}]"),
-            (None, signal) => writeln!(f, "[signal: {signal:?}]"),
-        }
-    }
-}
-
-impl fmt::Debug for Ran {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The tool while it runs. Dropped, it is killed.
-pub(crate) struct Running<'a> {
-    sandbox: &'a Sandbox,
-    what: String,
-    child: Option<Child>,
-}
-
-impl Running<'_> {
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
-    /// Sends a signal to the tool alone.
-    pub(crate) fn signal(&self, number: i32) {
-        let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
-        let signal = rustix::process::Signal::from_named_raw(number).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
-    }
-
-    /// Sends a first signal and waits until the tool has taken it in: its thread for signals waits for the next one.
-    pub(crate) fn interrupt(&self, number: i32) {
-        let before = self.signals_thread();
-        self.signal(number);
-        let what = format!("signal {number} being taken in");
-        self.sandbox.wait_until(&what, || {
-            self.signals_thread()
-                .filter(|now| Some(now) > before.as_ref())
-        });
-    }
-
-    /// How often the tool's thread for signals has gone to sleep, while it sleeps.
-    fn signals_thread(&self) -> Option<u64> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
-        threads.flatten().find_map(|thread| {
-            let status = fs::read_to_string(thread.path().join("status")).ok()?;
-            let field = |name: &str| {
-                let line = status.lines().find(|line| line.starts_with(name))?;
-                Some(line.split_once(':')?.1.trim().to_owned())
-            };
-            let sleeps = field("Name")? == "signals" && field("State")?.starts_with('S');
-            sleeps.then(|| field("voluntary_ctxt_switches")?.parse().ok())?
-        })
-    }
-
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.as_mut().unwrap().try_wait().unwrap().is_some()
-    }
-
-    /// Waits for its end.
-    pub(crate) fn finish(mut self) -> Ran {
-        let child = self.child.take().unwrap();
-        let output = child.wait_with_output().unwrap();
-        self.sandbox.ran(self.what.clone(), &output)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// Someone who answers, or stays silent, on an address; gone when dropped.
-pub(crate) struct Listener {
-    local: SocketAddr,
-    stop: Arc<AtomicBool>,
-    served: Arc<AtomicU32>,
-    thread: Option<thread::JoinHandle<()>>,
-    silent: Option<TcpListener>,
-}
-
-impl Listener {
-    pub(crate) fn port(&self) -> u16 {
-        self.local.port()
-    }
-
-    /// How many connections were answered.
-    pub(crate) fn served(&self) -> u32 {
-        self.served.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // The accept that is under way is ended by a last connection.
-            let _ = TcpStream::connect_timeout(&self.local, Duration::from_secs(1));
-            let _ = thread.join();
-        }
-    }
-}
-
-fn answer(mut stream: TcpStream, text: &str) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
-    let mut request = Vec::new();
-    let mut buffer = [0; 1024];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        match stream.read(&mut buffer) {
-            Ok(count @ 1..) => request.extend_from_slice(&buffer[..count]),
-            _ => return,
-        }
-    }
-    let _ = stream.write_all(text.as_bytes());
 }
 
 /// A folder in memory where there is one: the fake's state is many small files.

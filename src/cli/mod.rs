@@ -1,0 +1,292 @@
+//! The command line: how it is parsed, and what is said where clap alone would not help.
+//!
+//! What each subcommand takes is declared in `args`, the flags of the settings are made from their table in `settings`.
+//! Of clap, the rest of the program knows how the names of a choice are derived, and no more.
+
+mod args;
+mod settings;
+
+use std::ffi::OsString;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
+
+use crate::error;
+use crate::settings::{IDENTITY, INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
+
+pub use args::{
+    ChangeArgs, Color, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, LogsArgs, ManArgs,
+    OutputArgs, ProbeArgs, RolloutArgs, ScaleArgs, SettingsFileArgs, StatusArgs, StrategyArgs,
+    Subcommands, UpArgs,
+};
+pub use settings::SettingArgs;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// What `-h` shows of the settings and of what belongs to `up`; `--help` shows everything.
+const BASIC: [&str; 4] = [LB_IMG, "dry_run", "pull", "probe"];
+
+/// Puts N instances of a container image behind HAProxy on whatever endpoint your docker client points at
+///
+/// Without a subcommand: `vch-lb up`. Every setting is a flag, an environment variable and a line of the settings file;
+/// a flag wins over the environment, that over the file, and that over the default.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vch-lb",
+    version,
+    styles = STYLES,
+    max_term_width = 100,
+    after_help = "[…] is a default. Settings are read from the environment too: LB_PORT=81 vch-lb\n\
+        More: vch-lb --help, vch-lb help COMMAND, ... help settings, ... help exit-codes",
+    after_long_help = "Examples:\n  \
+        INSTANCE_IMG=httpd:2.4 vch-lb       deploy, or make what runs match\n  \
+        vch-lb -n 5 --external-net public   the same with flags\n  \
+        vch-lb --dry-run > deploy.sh        what would be done, as a script\n  \
+        vch-lb status\n\n\
+        More: vch-lb help COMMAND, vch-lb help settings, vch-lb help exit-codes"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Subcommands>,
+
+    #[command(flatten)]
+    pub settings: SettingArgs,
+
+    #[command(flatten)]
+    pub settings_file: SettingsFileArgs,
+
+    #[command(flatten)]
+    pub up: UpArgs,
+
+    #[command(flatten)]
+    pub docker: DockerArgs,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+impl Cli {
+    /// Parses a command line. What belongs to `up` may stand without a subcommand, but not in front of one: there it
+    /// would be taken for granted and ignored. Settings may stand on either side, if the subcommand takes them.
+    pub fn from_words<I>(words: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString> + Clone,
+    {
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let mut command = command().subcommands(topics());
+        let matches = command
+            .try_get_matches_from_mut(&words)
+            .map_err(|error| explain(error, &words))?;
+        let Some((subcommand, below)) = matches.subcommand() else {
+            return Self::from_arg_matches(&matches);
+        };
+        if topics().iter().any(|topic| topic.get_name() == subcommand) {
+            let help = ["vch-lb", "help", subcommand];
+            return Err(command
+                .try_get_matches_from_mut(help)
+                .err()
+                .unwrap_or_else(|| command.error(ErrorKind::InvalidSubcommand, subcommand)));
+        }
+        if let Some(complaint) = misplaced(subcommand, &matches) {
+            return Err(command.error(ErrorKind::ArgumentConflict, complaint));
+        }
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.settings.update_from_arg_matches(below)?;
+        Ok(cli)
+    }
+}
+
+/// The whole command line, as it is parsed, documented and completed.
+pub fn command() -> Command {
+    let mut command = Cli::command();
+    let ups = UpArgs::augment_args(Command::new("up"));
+    for arg in ups.get_arguments() {
+        let advanced = !BASIC.contains(&arg.get_id().as_str());
+        command = command.mut_arg(arg.get_id(), |arg| arg.hide_short_help(advanced));
+    }
+    let beside = SettingsFileArgs::augment_args(DockerArgs::augment_args(Command::new("beside")));
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|subcommand| subcommand.get_name().to_owned())
+        .collect();
+    for name in names {
+        command = command.mut_subcommand(&name, |subcommand| {
+            let taken = TABLE.iter().filter(|setting| takes(&name, setting));
+            let subcommand = subcommand.args(taken.map(SettingArgs::arg));
+            if about_itself(&name) {
+                // Its own copies keep the global ones out of sight.
+                subcommand.args(beside.get_arguments().map(|arg| arg.clone().hide(true)))
+            } else {
+                subcommand
+            }
+        });
+    }
+    command
+}
+
+/// Whether a subcommand is about `vch-lb` alone, and not about any service.
+fn about_itself(subcommand: &str) -> bool {
+    ["completions", "man"].contains(&subcommand)
+}
+
+/// Whether a subcommand takes a setting, and not what is running in its place.
+fn takes(subcommand: &str, setting: &Setting) -> bool {
+    let identity = IDENTITY.contains(&setting.name);
+    match subcommand {
+        "scale" | "logs" | "down" => identity,
+        "rollout" => identity || setting.name == INSTANCE_IMG,
+        "status" => identity || setting.name == NUM_INSTANCES,
+        other => !about_itself(other),
+    }
+}
+
+/// What `vch-lb help` explains beside the subcommands.
+fn topics() -> [Command; 1] {
+    [("exit-codes", error::exit::table())].map(|(name, text)| {
+        Command::new(name)
+            .hide(true)
+            // The template, other than the description, keeps its lines as they are.
+            .help_template(text)
+    })
+}
+
+/// A complaint about what stands in front of a subcommand that does not take it from there.
+fn misplaced(subcommand: &str, matches: &ArgMatches) -> Option<String> {
+    let given = |id: &str| matches!(matches.value_source(id), Some(ValueSource::CommandLine));
+    let ups = UpArgs::augment_args(Command::new("up"));
+    let flag = ups
+        .get_arguments()
+        .filter(|arg| given(arg.get_id().as_str()))
+        .find_map(Arg::get_long);
+    if let Some(flag) = flag {
+        return Some(format!(
+            "--{flag} belongs behind the subcommand: vch-lb {subcommand} --{flag}"
+        ));
+    }
+    TABLE
+        .iter()
+        .find(|setting| given(setting.name) && !takes(subcommand, setting))
+        .map(|setting| not_taken(subcommand, setting))
+}
+
+fn not_taken(subcommand: &str, setting: &Setting) -> String {
+    let flag = setting.flag();
+    if about_itself(subcommand) {
+        return format!("`vch-lb {subcommand}` has no use for --{flag}");
+    }
+    format!(
+        "`vch-lb {subcommand}` takes {} from what is running: --{flag} can't be given\n\n  \
+         hint: `vch-lb up` changes it",
+        setting.name
+    )
+}
+
+/// A setting that is unknown to the subcommand, but not to us, deserves more than `unexpected argument`.
+fn explain(error: clap::Error, words: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let flag = argument.split('=').next().unwrap_or(argument);
+    let named = |setting: &&Setting| {
+        flag == format!("--{}", setting.flag())
+            || setting
+                .short
+                .is_some_and(|short| flag == format!("-{short}"))
+    };
+    let Some(setting) = TABLE.iter().find(named) else {
+        return error;
+    };
+    let command = command();
+    let subcommand = command.get_subcommands().find(|subcommand| {
+        let name = subcommand.get_name();
+        words.iter().any(|word| word == name) && !takes(name, setting)
+    });
+    match subcommand {
+        Some(subcommand) if error.kind() == ErrorKind::UnknownArgument => {
+            let complaint = not_taken(subcommand.get_name(), setting);
+            command.clone().error(ErrorKind::UnknownArgument, complaint)
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().subcommands(topics()).debug_assert();
+    }
+
+    #[test]
+    fn what_belongs_to_up_is_not_ignored_in_front_of_a_subcommand() {
+        assert!(
+            Cli::from_words(["vch-lb", "--dry-run"])
+                .unwrap()
+                .up
+                .change
+                .dry_run
+        );
+        let error = Cli::from_words(["vch-lb", "--dry-run", "up"]).unwrap_err();
+        assert!(error.to_string().contains("vch-lb up --dry-run"), "{error}");
+    }
+
+    #[test]
+    fn settings_are_taken_before_and_after_the_subcommand() {
+        for line in [
+            ["vch-lb", "--lb-port", "81", "up"],
+            ["vch-lb", "up", "--lb-port", "81"],
+        ] {
+            let cli = Cli::from_words(line).unwrap();
+            assert_eq!(cli.settings.get(settings::LB_PORT), Some("81".to_owned()));
+        }
+        let cli = Cli::from_words(["vch-lb", "-n", "4", "up", "-n5"]).unwrap();
+        assert_eq!(
+            cli.settings.get(settings::NUM_INSTANCES).as_deref(),
+            Some("5")
+        );
+    }
+
+    #[test]
+    fn a_setting_that_a_subcommand_finds_in_what_runs_is_refused_wherever_it_stands() {
+        for line in [
+            ["vch-lb", "--lb-port=81", "scale", "5"],
+            ["vch-lb", "scale", "5", "--lb-port=81"],
+            ["vch-lb", "scale", "--lb-port=81", "5"],
+        ] {
+            let error = Cli::from_words(line).unwrap_err().to_string();
+            let expected =
+                "`vch-lb scale` takes LB_PORT from what is running: --lb-port can't be given";
+            assert!(error.contains(expected), "{line:?}: {error}");
+        }
+        let error = Cli::from_words(["vch-lb", "scale", "-n", "5"]).unwrap_err();
+        assert!(error.to_string().contains("takes NUM_INSTANCES"), "{error}");
+        let error = Cli::from_words(["vch-lb", "man", "-n", "5"]).unwrap_err();
+        assert!(error.to_string().contains("has no use for"), "{error}");
+        assert!(Cli::from_words(["vch-lb", "rollout", "--instance-img", "httpd:2"]).is_ok());
+    }
+
+    #[test]
+    fn help_of_a_subcommand_shows_only_the_settings_that_it_takes() {
+        let shown = |name: &str| {
+            let mut command = command();
+            let subcommand = command.find_subcommand_mut(name).unwrap();
+            let taken = subcommand.get_arguments().filter_map(Arg::get_long);
+            let known: Vec<String> = settings::TABLE.iter().map(Setting::flag).collect();
+            taken
+                .filter(|flag| known.iter().any(|known| known == flag))
+                .count()
+        };
+        assert_eq!(shown("up"), settings::TABLE.len());
+        assert_eq!(["scale", "rollout", "down", "man"].map(shown), [3, 4, 3, 0]);
+    }
+}

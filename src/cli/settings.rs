@@ -1,0 +1,81 @@
+//! The settings of the table as flags.
+
+use std::collections::BTreeMap;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
+
+use super::BASIC;
+use crate::settings::{SCRIPT, Setting, TABLE};
+
+/// The settings of the table, each as a flag that overrides its environment variable.
+#[derive(Debug, Clone, Default)]
+pub struct SettingArgs(BTreeMap<&'static str, String>);
+
+impl SettingArgs {
+    /// What the flag of the setting called `name` said.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+
+    pub(super) fn arg(setting: &'static Setting) -> Arg {
+        let bracketed = |text: String| match setting.default {
+            "" => String::new(),
+            _ => text,
+        };
+        // One line each in `-h`: what comes first says enough.
+        let short = setting.help.split(';').next().unwrap_or_default();
+        let short = format!("{short}{}", bracketed(format!(" [{}]", setting.default)));
+        let default = bracketed(format!(" [default: {}]", setting.default));
+        let hint = if setting.value == "FILE" {
+            ValueHint::FilePath
+        } else {
+            ValueHint::Unknown
+        };
+        let arg = Arg::new(setting.name)
+            .long(setting.flag())
+            .value_name(setting.value)
+            .value_hint(hint)
+            .help(short)
+            .long_help(format!(
+                "{}\n[env: {}]{default}",
+                setting.help, setting.name
+            ))
+            .help_heading(setting.group.heading())
+            .hide_short_help(!BASIC.contains(&setting.name) && !SCRIPT.contains(&setting.name))
+            .action(ArgAction::Set)
+            // A value such as `-x` is refused by its own rules, with a message that names the setting.
+            .allow_hyphen_values(true);
+        match setting.short {
+            Some(short) => arg.short(short),
+            None => arg,
+        }
+    }
+}
+
+impl Args for SettingArgs {
+    fn augment_args(command: Command) -> Command {
+        command.args(TABLE.iter().map(Self::arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut args = Self::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for setting in TABLE {
+            // A subcommand knows only those that it takes.
+            if let Ok(Some(value)) = matches.try_get_one::<String>(setting.name) {
+                self.0.insert(setting.name, value.clone());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! The containers' names: free, ours, or taken by something else. Pure.
+
+use crate::doctor::{Check, Wanted};
+use crate::inventory::{Conflict, Inventory};
+use crate::settings::{INSTANCE_CTR_PREFIX, LB_CTR_NAME};
+use crate::spec::names::{Count, Names};
+use crate::ui::plural;
+
+pub(super) const ABOUT: &str = "names";
+
+/// The containers' names: free, ours, or taken by something else.
+pub(super) fn checks(names: &Names, wanted: &Wanted, inventory: &Inventory) -> Vec<Check> {
+    let conflicts = inventory.conflicts.iter();
+    let taken = conflicts.map(|conflict| taken(names, conflict));
+    let left_over = inventory.lb_aside.iter().map(|aside| {
+        let found = format!(
+            "`{}` is left over from replacing `{}`",
+            aside.name, names.lb
+        );
+        Check::warning(ABOUT, found, "`vch-lb up` brings it to an end")
+    });
+    let checks: Vec<Check> = taken.chain(left_over).collect();
+    if checks.is_empty() {
+        return vec![Check::ok(ABOUT, free_or_ours(names, wanted, inventory))];
+    }
+    checks
+}
+
+fn taken(names: &Names, conflict: &Conflict) -> Check {
+    let Conflict { name, image, .. } = conflict;
+    let network = names.network();
+    let found =
+        format!("`{name}` is another's: a container of `{image}` that is not on `{network}`");
+    let setting = if *name == names.lb.as_str() {
+        LB_CTR_NAME
+    } else {
+        INSTANCE_CTR_PREFIX
+    };
+    let remedy = format!("choose another {setting}, or remove it with `docker rm -f {name}`");
+    Check::failure(ABOUT, found, remedy)
+}
+
+fn free_or_ours(names: &Names, wanted: &Wanted, inventory: &Inventory) -> String {
+    let instances = inventory.instances.len();
+    match (&inventory.lb, instances) {
+        (None, 0) => {
+            let count = wanted.count.map_or(1, Count::get);
+            let last = names.instance(u32::try_from(count).unwrap_or(u32::MAX));
+            let all = match count {
+                1 => format!("`{last}`"),
+                2 => format!("`{}` and `{last}`", names.instance(1)),
+                _ => format!("`{}` to `{last}`", names.instance(1)),
+            };
+            format!("`{}` and {all} are free", names.lb)
+        }
+        (Some(lb), 0) => format!("`{}` is this service's, without an instance", lb.name),
+        (Some(lb), _) => format!(
+            "`{}` and {} are this service's",
+            lb.name,
+            plural(instances, "instance")
+        ),
+        (None, _) => format!(
+            "{} of this service, without a load balancer",
+            plural(instances, "instance")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{engine, running, seen, vch_with};
+    use super::*;
+    use crate::inventory::State;
+    use crate::inventory::tests::container;
+
+    #[test]
+    fn names_are_free_ours_or_taken() {
+        assert_eq!(
+            seen(engine(), ABOUT),
+            ["ok: `lb` and `web-1` to `web-3` are free"]
+        );
+        let deployed = vch_with("v1.5.8-1-a", &[], vec![running("lb"), running("web-1")]);
+        assert_eq!(
+            seen(deployed, ABOUT),
+            ["ok: `lb` and 1 instance are this service's"]
+        );
+        let elsewhere = container(
+            "web-2",
+            State::Running,
+            &[("bridge", "172.17.0.2")],
+            "postgres",
+        );
+        let taken = vch_with("v1.5.8-1-a", &[], vec![elsewhere]);
+        assert_eq!(
+            seen(taken, ABOUT),
+            ["failure: `web-2` is another's: a container of `postgres` that is not on `web-net`"]
+        );
+    }
+}
