@@ -3,7 +3,7 @@
 //! Knows nothing of docker: what a step does is the caller's. What is undone after a failure is decided in `plan::undo`.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -89,74 +89,123 @@ pub struct Execution<'a> {
     pub on_done: &'a (dyn Fn(&Action, Duration) + Sync),
 }
 
-/// A step's end, as its thread reports it.
-struct Report {
-    id: StepId,
-    result: Result<Done, Failure>,
-    took: Duration,
+/// What the threads of an execution share.
+struct Shared<'p> {
+    progress: Mutex<Progress<'p>>,
+    /// A step ended: others may be able to go, or all is over.
+    changed: Condvar,
+}
+
+struct Progress<'p> {
+    plan: &'p Plan,
+    schedule: Schedule,
+    running: usize,
+    outcome: Outcome,
 }
 
 impl Execution<'_> {
     /// Runs `plan` to its end or to the first failure; nothing is running any more afterwards.
     pub fn run(&self, plan: &Plan) -> Outcome {
-        let mut schedule = Schedule::new(plan);
-        let mut outcome = Outcome::default();
-        let (sender, reports) = mpsc::channel();
+        let shared = Shared {
+            progress: Mutex::new(Progress {
+                plan,
+                schedule: Schedule::new(plan),
+                running: 0,
+                outcome: Outcome::default(),
+            }),
+            changed: Condvar::new(),
+        };
+        let others = self.jobs.min(plan.steps.len()).saturating_sub(1);
         thread::scope(|scope| {
-            let mut running = 0;
-            loop {
-                while running < self.jobs.max(1) && self.may_start(&outcome) {
-                    let Some(id) = schedule.take() else { break };
-                    let sender = sender.clone();
-                    let action = &plan.steps[id].action;
-                    running += 1;
-                    scope.spawn(move || {
-                        let started = Instant::now();
-                        let result = (self.perform)(action);
-                        // The receiver lives until all threads have ended.
-                        let _ = sender.send(Report {
-                            id,
-                            result,
-                            took: started.elapsed(),
-                        });
-                    });
-                }
-                if running == 0 {
-                    break;
-                }
-                let Ok(report) = reports.recv() else { break };
-                running -= 1;
-                self.note(report, plan, &mut schedule, &mut outcome);
+            for _ in 0..others {
+                scope.spawn(|| self.work(&shared));
             }
+            self.work(&shared);
         });
+        let mut outcome = std::mem::take(&mut shared.lock().outcome);
         if outcome.failure.is_none() && !self.go_on {
             outcome.failure = self.interrupt.signal().map(Failure::interrupted);
         }
         outcome
     }
 
+    /// Does steps for as long as there are any: one behind the other on the same thread, so that nobody has to be woken
+    /// up between them.
+    fn work(&self, shared: &Shared<'_>) {
+        while let Some((id, action)) = self.next(shared) {
+            let running = Running(shared);
+            let started = Instant::now();
+            let result = (self.perform)(action);
+            self.note(&mut shared.lock(), id, result, started.elapsed());
+            drop(running);
+        }
+    }
+
+    /// Waits for a step that can go, and takes it; `None` when nothing will go any more.
+    fn next<'p>(&self, shared: &Shared<'p>) -> Option<(StepId, &'p Action)> {
+        let mut progress = shared.lock();
+        loop {
+            if !self.may_start(&progress.outcome) {
+                return None;
+            }
+            if let Some(id) = progress.schedule.take() {
+                progress.running += 1;
+                return Some((id, &progress.plan.steps[id].action));
+            }
+            if progress.running == 0 {
+                return None;
+            }
+            progress = shared
+                .changed
+                .wait(progress)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     fn may_start(&self, outcome: &Outcome) -> bool {
         self.go_on || (outcome.failure.is_none() && !self.interrupt.raised())
     }
 
-    fn note(&self, report: Report, plan: &Plan, schedule: &mut Schedule, outcome: &mut Outcome) {
-        let action = &plan.steps[report.id].action;
-        match report.result {
+    fn note(
+        &self,
+        progress: &mut Progress<'_>,
+        id: StepId,
+        result: Result<Done, Failure>,
+        took: Duration,
+    ) {
+        let action = &progress.plan.steps[id].action;
+        match result {
             Ok(done) => {
-                (self.on_done)(action, report.took);
+                (self.on_done)(action, took);
                 if done == Done::ByUs {
-                    outcome.done.push(action.clone());
+                    progress.outcome.done.push(action.clone());
                 }
-                schedule.done(report.id);
+                progress.schedule.done(id);
             }
             Err(failure) => {
-                outcome.uncertain.push(action.clone());
-                outcome.failure.get_or_insert(failure);
+                progress.outcome.uncertain.push(action.clone());
+                progress.outcome.failure.get_or_insert(failure);
                 if self.go_on {
-                    schedule.done(report.id);
+                    progress.schedule.done(id);
                 }
             }
         }
+    }
+}
+
+impl<'p> Shared<'p> {
+    fn lock(&self) -> MutexGuard<'_, Progress<'p>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A step that runs. When it is dropped, be it by a panic, the others look again.
+struct Running<'s, 'p>(&'s Shared<'p>);
+
+impl Drop for Running<'_, '_> {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
+        self.0.changed.notify_all();
     }
 }
 
@@ -182,7 +231,6 @@ pub(crate) fn simulate(plan: &Plan, jobs: usize, length: impl Fn(&Action) -> Dur
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
@@ -246,13 +294,16 @@ mod tests {
 
     #[test]
     fn after_a_failure_nothing_starts_and_what_runs_is_awaited() {
+        let both = std::sync::Barrier::new(2);
         let failed = AtomicUsize::new(0);
         let outcome = run(&diamond(), 2, &|action| match action {
             Action::Run(1) => {
+                both.wait();
                 failed.store(1, Ordering::SeqCst);
                 Err(Failure::failed("no"))
             }
             Action::Run(2) => {
+                both.wait();
                 while failed.load(Ordering::SeqCst) == 0 {
                     thread::yield_now();
                 }
@@ -264,6 +315,15 @@ mod tests {
         assert_eq!(outcome.done, [Action::CreateNetwork, Action::Run(2)]);
         assert_eq!(outcome.uncertain, [Action::Run(1)]);
         assert_eq!(outcome.failure.unwrap().what, "no");
+    }
+
+    #[test]
+    #[should_panic(expected = "panicked")]
+    fn a_panic_in_a_step_comes_out_and_leaves_nobody_waiting() {
+        run(&diamond(), 3, &|action| match action {
+            Action::CreateNetwork => panic!("this step panicked"),
+            _ => Ok(Done::ByUs),
+        });
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub enum Health {
     Unhealthy,
 }
 
-/// A container, reduced to what decisions need.
+/// A container, reduced to what decisions need. There may be ten thousand: what has one or two entries is a list, since a
+/// map takes room for eleven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     pub name: String,
@@ -84,12 +85,12 @@ pub struct Container {
     /// As it was named when the container was made.
     pub image: String,
     pub labels: BTreeMap<String, String>,
-    /// Addresses by network; empty where it has none (yet).
-    pub networks: BTreeMap<String, String>,
+    /// Its networks and its address on each; empty where it has none (yet).
+    pub networks: Vec<(String, String)>,
     /// Ports of the container that were asked to be published, `80/tcp`.
     pub published: Vec<String>,
     /// Ports of the container and where they are published now.
-    pub ports: BTreeMap<String, Vec<(String, u16)>>,
+    pub ports: Vec<(String, Vec<(String, u16)>)>,
     /// Ports that the image exposes.
     pub exposed: Vec<String>,
 }
@@ -128,13 +129,23 @@ impl Container {
     /// Its address on `network`; `None` where it has none.
     pub fn address_on(&self, network: &str) -> Option<&str> {
         self.networks
-            .get(network)
-            .map(String::as_str)
-            .filter(|address| !address.is_empty())
+            .iter()
+            .find(|(name, address)| name == network && !address.is_empty())
+            .map(|(_, address)| address.as_str())
     }
 
     pub fn is_on(&self, network: &str) -> bool {
-        self.networks.contains_key(network)
+        self.network_names().any(|name| name == network)
+    }
+
+    pub fn network_names(&self) -> impl Iterator<Item = &str> {
+        self.networks.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Where its `port` (`80/tcp`) is published now.
+    pub fn published_at(&self, port: &str) -> Option<(&str, u16)> {
+        let (_, at) = self.ports.iter().find(|(name, _)| name == port)?;
+        at.first().map(|(host, port)| (host.as_str(), *port))
     }
 }
 
@@ -192,6 +203,8 @@ pub struct Inventory {
     pub lb_aside: Option<Container>,
     pub instances: BTreeMap<Number, Container>,
     pub conflicts: Vec<Conflict>,
+    /// Containers on PREFIX-net that are not ours, where they were asked for.
+    pub strangers: Vec<String>,
     /// The file in the load balancer; `None` where there is no load balancer or no file.
     pub config: Option<Found>,
     /// An instance that is sent to was started after the load balancer last read its file: its address may be another.
@@ -218,6 +231,7 @@ impl Inventory {
             lb_aside: None,
             instances: BTreeMap::new(),
             conflicts: Vec::new(),
+            strangers: Vec::new(),
             config: None,
             stale: false,
             images: BTreeMap::new(),
@@ -229,13 +243,14 @@ impl Inventory {
                 inventory.external = Some(network);
             }
         }
+        let mut instances = Vec::new();
         for container in containers {
             let is_lb = container.name == names.lb.as_str();
             let number = names.number_of(&container.name);
             let half_made_lb = is_lb && half_made(&container, external_net);
             match (number, container.is_on(&bridge_name) || half_made_lb) {
                 (Some(number), true) if !is_lb => {
-                    inventory.instances.insert(number, container);
+                    instances.push((number, container));
                 }
                 (None, true) if is_lb => inventory.lb = Some(container),
                 (None, true) if container.name == names.lb_aside() => {
@@ -243,13 +258,27 @@ impl Inventory {
                 }
                 (None, _) if !is_lb => {}
                 _ => inventory.conflicts.push(Conflict {
+                    networks: container.network_names().map(str::to_owned).collect(),
                     name: container.name,
-                    networks: container.networks.into_keys().collect(),
                     image: container.image,
                 }),
             }
         }
+        // All at once: a map that is made so is packed.
+        inventory.instances = instances.into_iter().collect();
         inventory
+    }
+
+    /// All containers that are ours.
+    pub fn ours(&self) -> impl Iterator<Item = &Container> {
+        self.lb
+            .iter()
+            .chain(&self.lb_aside)
+            .chain(self.instances.values())
+    }
+
+    pub fn owns(&self, name: &str) -> bool {
+        self.ours().any(|container| container.name == name)
     }
 
     /// Nothing of the service is there.
@@ -262,12 +291,6 @@ impl Inventory {
 
     pub fn is_vch(&self) -> bool {
         self.endpoint.kind == Kind::Vch
-    }
-
-    /// Every container of the service, the load balancer first.
-    pub fn containers(&self) -> impl Iterator<Item = &Container> {
-        let lbs = self.lb.iter().chain(&self.lb_aside);
-        lbs.chain(self.instances.values())
     }
 }
 
@@ -307,7 +330,7 @@ pub(crate) mod tests {
             labels: BTreeMap::new(),
             networks,
             published: vec!["80/tcp".to_owned()],
-            ports: BTreeMap::new(),
+            ports: Vec::new(),
             exposed: Vec::new(),
         }
     }

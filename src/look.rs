@@ -2,7 +2,7 @@
 //!
 //! Three calls side by side on an endpoint where nothing is; two or three more where there is something.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::thread;
 
 use crate::docker::answer::{self, json, json_lines};
@@ -17,9 +17,9 @@ use crate::inventory::{Container, Endpoint, Inventory, bare_id};
 use crate::spec::names::{Names, NetworkName};
 use crate::spec::tuning::{ServerAddress, Tuning};
 
-/// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters) and of what
-/// one answer may hold.
-const PORTION: usize = 200;
+/// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters), and few enough
+/// that the answers on their way, SIDE_BY_SIDE of them, don't weigh more than what is made of them.
+const PORTION: usize = 50;
 /// How many portions are asked for at a time.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -30,18 +30,31 @@ pub struct Wanted<'a> {
     pub external_net: &'a NetworkName,
     /// Images whose IDs are needed, if they are there.
     pub images: &'a [&'a str],
-    /// Whether the certificate in the load balancer is needed too.
-    pub cert: bool,
+    pub detail: Detail,
+    /// Whether the other containers on PREFIX-net are needed too.
+    pub strangers: bool,
+}
+
+/// How far to look into the load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Not at all.
+    Containers,
+    /// Its configuration, and whether that is in force.
+    Config,
+    /// Its certificate, too.
+    ConfigAndCert,
 }
 
 impl<'a> Wanted<'a> {
-    /// The service itself, for whoever decides nothing about images or the certificate.
+    /// The service with its configuration.
     pub fn service(names: &'a Names, external_net: &'a NetworkName) -> Self {
         Self {
             names,
             external_net,
             images: &[],
-            cert: false,
+            detail: Detail::Config,
+            strangers: false,
         }
     }
 }
@@ -63,27 +76,40 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         .into_iter()
         .filter(|name| wanted.names.may_be_ours(name))
         .collect();
-    let lb_is_there = names.iter().any(|name| name == wanted.names.lb.as_str());
-    let (containers, files) = thread::scope(|scope| {
-        let lb = lb_is_there.then_some(wanted.names.lb.as_str());
-        let files =
-            scope.spawn(move || lb.map_or(Ok(None), |lb| lb_files(docker, lb, wanted.cert)));
-        (containers(docker, &names), join(files))
+    let networks = networks?;
+    let look_into_lb = wanted.detail != Detail::Containers
+        && names.iter().any(|name| name == wanted.names.lb.as_str());
+    let look_for_strangers =
+        wanted.strangers && networks.iter().any(|network| network.name == bridge);
+    let (containers, files, on_bridge) = thread::scope(|scope| {
+        let cert = wanted.detail == Detail::ConfigAndCert;
+        let files = look_into_lb
+            .then(|| scope.spawn(move || lb_files(docker, wanted.names.lb.as_str(), cert)));
+        let on_bridge =
+            look_for_strangers.then(|| scope.spawn(|| container_names_on(docker, &bridge)));
+        let containers = containers(docker, &names);
+        let files = files.map_or(Ok(None), join);
+        (containers, files, on_bridge.map_or(Ok(Vec::new()), join))
     });
     let mut inventory = Inventory::new(
         wanted.names,
         wanted.external_net,
         endpoint,
-        networks?,
+        networks,
         containers?,
     );
+    let mut strangers = on_bridge?;
+    strangers.retain(|name| !inventory.owns(name));
+    inventory.strangers = strangers;
     if let (Some(lb), Some(files)) = (&inventory.lb, files?) {
         let mut found = Found::new(files.config, files.template, &lb.image);
         found.cert = files.cert;
         inventory.config = Some(found);
     }
     inventory.images = images?;
-    inventory.stale = is_stale(docker, &inventory)?;
+    if look_into_lb {
+        inventory.stale = is_stale(docker, &inventory)?;
+    }
     Ok(inventory)
 }
 
@@ -148,20 +174,9 @@ fn container_names(docker: &Docker, argv: &Argv) -> Result<Vec<String>, Failure>
         .map_err(|why| not_read("the containers", &docker.bad_answer(argv, why)))
 }
 
-/// The containers on PREFIX-net that are not the service's.
-pub fn strangers(
-    docker: &Docker,
-    names: &Names,
-    inventory: &Inventory,
-) -> Result<Vec<String>, Failure> {
-    if inventory.bridge.is_none() {
-        return Ok(Vec::new());
-    }
-    let mut strangers = container_names(docker, &argv::ps_on_network(&names.network()))?;
-    let containers = inventory.containers();
-    let ours: HashSet<&str> = containers.map(|ours| ours.name.as_str()).collect();
-    strangers.retain(|name| !ours.contains(name.as_str()));
-    Ok(strangers)
+/// The names of all containers on `network`.
+pub fn container_names_on(docker: &Docker, network: &str) -> Result<Vec<String>, Failure> {
+    container_names(docker, &argv::ps_on_network(network))
 }
 
 /// Those of `names` that exist, in no particular order.
@@ -211,20 +226,30 @@ pub fn container(docker: &Docker, name: &str) -> Result<Option<Container>, Failu
 pub fn images_called(
     docker: &Docker,
     images: &[&str],
-) -> Result<std::collections::BTreeMap<String, String>, Failure> {
-    let mut found = std::collections::BTreeMap::new();
-    for &image in images {
-        // One call an image: an answer does not say which of several names it is about.
-        let argv = argv::image_inspect(&[image]);
-        let stdout =
-            found_ones(docker.query(&argv)).map_err(|error| not_read("the images", &error))?;
-        let answers: Vec<answer::Image> = json_lines(&stdout)
-            .map_err(|why| not_read("the images", &docker.bad_answer(&argv, why)))?;
-        if let Some(answer) = answers.first() {
-            found.insert(image.to_owned(), bare_id(&answer.id).to_owned());
+) -> Result<BTreeMap<String, String>, Failure> {
+    // One call an image: an answer does not say which of several names it is about.
+    let ids: Vec<_> = thread::scope(|scope| {
+        let calls: Vec<_> = images
+            .iter()
+            .map(|image| scope.spawn(move || image_id(docker, image)))
+            .collect();
+        calls.into_iter().map(join).collect()
+    });
+    let mut found = BTreeMap::new();
+    for (image, id) in images.iter().zip(ids) {
+        if let Some(id) = id? {
+            found.insert((*image).to_owned(), id);
         }
     }
     Ok(found)
+}
+
+fn image_id(docker: &Docker, image: &str) -> Result<Option<String>, Failure> {
+    let argv = argv::image_inspect(&[image]);
+    let stdout = found_ones(docker.query(&argv)).map_err(|error| not_read("the images", &error))?;
+    let answers: Vec<answer::Image> = json_lines(&stdout)
+        .map_err(|why| not_read("the images", &docker.bad_answer(&argv, why)))?;
+    Ok(answers.first().map(|answer| bare_id(&answer.id).to_owned()))
 }
 
 /// What lies in the load balancer.

@@ -18,7 +18,8 @@ const PAUSE: Duration = Duration::from_millis(80);
 /// A request without an answer for this long has failed.
 const PATIENCE: Within = Within::each(Duration::from_secs(10));
 
-/// What is going on while a request is on its way.
+/// What is going on while a request is on its way, from first to last. Where steps go side by side, it is the latest of
+/// theirs: nothing that a reload costs is put down to the instances that start beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
@@ -87,6 +88,8 @@ pub struct Probe {
 struct Shared {
     stop: AtomicBool,
     phase: AtomicUsize,
+    /// By phase: how many steps are going on.
+    going_on: Mutex<[usize; Phase::ALL.len()]>,
     /// By phase: how long each request took, or `None` if it failed.
     samples: Mutex<[Vec<Option<Duration>>; Phase::ALL.len()]>,
 }
@@ -110,9 +113,13 @@ impl Probe {
         Some(Self { shared, streams })
     }
 
-    /// From now on requests belong to `phase`.
-    pub fn enter(&self, phase: Phase) {
-        self.shared.phase.store(phase as usize, Ordering::Relaxed);
+    /// A step of `phase` is going on until the answer is dropped.
+    pub fn during(&self, phase: Phase) -> During<'_> {
+        self.shared.change(|going_on| going_on[phase as usize] += 1);
+        During {
+            shared: &self.shared,
+            phase,
+        }
     }
 
     /// Ends, and tells what came of it.
@@ -131,7 +138,29 @@ impl Probe {
     }
 }
 
+/// A step that is going on.
+pub struct During<'p> {
+    shared: &'p Shared,
+    phase: Phase,
+}
+
+impl Drop for During<'_> {
+    fn drop(&mut self) {
+        self.shared
+            .change(|going_on| going_on[self.phase as usize] -= 1);
+    }
+}
+
 impl Shared {
+    fn change(&self, change: impl FnOnce(&mut [usize; Phase::ALL.len()])) {
+        let mut going_on = self.going_on.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut going_on);
+        // Between two steps it is still the last one's.
+        if let Some(latest) = going_on.iter().rposition(|&steps| steps > 0) {
+            self.phase.store(latest, Ordering::Relaxed);
+        }
+    }
+
     fn ask_until_stopped(&self, address: &str, port: u16, speaks: Speaks) {
         while !self.stop.load(Ordering::Relaxed) {
             let phase = self.phase.load(Ordering::Relaxed);
@@ -239,6 +268,26 @@ impl Receipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_steps_side_by_side_the_latest_phase_counts() {
+        let shared = Arc::new(Shared::default());
+        let probe = Probe {
+            shared: Arc::clone(&shared),
+            streams: Vec::new(),
+        };
+        let now = || Phase::ALL[shared.phase.load(Ordering::Relaxed)];
+        let starting = probe.during(Phase::Starting);
+        let reloading = probe.during(Phase::Reloading);
+        let another = probe.during(Phase::Starting);
+        assert_eq!(now(), Phase::Reloading);
+        drop(reloading);
+        assert_eq!(now(), Phase::Starting);
+        drop((starting, another));
+        assert_eq!(now(), Phase::Starting);
+        drop(probe.during(Phase::Draining));
+        assert_eq!(now(), Phase::Draining);
+    }
 
     #[test]
     fn a_receipt_counts_failures_and_ranks_times() {

@@ -162,14 +162,14 @@ impl<'a, 'b> Gate<'a, 'b> {
     /// Where this workstation would find the published port of `container`.
     fn published(&self, container: &Container) -> Option<(String, u16)> {
         let port = format!("{}/tcp", self.performer.spec.instance_port);
-        let (host, port) = container.ports.get(&port)?.first()?;
-        let anywhere = matches!(host.as_str(), "" | "0.0.0.0" | "::");
+        let (host, port) = container.published_at(&port)?;
+        let anywhere = matches!(host, "" | "0.0.0.0" | "::");
         let host = if anywhere {
             self.performer.published_on.clone()?
         } else {
-            host.clone()
+            host.to_owned()
         };
-        Some((host, *port))
+        Some((host, port))
     }
 }
 

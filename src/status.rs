@@ -287,7 +287,7 @@ fn word(container: &Container) -> String {
 }
 
 fn published(container: &Container) -> Option<String> {
-    let (host, port) = container.ports.values().flatten().next()?;
+    let (host, port) = container.ports.iter().flat_map(|(_, at)| at).next()?;
     let anywhere = matches!(host.as_str(), "" | "0.0.0.0" | "::");
     Some(if anywhere {
         port.to_string()

@@ -126,9 +126,7 @@ impl<'a> Change<'a> {
         let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {
-            if let Some(probe) = &probe {
-                probe.enter(Phase::of(action));
-            }
+            let _during = probe.as_ref().map(|probe| probe.during(Phase::of(action)));
             performer.perform(action)
         };
         let outcome = self.run(plan, &perform, false, &|action, took| {

@@ -17,6 +17,7 @@ use crate::doctor::way::{FileState, TlsFile, Way};
 use crate::doctor::{Check, Facts, LocalConfig, Report, Verdict, Wanted, diagnose};
 use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
+use crate::inventory::Inventory;
 use crate::settings::{self, Settings};
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use crate::spec::{Spec, arguments};
@@ -143,10 +144,7 @@ fn there(
     let images: Vec<&str> = images.into_iter().collect();
     let found = inventory.as_ref().and_then(|found| found.as_ref().ok());
     let strangers = match (found, &wanted.names) {
-        // Not to know them spoils no other check.
-        (Some(inventory), Some(names)) => {
-            look::strangers(docker, names, inventory).unwrap_or_default()
-        }
+        (Some(inventory), Some(names)) => strangers(docker, names, inventory),
         _ => Vec::new(),
     };
     There {
@@ -158,6 +156,18 @@ fn there(
         strangers,
         images: look::images_called(docker, &images),
     }
+}
+
+/// Other containers on PREFIX-net. Not to know them spoils no other check.
+fn strangers(docker: &Docker, names: &Names, inventory: &Inventory) -> Vec<String> {
+    if inventory.bridge.is_none() {
+        return Vec::new();
+    }
+    let on_network = look::container_names_on(docker, &names.network()).unwrap_or_default();
+    on_network
+        .into_iter()
+        .filter(|name| !inventory.owns(name))
+        .collect()
 }
 
 /// Each setting that is usable by itself.

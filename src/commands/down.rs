@@ -7,7 +7,7 @@ use super::change::{Change, show};
 use crate::cli::DownArgs;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
-use crate::look::{self, Wanted};
+use crate::look::{self, Detail, Wanted};
 use crate::plan::down as planner;
 use crate::spec::names::Names;
 use crate::ui::list;
@@ -16,36 +16,43 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     let spec = context.identity_as_spec()?;
     let docker = context.docker()?;
     context.listen()?;
-    let wanted = Wanted::service(&spec.names, &spec.external_net);
+    let wanted = Wanted {
+        detail: Detail::Containers,
+        strangers: true,
+        ..Wanted::service(&spec.names, &spec.external_net)
+    };
     let inventory = look::look(&docker, wanted)?;
-    let strangers = look::strangers(&docker, &spec.names, &inventory)?;
-    let plan = planner::plan(&spec, &inventory, &strangers);
+    let plan = planner::plan(&spec, &inventory);
     if args.change.dry_run {
         return show(context, &docker, &args.change, &plan, "vch-lb down");
     }
-    let left_alone = left_alone(&spec.names, &inventory, &strangers);
-    let change = Change {
-        undoes: false,
-        ..Change::new(context, &docker, &args.change, &inventory)
-    };
+    let left_alone = left_alone(&spec.names, &inventory);
     if plan.is_empty() {
         context.ui.status(&format!(
             "nothing to take down: there is no service `{}`",
             spec.names.prefix
         ));
     } else {
+        let change = Change {
+            undoes: false,
+            ..Change::new(context, &docker, &args.change, &inventory)
+        };
         change.execute(&plan).map_err(resumable)?;
     }
     for left in &left_alone {
         context.ui.warn(left);
     }
     if context.ui.json() {
-        let containers: Vec<_> = inventory.containers().map(|ours| &ours.name).collect();
-        let network = inventory.bridge.as_ref().filter(|_| strangers.is_empty());
+        let containers: Vec<_> = inventory.ours().map(|ours| &ours.name).collect();
+        let network = inventory
+            .bridge
+            .as_ref()
+            .filter(|_| inventory.strangers.is_empty())
+            .map(|network| &network.name);
         context.ui.answer_json(&json!({
             "schema": "vch-lb/down/1",
             "changed": !plan.is_empty(),
-            "removed": { "containers": containers, "network": network.map(|net| &net.name) },
+            "removed": { "containers": containers, "network": network },
             "left_alone": left_alone,
         }));
     }
@@ -60,7 +67,7 @@ fn resumable(failure: Failure) -> Failure {
 }
 
 /// What was left alone, and why.
-fn left_alone(names: &Names, inventory: &Inventory, strangers: &[String]) -> Vec<String> {
+fn left_alone(names: &Names, inventory: &Inventory) -> Vec<String> {
     let network = names.network();
     let mut left: Vec<String> = inventory
         .conflicts
@@ -72,10 +79,10 @@ fn left_alone(names: &Names, inventory: &Inventory, strangers: &[String]) -> Vec
             )
         })
         .collect();
-    if !strangers.is_empty() {
+    if !inventory.strangers.is_empty() {
         left.push(format!(
             "the network `{network}` was left alone: {} still on it",
-            are(strangers)
+            are(&inventory.strangers)
         ));
     }
     left

@@ -10,14 +10,17 @@ use crate::docker::argv;
 use crate::error::{Failure, exit, printable};
 use crate::haproxy::log;
 use crate::inventory::Inventory;
-use crate::look::{self, Wanted};
+use crate::look::{self, Detail, Wanted};
 use crate::ui::{LogLine, list};
 
 pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure> {
     let docker = context.docker()?;
     context.listen()?;
     let spec = context.identity_as_spec()?;
-    let wanted = Wanted::service(&spec.names, &spec.external_net);
+    let wanted = Wanted {
+        detail: Detail::Containers,
+        ..Wanted::service(&spec.names, &spec.external_net)
+    };
     let names = chosen(&look::look(&docker, wanted)?, &args.names)?;
     if names.is_empty() {
         return Err(Failure::failed(format!(

@@ -32,7 +32,10 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
         stop_first: args.strategy.stop_first,
         ..Options::default()
     };
-    inventory.images = look::images_called(&docker, &[spec.image.as_str()])?;
+    // One that is pulled in any case is looked up afterwards.
+    if args.pull.is_some_and(|pull| pull != Pull::Always) {
+        inventory.images = look::images_called(&docker, &[spec.image.as_str()])?;
+    }
     let pull = pull(&spec, &inventory, args.pull)?;
     if args.change.dry_run {
         // What the image will be once it is pulled is not known: as if it were another one.

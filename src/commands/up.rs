@@ -7,7 +7,7 @@ use crate::cli::UpArgs;
 use crate::docker::Docker;
 use crate::error::Failure;
 use crate::inventory::{Inventory, Kind};
-use crate::look::{self, Wanted};
+use crate::look::{self, Detail, Wanted};
 use crate::plan::up::{self as planner, Options};
 use crate::spec::Spec;
 use crate::ui::{list, plural};
@@ -49,11 +49,15 @@ fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, F
     if args.pull.is_some_and(|pull| pull != planner::Pull::Always) {
         images.extend([spec.image.as_str(), spec.lb_image.as_str()]);
     }
+    let detail = if spec.cert.is_some() {
+        Detail::ConfigAndCert
+    } else {
+        Detail::Config
+    };
     let wanted = Wanted {
-        names: &spec.names,
-        external_net: &spec.external_net,
         images: &images,
-        cert: spec.cert.is_some(),
+        detail,
+        ..Wanted::service(&spec.names, &spec.external_net)
     };
     let mut inventory = look::look(docker, wanted)?;
     let others = inventory

@@ -1,22 +1,26 @@
 //! Taking a service down: the load balancer first, then the instances, then their network; only what is ours. Pure.
 
-use super::{Action, Plan};
+use super::{Action, Plan, StepId};
 use crate::inventory::{Container, Inventory, State};
 use crate::spec::Spec;
 use crate::spec::names::Number;
 
-/// The plan that leaves nothing of the service. `strangers` are other containers on PREFIX-net: it stays with them.
-pub fn plan(spec: &Spec, inventory: &Inventory, strangers: &[String]) -> Plan {
+/// The plan that leaves nothing of the service. PREFIX-net stays if there are strangers on it.
+pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
     let mut plan = Plan::new(spec);
-    let mut last = Vec::new();
-    if let Some(lb) = &inventory.lb {
-        if runs(lb) {
-            last = vec![plan.add(Action::StopLb, &[])];
-        }
-        last = vec![plan.add(Action::RemoveLb, &last)];
+    // Nobody is sent to once the load balancer has ended; that it is still being removed concerns no instance.
+    let ended: Vec<StepId> = inventory
+        .lb
+        .iter()
+        .filter(|lb| runs(lb))
+        .map(|_| plan.add(Action::StopLb, &[]))
+        .collect();
+    let mut gone = Vec::new();
+    if inventory.lb.is_some() {
+        gone.push(plan.add(Action::RemoveLb, &ended));
     }
     if inventory.lb_aside.is_some() {
-        last = vec![plan.add(Action::RemoveLbAside, &last)];
+        gone.push(plan.add(Action::RemoveLbAside, &ended));
     }
     let all: Vec<Number> = inventory.instances.keys().copied().collect();
     let running: Vec<Number> = inventory
@@ -25,14 +29,15 @@ pub fn plan(spec: &Spec, inventory: &Inventory, strangers: &[String]) -> Plan {
         .filter(|(_, instance)| runs(instance))
         .map(|(&number, _)| number)
         .collect();
+    let mut stopped = ended;
     if !running.is_empty() {
-        last = vec![plan.add(Action::Stop(running), &last)];
+        stopped = vec![plan.add(Action::Stop(running), &stopped)];
     }
     if !all.is_empty() {
-        last = vec![plan.add(Action::Remove(all), &last)];
+        gone.push(plan.add(Action::Remove(all), &stopped));
     }
-    if inventory.bridge.is_some() && strangers.is_empty() {
-        plan.add(Action::RemoveNetwork, &last);
+    if inventory.bridge.is_some() && inventory.strangers.is_empty() {
+        plan.add(Action::RemoveNetwork, &gone);
     }
     plan
 }
@@ -43,33 +48,37 @@ fn runs(container: &Container) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::docker::answer::Network;
+    use crate::execute::simulate;
     use crate::inventory::tests::{container, engine};
     use crate::spec::tests::spec;
 
-    fn actions(containers: Vec<Container>, strangers: &[String]) -> Vec<Action> {
+    fn planned(containers: Vec<Container>, strangers: &[String]) -> Plan {
         let spec = spec(&[]);
         let bridge = Network {
             name: "web-net".into(),
             ..Network::default()
         };
-        let inventory = Inventory::new(
+        let mut inventory = Inventory::new(
             &spec.names,
             &spec.external_net,
             engine(),
             vec![bridge],
             containers,
         );
-        plan(&spec, &inventory, strangers)
-            .actions()
-            .cloned()
-            .collect()
+        inventory.strangers = strangers.to_vec();
+        plan(&spec, &inventory)
     }
 
-    #[test]
-    fn the_load_balancer_goes_first_and_the_network_last() {
-        let all = vec![
+    fn actions(containers: Vec<Container>, strangers: &[String]) -> Vec<Action> {
+        planned(containers, strangers).actions().cloned().collect()
+    }
+
+    fn complete() -> Vec<Container> {
+        vec![
             container("web-1", State::Running, &[("web-net", "1")], "httpd"),
             container(
                 "web-2",
@@ -78,9 +87,13 @@ mod tests {
                 "httpd",
             ),
             container("lb", State::Running, &[("web-net", "1")], "haproxy:1.7"),
-        ];
+        ]
+    }
+
+    #[test]
+    fn the_load_balancer_goes_first_and_the_network_last() {
         assert_eq!(
-            actions(all, &[]),
+            actions(complete(), &[]),
             [
                 Action::StopLb,
                 Action::RemoveLb,
@@ -89,6 +102,15 @@ mod tests {
                 Action::RemoveNetwork
             ]
         );
+    }
+
+    #[test]
+    fn instances_stop_while_the_load_balancer_is_removed() {
+        let second = |_: &Action| Duration::from_secs(1);
+        let plan = planned(complete(), &[]);
+        assert_eq!(simulate(&plan, 1, second), Duration::from_secs(5));
+        // Stop lb, stop instances, remove instances, remove the network.
+        assert_eq!(simulate(&plan, 2, second), Duration::from_secs(4));
     }
 
     #[test]

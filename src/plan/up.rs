@@ -4,8 +4,8 @@
 //! 1. What is not ours is never touched; what can't be changed in place is refused.
 //! 2. An instance is current if it was made from the wanted image and publishes the wanted port. Current ones stay, up
 //!    to the wanted number, the lowest first; stopped ones are started. Missing ones get the lowest free numbers.
-//! 3. Into a load balancer that serves, changes go by reload: new instances first, ready before they are sent to;
-//!    then, out of the configuration and drained, the others leave. All of the old ones stay until the last new one has
+//! 3. Into a load balancer that serves, changes go by reload: new instances first, ready before they are sent to, the
+//!    next batch on its way while the last one comes in; then, out of the configuration and drained, the others leave. All of the old ones stay until the last new one has
 //!    proved itself, so that there is always a way back.
 //! 4. A load balancer that does not serve is made or completed, and started last.
 
@@ -195,7 +195,7 @@ fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<String
     }
     if !lb.is_on(spec.external_net.as_str()) {
         let bridge = spec.names.network();
-        let others: Vec<_> = lb.networks.keys().filter(|&name| *name != bridge).collect();
+        let others: Vec<_> = lb.network_names().filter(|name| *name != bridge).collect();
         differences.push(format!(
             "{EXTERNAL_NET} is `{}`, but `{}` is on {}",
             spec.external_net,
@@ -397,6 +397,15 @@ struct Ready {
     network: Option<StepId>,
 }
 
+/// Instances that come into the load balancer.
+#[derive(Debug, Clone, Copy)]
+struct BroughtIn {
+    /// They are ready.
+    gate: StepId,
+    /// They are sent to.
+    reload: StepId,
+}
+
 impl Planner<'_> {
     fn needs(ids: &[Option<StepId>]) -> Vec<StepId> {
         ids.iter().flatten().copied().collect()
@@ -558,6 +567,7 @@ impl Planner<'_> {
                 .collect();
             last = Some(self.replace(batch, &leaving, &mut in_lb, &needs, last));
         }
+        let mut last = last.map(|brought_in| brought_in.reload);
         let servers = self.target.servers();
         let differs = in_lb != servers.iter().copied().collect();
         // The file does not send to those that leave, but the one in force may: somebody was stopped between copy and reload.
@@ -587,7 +597,7 @@ impl Planner<'_> {
         added: &[Number],
         in_lb: &mut BTreeSet<Number>,
         needs: &[StepId],
-    ) -> Option<StepId> {
+    ) -> Option<BroughtIn> {
         // Nobody has vouched yet for one that starts, or that is not sent to.
         let unproved = |number: &&Number| {
             self.inventory.instances[number].state == State::Starting || !in_lb.contains(number)
@@ -603,7 +613,8 @@ impl Planner<'_> {
         in_lb.extend(fresh);
         in_lb.extend(&self.target.keep);
         let servers = in_lb.iter().copied().collect();
-        Some(self.plan.add(Action::Reload(servers), &[gate]))
+        let reload = self.plan.add(Action::Reload(servers), &[gate]);
+        Some(BroughtIn { gate, reload })
     }
 
     /// One batch of a rollout: `fresh` come in, then `leaving` go out of the load balancer.
@@ -613,9 +624,11 @@ impl Planner<'_> {
         leaving: &[Number],
         in_lb: &mut BTreeSet<Number>,
         needs: &[StepId],
-        last: Option<StepId>,
-    ) -> StepId {
-        let mut needs: Vec<StepId> = needs.iter().copied().chain(last).collect();
+        last: Option<BroughtIn>,
+    ) -> BroughtIn {
+        let last_reload = last.map(|last| last.reload);
+        // The next ones come while the load balancer takes the last ones in: those have proved that their image starts.
+        let mut up_needs: Vec<StepId> = needs.iter().copied().chain(last.map(|l| l.gate)).collect();
         let staying = || {
             in_lb
                 .iter()
@@ -624,19 +637,22 @@ impl Planner<'_> {
         };
         if self.options.stop_first {
             let staying: Vec<Number> = staying().collect();
+            up_needs.extend(last_reload);
             // Somebody has to answer: the last one stays in the configuration while it is being replaced.
             if !staying.is_empty() {
-                let reload = self.plan.add(Action::Reload(staying), &needs);
-                needs = vec![self.plan.add(Action::Drain, &[reload])];
+                let reload = self.plan.add(Action::Reload(staying), &up_needs);
+                up_needs = vec![self.plan.add(Action::Drain, &[reload])];
             }
-            needs = vec![self.plan.add(Action::Stop(leaving.to_vec()), &needs)];
+            up_needs = vec![self.plan.add(Action::Stop(leaving.to_vec()), &up_needs)];
             self.stopped.extend(leaving);
         }
-        let up = self.run(fresh, &needs);
+        let up = self.run(fresh, &up_needs);
         let gate = self.plan.add(Action::AwaitReady(fresh.to_vec()), &up);
         *in_lb = staying().chain(fresh.iter().copied()).collect();
-        self.plan
-            .add(Action::Reload(in_lb.iter().copied().collect()), &[gate])
+        let servers = in_lb.iter().copied().collect();
+        let reload_needs: Vec<StepId> = last_reload.into_iter().chain([gate]).collect();
+        let reload = self.plan.add(Action::Reload(servers), &reload_needs);
+        BroughtIn { gate, reload }
     }
 
     fn leave(&mut self, numbers: Vec<Number>, after: Option<StepId>) {

@@ -153,7 +153,7 @@ fn network(lb: &Container, names: &Names, external_net: &NetworkName) -> Network
         return external_net.clone();
     }
     let bridge = names.network();
-    let other = lb.networks.keys().find(|name| **name != bridge);
+    let other = lb.network_names().find(|name| *name != bridge);
     other
         .and_then(|name| NetworkName::parse(name).ok())
         .unwrap_or_else(|| external_net.clone())

@@ -18,14 +18,34 @@ fn everything_goes_the_load_balancer_first_and_the_network_last() {
     for flavor in FLAVORS {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(2);
-        sandbox.tool(&["down"]).success().stdout("");
+        sandbox.tool(&["down", "--jobs", "1"]).success().stdout("");
         assert_eq!(sandbox.changing_calls(), ALL);
         assert!(sandbox.containers().is_empty() && sandbox.networks().is_empty());
         assert!(!sandbox.path("work/haproxy.cfg").exists());
-        // One call behind the other.
+    }
+}
+
+#[test]
+fn instances_go_while_the_load_balancer_is_removed() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.script_has_run(2);
+        sandbox.tool(&["down"]).success().stdout("");
         let calls = sandbox.calls();
-        let changes: Vec<_> = calls.iter().filter(|call| call.change.is_some()).collect();
-        assert!(changes.windows(2).all(|pair| pair[0].before(pair[1])));
+        let call = |text: &str| {
+            let found = calls.iter().find(|call| call.line() == text);
+            found.unwrap_or_else(|| panic!("{text}: {}", sandbox.calls_text()))
+        };
+        let [end_lb, remove_lb, stop, remove, remove_network] = ALL.map(call);
+        for (first, then) in [
+            (end_lb, remove_lb),
+            (end_lb, stop),
+            (stop, remove),
+            (remove_lb, remove_network),
+            (remove, remove_network),
+        ] {
+            assert!(first.before(then), "{first:?} comes before {then:?}");
+        }
     }
 }
 
@@ -107,7 +127,7 @@ fn stopped_ones_are_not_stopped_again() {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(3);
         sandbox.docker(&["stop", "lb", "web-1", "web-3"]).success();
-        let (ran, changes) = sandbox.changes_of(|| sandbox.tool(&["down"]));
+        let (ran, changes) = sandbox.changes_of(|| sandbox.tool(&["down", "--jobs", "1"]));
         ran.success();
         assert_eq!(
             changes,
@@ -252,7 +272,7 @@ fn what_fails_is_not_undone_but_gone_on_with_by_the_next_run() {
             sandbox.script_has_run(2);
             sandbox.rule(json!({"changing_call": number, "exit": 1, "stderr": "Error response from daemon: device in trouble"}));
             sandbox
-                .tool(&["down"])
+                .tool(&["down", "--jobs", "1"])
                 .code(1)
                 .stdout("")
                 .stderr_has("device in trouble")

@@ -71,7 +71,7 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
         Action::ConnectLb => {
             let lb = inventory.lb.as_mut().unwrap();
             assert_eq!(lb.state, State::Created, "a VCH would not connect it");
-            lb.networks.insert("web-net".into(), "172.18.0.9".into());
+            lb.networks.push(("web-net".into(), "172.18.0.9".into()));
         }
         Action::CopyConfig(servers) => {
             assert!(!inventory.lb.as_ref().unwrap().running());
@@ -285,6 +285,51 @@ fn side_by_side_it_takes_as_long_as_the_longest_way() {
     assert_eq!(simulate(&plan, 64, second), Duration::from_secs(5));
     // Four at a time: the instances fill all places twice, then the load balancer is made.
     assert_eq!(simulate(&plan, 4, second), Duration::from_secs(6));
+}
+
+/// How many steps follow on each other at `jobs`, waiting not counted.
+fn depth(spec: &Spec, inventory: &Inventory, options: Options, jobs: usize) -> u64 {
+    let plan = plan(spec, inventory, options).unwrap();
+    let second = |action: &Action| Duration::from_secs(u64::from(!action.waits()));
+    simulate(&plan, jobs, second).as_secs()
+}
+
+#[test]
+fn scaling_takes_as_many_steps_as_one_instance_does() {
+    let options = Options::default();
+    let two = complete(&wanted(2));
+    // Three run; the reload.
+    assert_eq!(depth(&wanted(5), &two, options, 1), 4);
+    assert_eq!(depth(&wanted(5), &two, options, 64), 2);
+    // The reload, stop, remove.
+    let five = complete(&wanted(5));
+    assert_eq!(depth(&wanted(2), &five, options, 1), 3);
+    assert_eq!(depth(&wanted(2), &five, options, 64), 3);
+}
+
+#[test]
+fn in_a_rollout_the_next_batch_starts_while_the_last_one_comes_in() {
+    let options = Options {
+        replace_all: true,
+        ..Options::default()
+    };
+    let four = complete(&wanted(4));
+    // Four times run and reload; stop, remove.
+    assert_eq!(depth(&wanted(4), &four, options, 1), 10);
+    // Run, three times a reload beside the next run, the last reload; stop, remove.
+    assert_eq!(depth(&wanted(4), &four, options, 2), 7);
+    let by_two = Options {
+        batch: 2,
+        ..options
+    };
+    assert_eq!(depth(&wanted(4), &four, by_two, 64), 5);
+    // Those that leave first make their successors wait.
+    let stop_first = Options {
+        stop_first: true,
+        ..options
+    };
+    let alone = depth(&wanted(4), &four, stop_first, 1);
+    assert_eq!(depth(&wanted(4), &four, stop_first, 64), alone);
 }
 
 fn states() -> impl Strategy<Value = State> {
