@@ -10,6 +10,7 @@ mod deploy;
 mod doctor;
 mod down;
 mod dry_run;
+mod economy;
 mod fake;
 mod haproxy_check;
 mod help;

@@ -1,0 +1,118 @@
+//! How many calls each command makes, and which: as few whether there are three instances or thirty, and nothing asked
+//! twice. How long they take side by side is simulated with the plans, in `src/plan`.
+
+use super::sandbox::{Call, Flavor, Sandbox};
+use super::scene::{QUICK, on_both};
+
+/// What a call is, without what it is about.
+fn kind(words: &[String]) -> String {
+    let two = words.len() > 1 && ["network", "image", "context"].contains(&words[0].as_str());
+    let reads_file = words[0] == "cp" && words[words.len() - 1] == "-";
+    match words {
+        _ if reads_file => "read file".to_owned(),
+        [first, second, ..] if two => format!("{first} {second}"),
+        [first, ..] => first.clone(),
+        [] => String::new(),
+    }
+}
+
+/// The kinds of the calls of a command: first those of the look, which are side by side, sorted; then the others in their
+/// order. Of polls that follow on each other one is told: how many there are, the clock decides.
+fn calls_of(sandbox: &Sandbox, arguments: &[&str]) -> (String, String) {
+    sandbox.forget_calls();
+    let one_by_one = ["--jobs", "1"];
+    let mut words: Vec<&str> = arguments.to_vec();
+    if !matches!(arguments[0], "status" | "logs") {
+        words.extend(one_by_one);
+    }
+    if !matches!(arguments[0], "status" | "logs" | "down") {
+        words.extend(QUICK);
+    }
+    sandbox.tool(&words).success();
+    let calls = sandbox.calls();
+    let first_change = calls
+        .iter()
+        .position(|call| call.change.is_some())
+        .unwrap_or(calls.len());
+    let kinds =
+        |calls: &[Call]| -> Vec<String> { calls.iter().map(|call| kind(&call.words)).collect() };
+    let mut look = kinds(&calls[..first_change]);
+    look.sort();
+    let mut rest = kinds(&calls[first_change..]);
+    rest.dedup_by(|later, earlier| {
+        later == earlier && matches!(later.as_str(), "inspect" | "logs" | "run")
+    });
+    (look.join(", "), rest.join(", "))
+}
+
+/// A reload: copied, read back, checked, the log so far, the signal, the log after it.
+const RELOAD: &str = "cp, read file, exec, logs, kill, logs";
+const LOOK: &str = "info, inspect, network inspect, ps, read file";
+
+#[test]
+fn each_command_asks_only_for_what_it_needs_and_only_once() {
+    on_both(|flavor| {
+        for instances in ["3", "30"] {
+            let sandbox = Sandbox::new(flavor);
+            let _lb = sandbox.serve();
+            sandbox.push_image("httpd:2");
+            let up = ["up", "-n", instances, "--lb-img", "haproxy:2.6"];
+            let rollout = ["rollout", "--instance-img", "httpd:2", "--batch", "40"];
+            let deploy =
+                "pull, pull, network create, run, create, network connect, cp, start, inspect";
+            let add = format!("run, inspect, {RELOAD}");
+            let leave = format!("{RELOAD}, stop, rm");
+            let replace =
+                format!("pull, image inspect, run, inspect, {RELOAD}, inspect, logs, stop, rm");
+            for (arguments, look, rest) in [
+                (&up[..], "info, network inspect, ps", deploy),
+                (&up[..], LOOK, ""),
+                (&["status"], LOOK, ""),
+                (&["scale", "31"], LOOK, &add),
+                // Instances came after the load balancer started: had it read its file since?
+                (
+                    &["scale", instances],
+                    "info, inspect, logs, network inspect, ps, read file",
+                    &leave,
+                ),
+                (&rollout, LOOK, &replace),
+                (
+                    &["down"],
+                    "info, inspect, network inspect, ps, ps",
+                    "kill, inspect, rm, stop, rm, network rm",
+                ),
+            ] {
+                let called = calls_of(&sandbox, arguments);
+                let expected = (look.to_owned(), rest.to_owned());
+                assert_eq!(called, expected, "{flavor:?}, {instances}: {arguments:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn many_containers_are_asked_for_in_portions_that_a_command_line_can_hold() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox.script_has_run(120);
+    sandbox.forget_calls();
+    sandbox.tool(&["status"]);
+    sandbox.tool(&["down"]).success();
+    let longest = sandbox.calls().iter().map(|call| call.line().len()).max();
+    assert!(
+        longest.is_some_and(|longest| longest < 8_000),
+        "{longest:?}"
+    );
+    let asked = sandbox
+        .calls()
+        .iter()
+        .filter(|call| call.words[0] == "inspect")
+        .map(|call| {
+            call.words
+                .iter()
+                .filter(|word| word.starts_with("web-"))
+                .count()
+        })
+        .collect::<Vec<_>>();
+    assert_eq!(asked.iter().sum::<usize>(), 240, "{asked:?}");
+    assert!(asked.iter().all(|&names| names <= 50), "{asked:?}");
+}
