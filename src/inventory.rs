@@ -269,18 +269,6 @@ impl Inventory {
         inventory
     }
 
-    /// All containers that are ours.
-    pub fn ours(&self) -> impl Iterator<Item = &Container> {
-        self.lb
-            .iter()
-            .chain(&self.lb_aside)
-            .chain(self.instances.values())
-    }
-
-    pub fn owns(&self, name: &str) -> bool {
-        self.ours().any(|container| container.name == name)
-    }
-
     /// Nothing of the service is there.
     pub fn is_empty(&self) -> bool {
         self.bridge.is_none()
@@ -291,6 +279,12 @@ impl Inventory {
 
     pub fn is_vch(&self) -> bool {
         self.endpoint.kind == Kind::Vch
+    }
+
+    /// Every container of the service, the load balancer first.
+    pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        let lbs = self.lb.iter().chain(&self.lb_aside);
+        lbs.chain(self.instances.values())
     }
 }
 

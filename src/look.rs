@@ -2,7 +2,7 @@
 //!
 //! Three calls side by side on an endpoint where nothing is; two or three more where there is something.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::thread;
 
 use crate::docker::answer::{self, json, json_lines};
@@ -47,7 +47,7 @@ pub enum Detail {
 }
 
 impl<'a> Wanted<'a> {
-    /// The service with its configuration.
+    /// The service with its configuration, for whoever decides nothing about images or certificates.
     pub fn service(names: &'a Names, external_net: &'a NetworkName) -> Self {
         Self {
             names,
@@ -85,8 +85,8 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         let cert = wanted.detail == Detail::ConfigAndCert;
         let files = look_into_lb
             .then(|| scope.spawn(move || lb_files(docker, wanted.names.lb.as_str(), cert)));
-        let on_bridge =
-            look_for_strangers.then(|| scope.spawn(|| container_names_on(docker, &bridge)));
+        let on_bridge = look_for_strangers
+            .then(|| scope.spawn(|| container_names(docker, &argv::ps_on_network(&bridge))));
         let containers = containers(docker, &names);
         let files = files.map_or(Ok(None), join);
         (containers, files, on_bridge.map_or(Ok(Vec::new()), join))
@@ -98,9 +98,7 @@ pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
         networks,
         containers?,
     );
-    let mut strangers = on_bridge?;
-    strangers.retain(|name| !inventory.owns(name));
-    inventory.strangers = strangers;
+    inventory.strangers = strangers(on_bridge?, &inventory);
     if let (Some(lb), Some(files)) = (&inventory.lb, files?) {
         let mut found = Found::new(files.config, files.template, &lb.image);
         found.cert = files.cert;
@@ -174,9 +172,12 @@ fn container_names(docker: &Docker, argv: &Argv) -> Result<Vec<String>, Failure>
         .map_err(|why| not_read("the containers", &docker.bad_answer(argv, why)))
 }
 
-/// The names of all containers on `network`.
-pub fn container_names_on(docker: &Docker, network: &str) -> Result<Vec<String>, Failure> {
-    container_names(docker, &argv::ps_on_network(network))
+/// Those of the containers on PREFIX-net that are not the service's.
+fn strangers(mut on_bridge: Vec<String>, inventory: &Inventory) -> Vec<String> {
+    let containers = inventory.containers();
+    let ours: HashSet<&str> = containers.map(|ours| ours.name.as_str()).collect();
+    on_bridge.retain(|name| !ours.contains(name.as_str()));
+    on_bridge
 }
 
 /// Those of `names` that exist, in no particular order.

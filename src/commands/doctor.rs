@@ -17,7 +17,6 @@ use crate::doctor::way::{FileState, TlsFile, Way};
 use crate::doctor::{Check, Facts, LocalConfig, Report, Verdict, Wanted, diagnose};
 use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
-use crate::inventory::Inventory;
 use crate::settings::{self, Settings};
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use crate::spec::{Spec, arguments};
@@ -127,7 +126,11 @@ fn there(
     server: Option<answer::ServerVersion>,
 ) -> There {
     let inventory = spec::identity(settings).ok().map(|(names, external_net)| {
-        look::look(docker, look::Wanted::service(&names, &external_net))
+        let wanted = look::Wanted {
+            strangers: true,
+            ..look::Wanted::service(&names, &external_net)
+        };
+        look::look(docker, wanted)
     });
     let external = match (&inventory, &wanted.external_net) {
         (Some(Ok(inventory)), _) => Ok(inventory.external.clone()),
@@ -142,32 +145,14 @@ fn there(
         .map(ImageRef::as_str)
         .collect();
     let images: Vec<&str> = images.into_iter().collect();
-    let found = inventory.as_ref().and_then(|found| found.as_ref().ok());
-    let strangers = match (found, &wanted.names) {
-        (Some(inventory), Some(names)) => strangers(docker, names, inventory),
-        _ => Vec::new(),
-    };
     There {
         info,
         server,
         networks: look::listed_networks(docker),
         external,
         inventory,
-        strangers,
         images: look::images_called(docker, &images),
     }
-}
-
-/// Other containers on PREFIX-net. Not to know them spoils no other check.
-fn strangers(docker: &Docker, names: &Names, inventory: &Inventory) -> Vec<String> {
-    if inventory.bridge.is_none() {
-        return Vec::new();
-    }
-    let on_network = look::container_names_on(docker, &names.network()).unwrap_or_default();
-    on_network
-        .into_iter()
-        .filter(|name| !inventory.owns(name))
-        .collect()
 }
 
 /// Each setting that is usable by itself.

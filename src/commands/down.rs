@@ -27,32 +27,29 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
         return show(context, &docker, &args.change, &plan, "vch-lb down");
     }
     let left_alone = left_alone(&spec.names, &inventory);
+    let change = Change {
+        undoes: false,
+        ..Change::new(context, &docker, &args.change, &inventory)
+    };
     if plan.is_empty() {
         context.ui.status(&format!(
             "nothing to take down: there is no service `{}`",
             spec.names.prefix
         ));
     } else {
-        let change = Change {
-            undoes: false,
-            ..Change::new(context, &docker, &args.change, &inventory)
-        };
         change.execute(&plan).map_err(resumable)?;
     }
     for left in &left_alone {
         context.ui.warn(left);
     }
     if context.ui.json() {
-        let containers: Vec<_> = inventory.ours().map(|ours| &ours.name).collect();
-        let network = inventory
-            .bridge
-            .as_ref()
-            .filter(|_| inventory.strangers.is_empty())
-            .map(|network| &network.name);
+        let containers: Vec<_> = inventory.containers().map(|ours| &ours.name).collect();
+        let bridge = inventory.bridge.as_ref();
+        let network = bridge.filter(|_| inventory.strangers.is_empty());
         context.ui.answer_json(&json!({
             "schema": "vch-lb/down/1",
             "changed": !plan.is_empty(),
-            "removed": { "containers": containers, "network": network },
+            "removed": { "containers": containers, "network": network.map(|net| &net.name) },
             "left_alone": left_alone,
         }));
     }

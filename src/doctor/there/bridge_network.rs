@@ -29,10 +29,10 @@ pub(super) fn checks(there: &There, names: &Names, inventory: &Inventory) -> Vec
             "choose another INSTANCE_CTR_PREFIX",
         )];
     }
-    if !there.strangers.is_empty() {
+    if !inventory.strangers.is_empty() {
         let found = format!(
             "`{name}` is there, with {} on it, not this service's",
-            list(&there.strangers)
+            list(&inventory.strangers)
         );
         let remedy = "choose another INSTANCE_CTR_PREFIX, or move them: they share the network with the instances, and `vch-lb down` leaves it";
         return vec![Check::warning(ABOUT, found, remedy)];
@@ -87,7 +87,9 @@ mod tests {
         let deployed = || vch_with("v1.5.8-1-a", &[], vec![running("web-1")]);
         assert_eq!(seen(deployed(), ABOUT), ["ok: `web-net` is this service's"]);
         let mut shared = deployed();
-        shared.strangers = vec!["db".into()];
+        if let Some(Ok(inventory)) = &mut shared.inventory {
+            inventory.strangers = vec!["db".into()];
+        }
         assert_eq!(
             seen(shared, ABOUT),
             ["warning: `web-net` is there, with `db` on it, not this service's"]

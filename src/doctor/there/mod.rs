@@ -39,8 +39,6 @@ pub struct There {
     pub external: Result<Option<Network>, Failure>,
     /// The service; `None` while its names are unusable.
     pub inventory: Option<Result<Inventory, Failure>>,
-    /// Containers on the bridge network that are not this service's.
-    pub strangers: Vec<String>,
     /// IDs of those images that are there, by the name that was asked for.
     pub images: Result<BTreeMap<String, String>, Failure>,
 }
@@ -168,7 +166,6 @@ pub(crate) mod tests {
             ]),
             external: Ok(Some(external)),
             inventory: Some(Ok(inventory)),
-            strangers: Vec::new(),
             images: Ok(BTreeMap::new()),
         }
     }
