@@ -17,9 +17,8 @@ use crate::error;
 use crate::settings::{IDENTITY, INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
 
 pub use args::{
-    ChangeArgs, Color, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, LogsArgs, ManArgs,
-    OutputArgs, ProbeArgs, RolloutArgs, ScaleArgs, SettingsFileArgs, StatusArgs, StrategyArgs,
-    Subcommands, UpArgs,
+    ChangeArgs, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, LogsArgs, ManArgs, OutputArgs,
+    ProbeArgs, RolloutArgs, ScaleArgs, SettingsFileArgs, StatusArgs, Subcommands, UpArgs,
 };
 pub use settings::SettingArgs;
 

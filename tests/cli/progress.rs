@@ -24,7 +24,7 @@ fn slow() -> Sandbox {
 
 #[test]
 fn without_a_terminal_each_step_is_one_line_with_its_time() {
-    let ran = slow().tool(&["down"]).success().stdout("");
+    let ran = slow().tool(&["down", "--jobs", "1"]).success().stdout("");
     let labels: Vec<&str> = ran
         .stderr
         .lines()
@@ -92,7 +92,7 @@ fn screens(seen: &str, columns: usize) -> Vec<String> {
 fn a_terminal_sees_running_steps_and_a_bar_and_keeps_the_finished() {
     for (columns, count) in [(80, " 3/5 steps, "), (30, " 3/5, ")] {
         let sandbox = slow();
-        let Some(seen) = on_terminal(&sandbox, columns, "down", "xterm") else {
+        let Some(seen) = on_terminal(&sandbox, columns, "down --jobs 1", "xterm") else {
             return;
         };
         assert_eq!(sandbox.read("stdout"), "");
