@@ -17,6 +17,9 @@ fn picture() -> String {
     fs::read_to_string(root().join(PICTURE)).unwrap()
 }
 
+/// Seconds until it begins again.
+const LONGEST: f64 = 30.0;
+
 /// What stands in each line of each frame.
 fn lines(document: &Document) -> BTreeSet<String> {
     let texts = document
@@ -33,13 +36,17 @@ fn line(text: &Node) -> String {
 }
 
 #[test]
-fn it_is_on_the_first_screen_and_not_too_large() {
+fn it_is_on_the_first_screen_and_neither_too_large_nor_too_long() {
     let above: Vec<String> = readme().lines().take(12).map(str::to_owned).collect();
     assert!(
         above.join(" ").contains(&format!("({PICTURE})")),
         "{above:?}"
     );
-    assert!(picture().len() < LARGEST);
+    let text = picture();
+    assert!(text.len() < LARGEST);
+    let seconds = text.split("animation:film ").nth(1).unwrap();
+    let seconds: f64 = seconds.split('s').next().unwrap().parse().unwrap();
+    assert!(seconds <= LONGEST, "{seconds}");
 }
 
 #[test]
@@ -81,6 +88,15 @@ fn its_commands_are_ones_that_the_program_takes() {
     for command in &commands {
         is_taken(command);
     }
+    let recorder = fs::read_to_string(root().join("scripts/record")).unwrap();
+    let scenes = recorder.split("SCENES = [").nth(1).unwrap();
+    let scenes = scenes.split(']').next().unwrap();
+    let scenes: BTreeSet<&str> = scenes.split('"').skip(1).step_by(2).collect();
+    assert_eq!(
+        commands.iter().copied().collect::<BTreeSet<_>>(),
+        scenes,
+        "scripts/record makes it anew"
+    );
     for subcommand in ["up", "status", "scale", "rollout"] {
         let start = format!("vch-lb {subcommand}");
         assert!(

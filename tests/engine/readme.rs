@@ -1,8 +1,8 @@
 //! The README's console blocks are executed, in the README's order, in one shell, and print what the README shows.
 //!
-//! What another run prints differently is taken out of both texts first: see [`VARIES`] and [`in_any_order`]. A line `…`
-//! stands for any lines. A block without any output is only executed. Commands succeed, unless what is shown says that
-//! they don't: see [`exit_code`].
+//! What another run prints differently is taken out of both texts first: see [`VARIES`] and [`in_any_order`]. A line of
+//! `…` stands for any lines. A block without any output is only executed. Commands succeed, unless what is shown says
+//! otherwise: see [`exit_code`].
 
 use std::fmt::Write as _;
 use std::fs;
@@ -69,9 +69,6 @@ fn every_block_does_what_it_shows() {
     let mut elsewhere = ELSEWHERE.map(|(first, _)| first).to_vec();
     let mut complaints = String::new();
     for block in blocks(&readme()) {
-        if let Some(name) = block.file_name() {
-            fs::write(service.path(name), block.text()).unwrap();
-        }
         let commands = block.commands();
         let Some(first) = commands.first().map(|shown| shown.command.text.as_str()) else {
             continue;
@@ -80,7 +77,6 @@ fn every_block_does_what_it_shows() {
             elsewhere.remove(place);
             continue;
         }
-        session.given(first);
         let compared = commands.iter().any(|shown| !shown.output.is_empty());
         for shown in &commands {
             if let Err(complaint) = session.executed(shown, compared) {
@@ -99,21 +95,29 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
+    /// The shell in its folder, with the files that the README's text speaks of.
     fn new(service: &'a Service, shop: &'a Service) -> Self {
-        let session = Self { service, shop };
         fs::create_dir(service.path("bin")).unwrap();
         let tool = Path::new(env!("CARGO_BIN_EXE_vch-lb"));
         symlink(tool, service.path("bin/vch-lb")).unwrap();
         symlink(root().join("scripts"), service.path("scripts")).unwrap();
-        let template = blocks(&readme())
-            .into_iter()
-            .find(|block| block.language == "handlebars");
-        fs::write(service.path("own.hbs"), template.unwrap().text()).unwrap();
-        fs::copy(
-            root().join("tests/fixtures/localhost.pem"),
-            service.path("shop.pem"),
-        )
-        .unwrap();
+        let blocks = blocks(&readme());
+        let mut written = blocks.iter().filter_map(|block| match block.file_name() {
+            None if block.language == "handlebars" => Some(("own.hbs", block)),
+            name => Some((name?, block)),
+        });
+        written
+            .try_for_each(|(name, block)| fs::write(service.path(name), block.text()))
+            .unwrap();
+        let certificate = include_str!("../fixtures/localhost.pem");
+        fs::write(service.path("shop.pem"), certificate).unwrap();
+        let script = format!(
+            "#!/bin/bash\nINSTANCE_IMG=httpd\nNUM_INSTANCES=2\nLB_PORT=8080\nINSTANCE_CTR_PREFIX={}\n\
+             LB_CTR_NAME={}\ndocker pull $INSTANCE_IMG\n",
+            shop.prefix, shop.lb
+        );
+        fs::write(service.path("old-script.sh"), script).unwrap();
+        let session = Self { service, shop };
         session.is_on_its_testbed();
         session
     }
@@ -128,52 +132,21 @@ impl<'a> Session<'a> {
         );
     }
 
-    /// What the README's text says before the block that begins with this command.
-    fn given(&self, first: &str) {
-        let service = self.service;
-        match first {
-            OLD_SCRIPT => {
-                let (prefix, lb) = (&self.shop.prefix, &self.shop.lb);
-                let script = format!(
-                    "#!/bin/bash\nINSTANCE_IMG=httpd\nNUM_INSTANCES=2\nLB_PORT=8080\nINSTANCE_CTR_PREFIX={prefix}\n\
-                     LB_CTR_NAME={lb}\ndocker pull $INSTANCE_IMG\n"
-                );
-                fs::write(service.path("old-script.sh"), script).unwrap();
-            }
-            first if first.contains("--health-check http:/healthz") => {
-                for name in service.containers().into_keys() {
-                    let page = "touch /usr/local/apache2/htdocs/healthz || true";
-                    service.docker(&["exec", &name, "sh", "-c", page]);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Executes a command, and compares what it prints.
     fn executed(&self, shown: &Shown, compared: bool) -> Result<(), String> {
         let typed = self.with_own_names(&shown.command.text);
         let (code, printed) = self.run(&typed);
         let printed = self.with_readmes_names(&printed);
-        let result = if code == Some(exit_code(&shown.output)) {
-            Ok(())
-        } else {
+        let result = if code != Some(exit_code(&shown.output)) {
             let number = shown.command.number;
             Err(format!("README.md:{number}: exit code {code:?}"))
+        } else if compared {
+            compare(&shown.output, &printed)
+        } else {
+            Ok(())
         };
-        let same = || {
-            if compared {
-                compare(&shown.output, &printed)
-            } else {
-                Ok(())
-            }
-        };
-        result.and_then(|()| same()).map_err(|complaint| {
-            format!(
-                "{complaint}\n--- $ {} printed\n{printed}---",
-                shown.command.text
-            )
-        })
+        let command = &shown.command.text;
+        result.map_err(|complaint| format!("{complaint}\n--- $ {command} printed\n{printed}---"))
     }
 
     /// Runs a command to its end: its exit code, and what came on stdout and stderr, in that order.
