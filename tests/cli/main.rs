@@ -5,6 +5,8 @@
     reason = "in tests a panic is how to fail, and a skipped test has to say so"
 )]
 
+#[path = "../blocks.rs"]
+mod blocks;
 mod conformance;
 mod deploy;
 mod doctor;
@@ -18,6 +20,7 @@ mod interrupts;
 mod logs;
 mod matrix;
 mod neighbours;
+mod picture;
 mod progress;
 mod readme;
 mod refusals;

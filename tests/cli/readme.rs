@@ -1,26 +1,25 @@
-//! What the README says of the program is what the program does.
+//! What the README says of the program is what the program does. Its console blocks are executed on a real engine, by
+//! `tests/engine/readme.rs`; here are those that can't be.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use serde_json::json;
 use vch_lb::cli::Cli;
 use vch_lb::error::exit;
 use vch_lb::settings::file::Assignments;
 use vch_lb::settings::{self, Settings};
 use vch_lb::spec::Spec;
 
+use super::blocks::{Block, blocks, readme, root};
+use super::sandbox::{FLAVORS, Flavor, Sandbox};
+
 /// The longest line of text; tables and what was printed may be wider.
 const WIDTH: usize = 120;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
-}
 
 /// What stands between `<!-- name -->` and `<!-- /name -->`.
 fn block<'a>(readme: &'a str, name: &str) -> &'a str {
@@ -41,18 +40,16 @@ fn first_column(table: &str) -> Vec<String> {
         .collect()
 }
 
-/// The lines of fenced blocks in a language.
-fn fenced<'a>(readme: &'a str, language: &str) -> Vec<&'a str> {
-    let mut inside = false;
-    let mut lines = Vec::new();
-    for line in readme.lines() {
-        if line.starts_with("```") {
-            inside = line == format!("```{language}");
-        } else if inside {
-            lines.push(line);
-        }
-    }
-    lines
+/// The block whose first command this is.
+fn block_of(first: &str) -> Block {
+    let mut all = blocks(&readme()).into_iter();
+    all.find(|block| {
+        let commands = block.commands();
+        commands
+            .first()
+            .is_some_and(|shown| shown.command.text == first)
+    })
+    .unwrap_or_else(|| panic!("no block begins with: {first}"))
 }
 
 /// The files below a folder.
@@ -140,8 +137,10 @@ fn every_variable_of_a_template_is_told() {
 /// The template in the README, as a file to be named.
 fn template() -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let text = fenced(&readme(), "handlebars").join("\n") + "\n";
-    fs::write(file.path(), text).unwrap();
+    let template = blocks(&readme())
+        .into_iter()
+        .find(|block| block.language == "handlebars");
+    fs::write(file.path(), template.unwrap().text()).unwrap();
     file
 }
 
@@ -149,7 +148,7 @@ fn template() -> tempfile::NamedTempFile {
 fn the_template_is_one_that_can_be_recognised_again() {
     let file = template();
     let path = file.path().to_str().unwrap();
-    let sandbox = super::sandbox::Sandbox::new(super::sandbox::Flavor::Vch);
+    let sandbox = Sandbox::new(Flavor::Vch);
     let rendered = sandbox
         .tool(&["render", "--template", path, "--lb-img", "haproxy:2.6"])
         .success();
@@ -158,23 +157,115 @@ fn the_template_is_one_that_can_be_recognised_again() {
 
 #[test]
 fn every_command_line_is_one_that_the_program_takes() {
-    let readme = readme();
-    let lines = fenced(&readme, "console").into_iter();
-    let lines: Vec<&str> = lines.filter_map(|line| line.strip_prefix("$ ")).collect();
-    let ours = lines.iter().filter(|line| line.starts_with("vch-lb"));
-    assert!(ours.clone().count() > 15);
-    for line in ours {
-        let line = line.split(" > ").next().unwrap_or(line);
-        let cli = Cli::from_words(shell_words::split(line).unwrap())
-            .unwrap_or_else(|error| panic!("{line}: {error}"));
-        let given = Settings::resolve(
-            |name| cli.settings.get(name),
-            |_| None,
-            &Assignments::default(),
-        );
-        if let Err(failure) = Spec::from_settings(&given) {
-            panic!("{line}: {failure}");
+    let mut ours = 0;
+    for shown in blocks(&readme()).iter().flat_map(Block::commands) {
+        let line = shown.command.text.as_str();
+        if line.starts_with("vch-lb") {
+            ours += 1;
+            is_taken(line.split(" > ").next().unwrap_or(line));
         }
+    }
+    assert!(ours > 15, "{ours}");
+}
+
+/// A command line that the program parses, with settings that it accepts.
+#[track_caller]
+pub(crate) fn is_taken(line: &str) {
+    let cli = Cli::from_words(shell_words::split(line).unwrap())
+        .unwrap_or_else(|error| panic!("{line}: {error}"));
+    let given = Settings::resolve(
+        |name| cli.settings.get(name),
+        |_| None,
+        &Assignments::default(),
+    );
+    if let Err(failure) = Spec::from_settings(&given) {
+        panic!("{line}: {failure}");
+    }
+}
+
+#[test]
+fn the_block_about_a_vch_works_on_one() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    let public = json!({"subnet": sandbox.address("127.50.0.0/24")});
+    sandbox.config(json!({"networks": {"public": public}}));
+    symlink(env!("CARGO_BIN_EXE_vch-lb"), sandbox.path("bin/vch-lb")).unwrap();
+    fs::create_dir(sandbox.path("home/vch1")).unwrap();
+    for file in ["ca.pem", "cert.pem", "key.pem"] {
+        fs::write(sandbox.path("home/vch1").join(file), "").unwrap();
+    }
+    let _served = sandbox.serve();
+    let block = block_of(
+        "export DOCKER_HOST=vch1.example.com:2376 DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=~/vch1",
+    );
+    let commands = block.commands();
+    let typed: Vec<&str> = commands
+        .iter()
+        .map(|shown| shown.command.text.as_str())
+        .collect();
+    let output = Command::new("/bin/bash")
+        .args(["-euc", &typed.join("\n")])
+        .env_clear()
+        .env("PATH", sandbox.path("bin"))
+        .env("HOME", sandbox.path("home"))
+        .env("FAKE_DOCKER_DIR", sandbox.path("docker"))
+        .current_dir(sandbox.path("work"))
+        .output()
+        .unwrap();
+    let ran = sandbox.ran(typed.join("; "), &output).success();
+    for said in [
+        "`tcp://vch1.example.com:2376` (DOCKER_HOST)",
+        "`public`",
+        "on port 80",
+    ] {
+        assert!(ran.stdout.contains(said), "{ran}");
+    }
+    let calls = sandbox.changing_calls();
+    let begins = |start: &str| calls.iter().any(|call| call.starts_with(start));
+    assert!(
+        begins("docker run -d -p 80 --name web-1 --net web-net --memory 512m "),
+        "{calls:?}"
+    );
+    assert!(
+        begins("docker create --name lb --net public -p 80:80 "),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn the_block_about_a_registry_pulls_from_it() {
+    let block = block_of("docker login registry.example.com");
+    let commands = block.commands();
+    let [_, up] = commands.as_slice() else {
+        panic!("{commands:?}");
+    };
+    let words = shell_words::split(&up.command.text).unwrap();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _served = sandbox.serve();
+        sandbox.quick(words[1], &words[2..]).success();
+        let calls = sandbox.changing_calls();
+        let pull = "docker pull registry.example.com/shop/web:1.4".to_owned();
+        assert!(calls.contains(&pull), "{calls:?}");
+    }
+}
+
+#[test]
+fn what_builds_and_tests_is_there_and_knows_its_flags() {
+    for script in ["scripts/demo", "scripts/package", "scripts/test"] {
+        let path = &block_of(script).commands()[0].command.text;
+        let mode = fs::metadata(root().join(path))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o111, 0o111, "{path}");
+    }
+    let install = "cargo install --locked --path .";
+    block_of(install);
+    let help = Command::new(env!("CARGO")).args(["install", "-h"]).output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    for flag in install.split(' ').filter(|word| word.starts_with("--")) {
+        assert!(help.contains(&format!(" {flag} ")), "no {flag} in {help}");
     }
 }
 

@@ -5,12 +5,15 @@
 //! that a plain `cargo test` leaves the endpoint alone that DOCKER_HOST happens to name.
 #![allow(clippy::unwrap_used, reason = "in tests a panic is how to fail")]
 
+#[path = "../blocks.rs"]
+mod blocks;
 mod clients;
 mod commands;
 mod deploy;
 mod endpoint;
 mod interrupted;
 mod production;
+mod readme;
 mod refusals;
 mod reruns;
 mod scaling;
