@@ -188,24 +188,32 @@ pub fn containers(docker: &Docker, names: &[String]) -> Result<Vec<Container>, F
         let answers: Vec<_> = thread::scope(|scope| {
             let calls: Vec<_> = portions
                 .iter()
-                .map(|portion| scope.spawn(|| inspected(docker, portion)))
+                .map(|portion| scope.spawn(|| docker.query(&argv::inspect(portion))))
                 .collect();
             calls.into_iter().map(join).collect()
         });
-        for answer in answers {
-            found.extend(answer?);
+        for (portion, answer) in portions.iter().zip(answers) {
+            found.extend(inspected(docker, portion, answer)?);
         }
     }
     Ok(found)
 }
 
-/// One portion of them.
-fn inspected(docker: &Docker, names: &[String]) -> Result<Vec<Container>, Failure> {
-    let argv = argv::inspect(names);
-    let answer = docker.query(&argv);
+/// What the answer about one portion of them says. Read on the caller's thread: what is kept of it would tear the memory
+/// of those that only fetched it to pieces.
+fn inspected(
+    docker: &Docker,
+    names: &[String],
+    answer: Result<Answer, CallError>,
+) -> Result<impl Iterator<Item = Container> + use<>, Failure> {
     let all_are_there = answer.is_ok();
     let stdout = found_ones(answer).map_err(|error| not_read("the containers", &error))?;
-    let bad_answer = |why| not_read("the containers", &docker.bad_answer(&argv, why));
+    let bad_answer = |why| {
+        not_read(
+            "the containers",
+            &docker.bad_answer(&argv::inspect(names), why),
+        )
+    };
     let containers: Vec<answer::Container> = json_lines(&stdout).map_err(bad_answer)?;
     if all_are_there && containers.len() < names.len() {
         let told = format!(
@@ -215,7 +223,7 @@ fn inspected(docker: &Docker, names: &[String]) -> Result<Vec<Container>, Failur
         );
         return Err(bad_answer(told));
     }
-    Ok(containers.into_iter().map(Container::new).collect())
+    Ok(containers.into_iter().map(Container::new))
 }
 
 /// The container called `name`, if it exists.
