@@ -4,6 +4,7 @@
 //! belongs on the safe list in `tests/cli/safe_list.rs` first.
 
 use std::fmt;
+use std::path::Path;
 
 /// The arguments of one docker call, without the program and its global options.
 ///
@@ -272,7 +273,8 @@ pub fn cp_out(container: &str, path: &str) -> Argv {
 /// A path that docker can't take for an option, for stdin or for `CONTAINER:PATH`.
 fn local_path(path: &str) -> String {
     let plain = !path.starts_with('-') && !path.contains(':');
-    if plain || path.starts_with('/') || path.starts_with('.') {
+    // An absolute path has a colon of its own on Windows; docker knows it there.
+    if plain || path.starts_with(['/', '.']) || Path::new(path).is_absolute() {
         path.to_owned()
     } else {
         format!("./{path}")
@@ -483,6 +485,13 @@ mod tests {
         ] {
             assert_eq!(local_path(given), passed);
         }
+        let windows = r"C:\lb\haproxy.cfg";
+        let passed = if cfg!(windows) {
+            windows.to_owned()
+        } else {
+            format!("./{windows}")
+        };
+        assert_eq!(local_path(windows), passed);
     }
 
     #[test]
