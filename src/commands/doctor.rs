@@ -17,7 +17,7 @@ use crate::doctor::way::{FileState, TlsFile, Way};
 use crate::doctor::{Check, Facts, LocalConfig, Report, Verdict, Wanted, diagnose};
 use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
-use crate::inventory::Inventory;
+use crate::inventory::{Endpoint, Inventory};
 use crate::settings::{self, Settings};
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use crate::spec::{Spec, arguments};
@@ -133,7 +133,7 @@ fn there(
             images: &[],
             cert: false,
         };
-        look::look(docker, wanted)
+        look::look_with(docker, wanted, || Ok(Endpoint::new(info.clone())))
     });
     let external = match (&inventory, &wanted.external_net) {
         (Some(Ok(inventory)), _) => Ok(inventory.external.clone()),
