@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::error::{Kind, Standing};
 use crate::ui::Ui;
 
 /// Shared by everyone who has to stop early; cloning is cheap.
@@ -14,7 +15,7 @@ pub struct Interrupt {
     signal: Arc<AtomicI32>,
     nobody_reads: Arc<AtomicBool>,
     changing: Arc<AtomicBool>,
-    standing: Arc<Mutex<Vec<String>>>,
+    standing: Arc<Mutex<Vec<Standing>>>,
 }
 
 impl Interrupt {
@@ -24,6 +25,12 @@ impl Interrupt {
             0 => None,
             signal => Some(signal),
         }
+    }
+
+    /// The exit code of a command that is ended by a signal as it is meant to be, if one came.
+    pub fn exit_code(&self) -> Option<u8> {
+        self.signal()
+            .map(|signal| Kind::Interrupted(signal).exit_code())
     }
 
     pub fn raised(&self) -> bool {
@@ -45,13 +52,13 @@ impl Interrupt {
         self.raised() || self.nobody_reads.load(Ordering::Relaxed)
     }
 
-    /// Notes what now stands because of this run: words to say should it have to leave at once.
-    pub fn note_standing(&self, what: String) {
-        self.lock().push(what);
+    /// Notes what now stands because of this run, to be said should it have to leave at once.
+    pub fn note_standing(&self, standing: Standing) {
+        self.lock().push(standing);
     }
 
     /// What was noted and not forgotten since.
-    pub fn standing(&self) -> Vec<String> {
+    pub fn standing(&self) -> Vec<Standing> {
         self.lock().clone()
     }
 
@@ -60,7 +67,7 @@ impl Interrupt {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Standing>> {
         self.standing
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -85,28 +92,28 @@ impl Interrupt {
         Ok(())
     }
 
-    /// Starts listening for Ctrl-C; a second one ends the process by the library's own means.
+    /// Starts listening for Ctrl-C. Elsewhere than on Unix a signal can't wake a thread.
     #[cfg(not(unix))]
-    pub fn listen(&self, _ui: &Ui) -> std::io::Result<()> {
+    pub fn listen(&self, ui: &Ui) -> std::io::Result<()> {
         use signal_hook::consts::SIGINT;
-        use std::sync::atomic::AtomicUsize;
 
-        let again = Arc::new(AtomicBool::new(false));
-        let seen = Arc::new(AtomicUsize::new(0));
-        signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&again))?;
-        signal_hook::flag::register(SIGINT, again)?;
-        signal_hook::flag::register_usize(SIGINT, Arc::clone(&seen), 1)?;
+        let pressed = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGINT, Arc::clone(&pressed))?;
         let interrupt = self.clone();
-        std::thread::spawn(move || {
-            while seen.load(Ordering::Relaxed) == 0 {
-                std::thread::sleep(std::time::Duration::from_millis(50));
-            }
-            interrupt.signal.store(SIGINT, Ordering::Relaxed);
-        });
+        let ui = ui.clone();
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                loop {
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    if pressed.swap(false, Ordering::Relaxed) {
+                        interrupt.raise(SIGINT, &ui);
+                    }
+                }
+            })?;
         Ok(())
     }
 
-    #[cfg(unix)]
     fn raise(&self, signal: i32, ui: &Ui) {
         if self
             .signal
@@ -119,7 +126,7 @@ impl Interrupt {
             }
             return;
         }
-        ui.leaving_at_once(&self.standing());
+        ui.leaving_at_once(signal, self.standing());
         // The admin asked twice to leave, whatever is still running.
         std::process::exit(crate::error::signal_exit_code(signal));
     }

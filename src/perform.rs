@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::calls;
-use crate::docker::argv::Argv;
+use crate::docker::argv::{self, Argv};
 use crate::docker::cause::Cause;
 use crate::docker::{Answer, CallError, Docker, archive};
-use crate::error::Failure;
+use crate::error::{Failure, Standing};
 use crate::execute::Done;
 use crate::haproxy::{self, Config};
 use crate::interrupt::Interrupt;
@@ -253,9 +253,19 @@ impl Performer<'_> {
                 Err(error) => return Err(self.not_done(action, &error)),
             }
         }
-        self.interrupt
-            .note_standing(format!("network {network} (docker network rm {network})"));
+        self.interrupt.note_standing(self.standing(
+            "network",
+            &network,
+            &argv::network_rm(&network),
+        ));
         Ok(Done::ByUs)
+    }
+
+    fn standing(&self, what: &str, name: &str, remove: &Argv) -> Standing {
+        Standing {
+            what: format!("{what} `{name}`"),
+            remove: self.docker.shown(remove),
+        }
     }
 
     /// `docker run` and `docker create`: repeated only after a look at what the failed call left behind.
@@ -263,8 +273,11 @@ impl Performer<'_> {
         let Some(argv) = calls::changing(action, self.spec, self.config_path).pop() else {
             return Ok(Done::ByUs);
         };
-        self.interrupt
-            .note_standing(format!("container {name} (docker rm -f -v {name})"));
+        self.interrupt.note_standing(self.standing(
+            "container",
+            name,
+            &argv::rm_force(&[name.to_owned()]),
+        ));
         let mut pauses = PAUSES.iter();
         loop {
             let error = match self.docker.change(&argv) {
@@ -299,7 +312,7 @@ impl Performer<'_> {
             None => Ok(true),
             Some(found) if found.running() => Ok(false),
             Some(_) => {
-                let rm = crate::docker::argv::rm_force(&[name.to_owned()]);
+                let rm = argv::rm_force(&[name.to_owned()]);
                 match self.change(&rm) {
                     Err(error) if !error.is_not_found() => Err(self.not_done(action, &error)),
                     _ => Ok(true),

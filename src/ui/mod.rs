@@ -4,6 +4,7 @@
 
 mod progress;
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::ProgressDrawTarget;
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind, Standing};
 use progress::{Bars, Terminal};
 pub use progress::{Progress, Running};
 
@@ -112,7 +113,8 @@ impl Ui {
             name, width, text, ..
         } = line;
         if self.json() {
-            let line = serde_json::json!({ "container": name, "line": text });
+            let line =
+                serde_json::json!({ "schema": "vch-lb/log/1", "container": name, "line": text });
             self.answer(&format!("{line}\n"));
             return !self.stdout_is_closed();
         }
@@ -182,13 +184,22 @@ impl Ui {
     }
 
     /// The last words before leaving while calls are still running.
-    pub fn leaving_at_once(&self, standing: &[String]) {
-        let mut text = String::from("interrupted again: left at once, nothing was undone");
-        for what in standing {
-            text.push_str("\n  may be left standing: ");
-            text.push_str(what);
-        }
+    pub fn leaving_at_once(&self, signal: i32, standing: Vec<Standing>) {
         self.clear_bars();
+        let what = "interrupted again: left at once, nothing was undone";
+        if self.json() {
+            let mut failure = Failure::new(Kind::Interrupted(signal), what);
+            failure.standing = standing;
+            self.failure(&failure);
+            return;
+        }
+        let mut text = what.to_owned();
+        for Standing { what, remove } in standing {
+            let _ = write!(
+                text,
+                "\n  may be left standing: {what} (to remove it: {remove})"
+            );
+        }
         self.stderr(&text);
     }
 

@@ -96,9 +96,9 @@ fn a_second_signal_leaves_at_once_and_says_what_stands() {
         let ran = tool.finish().code(130).stdout("");
         ran.stderr_has("interrupted: letting the running docker calls complete")
             .stderr_has("interrupted again: left at once, nothing was undone\n")
-            .stderr_has("  may be left standing: network web-net (docker network rm web-net)\n")
-            .stderr_has("  may be left standing: container web-1 (docker rm -f -v web-1)\n")
-            .stderr_has("  may be left standing: container web-2 (docker rm -f -v web-2)\n");
+            .stderr_has("  may be left standing: network `web-net` (to remove it: docker network rm web-net)\n")
+            .stderr_has("  may be left standing: container `web-1` (to remove it: docker rm -f -v web-1)\n")
+            .stderr_has("  may be left standing: container `web-2` (to remove it: docker rm -f -v web-2)\n");
         // The call itself is not ended: it has its own process group. What it makes is completed by the next run.
         sandbox.release("go");
         sandbox.wait_until("the end of the call", || {
