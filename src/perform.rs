@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::calls;
 use crate::docker::argv::{self, Argv};
 use crate::docker::cause::Cause;
+use crate::docker::layers::{Layers, PullLines};
 use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Standing};
 use crate::execute::Done;
@@ -102,11 +103,10 @@ impl Performer<'_> {
             | Action::RemoveLb
             | Action::RemoveLbAside
             | Action::RemoveNetwork => self.remove(action),
-            Action::Pull(_)
-            | Action::Start(_)
-            | Action::StartLb
-            | Action::SetLbAside
-            | Action::TakeLbBack => self.plainly(action),
+            Action::Pull(_) => self.pull(action),
+            Action::Start(_) | Action::StartLb | Action::SetLbAside | Action::TakeLbBack => {
+                self.plainly(action)
+            }
         }
     }
 
@@ -119,6 +119,24 @@ impl Performer<'_> {
         for argv in calls::changing(action, self.spec, self.config_path) {
             self.change(&argv)
                 .map_err(|error| self.not_done(action, &error))?;
+        }
+        Ok(Done::ByUs)
+    }
+
+    /// A pull tells on the way how many layers are there.
+    fn pull(&self, action: &Action) -> Result<Done, Failure> {
+        let label = calls::label(action, self.spec);
+        for argv in calls::changing(action, self.spec, self.config_path) {
+            self.repeated(&argv, || {
+                let mut lines = PullLines::default();
+                let (ui, label) = (self.ui.clone(), label.clone());
+                self.docker.change_watched(&argv, move |chunk| {
+                    if let Some(Layers { there, of }) = lines.read(chunk) {
+                        ui.step_counts(&label, there, of, "layers");
+                    }
+                })
+            })
+            .map_err(|error| self.not_done(action, &error))?;
         }
         Ok(Done::ByUs)
     }

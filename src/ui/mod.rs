@@ -150,6 +150,13 @@ impl Ui {
         Progress::new(self, bars)
     }
 
+    /// How far a running step is, where that is drawn: `3 of 7 layers`.
+    pub fn step_counts(&self, label: &str, done: usize, of: usize, what: &str) {
+        if let Some(bars) = &*self.lock() {
+            bars.step_counts(label, done, of, what);
+        }
+    }
+
     /// A step that came to its end.
     pub fn step_done(&self, label: &str, took: Duration) {
         let time = format!("({})", seconds(took));
