@@ -72,6 +72,8 @@ pub struct Performer<'a> {
 pub struct Memo {
     pub reach: Option<Reach>,
     pub workers: Workers,
+    /// A removal failed: what is left may still be on the network.
+    pub left_over: bool,
 }
 
 impl Performer<'_> {
@@ -158,7 +160,13 @@ impl Performer<'_> {
     fn remove(&self, action: &Action) -> Result<Done, Failure> {
         let mut failure = None;
         for argv in calls::changing(action, self.spec, self.config_path) {
-            match self.change(&argv) {
+            // A network is not left by what could not be removed, however long we wait.
+            let removed = if self.memo().left_over {
+                self.docker.change(&argv)
+            } else {
+                self.change(&argv)
+            };
+            match removed {
                 Err(error) if !error.is_not_found() => {
                     failure.get_or_insert_with(|| self.not_done(action, &error));
                 }
@@ -166,7 +174,10 @@ impl Performer<'_> {
             }
         }
         match failure {
-            Some(failure) if !self.is_gone(action) => Err(failure),
+            Some(failure) if !self.is_gone(action) => {
+                self.memo().left_over = true;
+                Err(failure)
+            }
             Some(failure) => {
                 self.ui.status(&format!(
                     "{failure}, docker says, but nothing of it is left"
