@@ -4,6 +4,7 @@
 
 mod progress;
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,9 @@ pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const FINE: Style = AnsiColor::Green.on_default();
 pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// What is shown of a call that was shown whole before.
+const REPEATED_COLUMNS: usize = 78;
 
 /// The containers' names in merged logs take turns with these.
 const LOG_COLOURS: [AnsiColor; 6] = [
@@ -69,6 +73,8 @@ pub struct Ui {
     /// Held while something is written; holds what is drawn meanwhile.
     screen: Arc<Mutex<Option<Bars>>>,
     closed: Arc<AtomicBool>,
+    /// The calls that were echoed.
+    echoed: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Ui {
@@ -77,6 +83,7 @@ impl Ui {
             options,
             screen: Arc::default(),
             closed: Arc::default(),
+            echoed: Arc::default(),
         }
     }
 
@@ -167,11 +174,19 @@ impl Ui {
         self.status(&format!("{label} {FAINT}{time}{FAINT:#}"));
     }
 
-    /// Each docker call, with `-v`.
+    /// Each docker call, with `-v`. Polls repeat a long one again and again: whole the first time, then shortened.
     pub fn echo(&self, call: &str) {
-        if self.options.verbose {
-            self.stderr(&format!("{FAINT}+ {call}{FAINT:#}"));
+        if !self.options.verbose {
+            return;
         }
+        let mut echoed = self.echoed.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = if echoed.insert(call.to_owned()) {
+            call.to_owned()
+        } else {
+            progress::shorten(call, REPEATED_COLUMNS)
+        };
+        drop(echoed);
+        self.stderr(&format!("{FAINT}+ {call}{FAINT:#}"));
     }
 
     pub fn warn(&self, text: &str) {

@@ -269,7 +269,7 @@ fn step_style(step: &Step, terminal: Terminal) -> ProgressStyle {
 }
 
 /// `label` in at most `columns`, its middle left out if need be: names differ at their ends.
-fn shorten(label: &str, columns: usize) -> String {
+pub(super) fn shorten(label: &str, columns: usize) -> String {
     let count = label.chars().count();
     if count <= columns {
         return label.to_owned();
