@@ -5,9 +5,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::error::{Kind, Standing};
 use crate::ui::Ui;
+
+/// Signals so close together are one: `timeout` sends its own to the process and to its group.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Shared by everyone who has to stop early; cloning is cheap.
 #[derive(Debug, Clone, Default)]
@@ -85,8 +89,9 @@ impl Interrupt {
             .name("signals".into())
             .stack_size(64 * 1024)
             .spawn(move || {
+                let mut first = None;
                 for signal in &mut signals {
-                    interrupt.raise(signal, &ui);
+                    interrupt.raise(signal, &mut first, &ui);
                 }
             })?;
         Ok(())
@@ -104,29 +109,35 @@ impl Interrupt {
         std::thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
+                let mut first = None;
                 loop {
-                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    std::thread::sleep(Duration::from_millis(50));
                     if pressed.swap(false, Ordering::Relaxed) {
-                        interrupt.raise(SIGINT, &ui);
+                        interrupt.raise(SIGINT, &mut first, &ui);
                     }
                 }
             })?;
         Ok(())
     }
 
-    fn raise(&self, signal: i32, ui: &Ui) {
-        if self
-            .signal
-            .compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-        {
-            let changing = self.changing.load(Ordering::Relaxed);
+    /// Takes in a signal; `first` keeps when the first one came.
+    fn raise(&self, signal: i32, first: &mut Option<Instant>, ui: &Ui) {
+        let changing = self.changing.load(Ordering::Relaxed);
+        let Some(first) = first else {
+            *first = Some(Instant::now());
+            self.signal.store(signal, Ordering::Relaxed);
             if signal == signal_hook::consts::SIGINT && changing {
                 ui.warn("interrupted: letting the running docker calls complete (again to leave at once)");
             }
             return;
+        };
+        if first.elapsed() < AT_ONCE {
+            return;
         }
-        ui.leaving_at_once(signal, self.standing());
+        // Who only looks leaves nothing behind.
+        if changing {
+            ui.leaving_at_once(signal, self.standing());
+        }
         // The admin asked twice to leave, whatever is still running.
         std::process::exit(crate::error::signal_exit_code(signal));
     }

@@ -415,11 +415,11 @@ fn interrupted(judge: &Judge, flavor: Flavor) {
     for twice in [false, true] {
         let sandbox = Sandbox::new(flavor);
         sandbox.rule(json!({"when": ["run", "web-1"], "hang": "go"}));
-        let tool = sandbox.start(&["up", "--format", "json", "--jobs", "1"]);
+        let mut tool = sandbox.start(&["up", "--format", "json", "--jobs", "1"]);
         sandbox.wait_for_call("run -d -p 80 --name web-1");
         tool.interrupt(2);
         if twice {
-            tool.signal(2);
+            tool.insist(2);
         } else {
             sandbox.release("go");
         }

@@ -521,6 +521,8 @@ fn watching_ends_with_ctrl_c() {
             (calls.iter().filter(|call| call.words[0] == "info").count() >= 3).then_some(())
         });
         tool.signal(2);
+        // As `timeout` does: to the process, and to its group.
+        tool.signal(2);
         let ran = tool.finish().code(130).stderr("");
         assert!(
             ran.stdout.matches("service web: healthy").count() >= 2,
