@@ -1,5 +1,5 @@
-//! What `--format json` prints, held against the README's description: the only one there is. A key that is missing, is not
-//! told, or is of another type fails here; so does a description of what no document ever showed.
+//! What `--format json` prints, held against the README's description: the only one there is. A key that is missing, is
+//! not told, or is of another type fails here; so does a description of what no document ever showed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -368,7 +368,8 @@ fn beside(judge: &Judge, flavor: Flavor) {
         "--lb-img",
         "haproxy:1.5",
     ]);
-    sandbox.config(json!({"unreachable": "Cannot connect to the Docker daemon at tcp://x. Is the docker daemon running?"}));
+    let words = "Cannot connect to the Docker daemon at tcp://x. Is the docker daemon running?";
+    sandbox.config(json!({"unreachable": words}));
     doctor(&[]);
     let failed = json_of(&sandbox, &["status"]);
     let failed = judge.error(failed, 4);
