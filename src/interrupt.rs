@@ -5,8 +5,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use crate::error::{Kind, Standing};
 use crate::ui::Ui;
+
+/// Signals so close together are one: `timeout` sends its own to the process and to its group.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Shared by everyone who has to stop early; cloning is cheap.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +19,7 @@ pub struct Interrupt {
     signal: Arc<AtomicI32>,
     nobody_reads: Arc<AtomicBool>,
     changing: Arc<AtomicBool>,
-    standing: Arc<Mutex<Vec<String>>>,
+    standing: Arc<Mutex<Vec<Standing>>>,
 }
 
 impl Interrupt {
@@ -24,6 +29,12 @@ impl Interrupt {
             0 => None,
             signal => Some(signal),
         }
+    }
+
+    /// The exit code of a command that is ended by a signal as it is meant to be, if one came.
+    pub fn exit_code(&self) -> Option<u8> {
+        self.signal()
+            .map(|signal| Kind::Interrupted(signal).exit_code())
     }
 
     pub fn raised(&self) -> bool {
@@ -45,13 +56,13 @@ impl Interrupt {
         self.raised() || self.nobody_reads.load(Ordering::Relaxed)
     }
 
-    /// Notes what now stands because of this run: words to say should it have to leave at once.
-    pub fn note_standing(&self, what: String) {
-        self.lock().push(what);
+    /// Notes what now stands because of this run, to be said should it have to leave at once.
+    pub fn note_standing(&self, standing: Standing) {
+        self.lock().push(standing);
     }
 
     /// What was noted and not forgotten since.
-    pub fn standing(&self) -> Vec<String> {
+    pub fn standing(&self) -> Vec<Standing> {
         self.lock().clone()
     }
 
@@ -60,7 +71,7 @@ impl Interrupt {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Standing>> {
         self.standing
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -78,48 +89,55 @@ impl Interrupt {
             .name("signals".into())
             .stack_size(64 * 1024)
             .spawn(move || {
+                let mut first = None;
                 for signal in &mut signals {
-                    interrupt.raise(signal, &ui);
+                    interrupt.raise(signal, &mut first, &ui);
                 }
             })?;
         Ok(())
     }
 
-    /// Starts listening for Ctrl-C; a second one ends the process by the library's own means.
+    /// Starts listening for Ctrl-C. Elsewhere than on Unix a signal can't wake a thread.
     #[cfg(not(unix))]
-    pub fn listen(&self, _ui: &Ui) -> std::io::Result<()> {
+    pub fn listen(&self, ui: &Ui) -> std::io::Result<()> {
         use signal_hook::consts::SIGINT;
-        use std::sync::atomic::AtomicUsize;
 
-        let again = Arc::new(AtomicBool::new(false));
-        let seen = Arc::new(AtomicUsize::new(0));
-        signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&again))?;
-        signal_hook::flag::register(SIGINT, again)?;
-        signal_hook::flag::register_usize(SIGINT, Arc::clone(&seen), 1)?;
+        let pressed = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGINT, Arc::clone(&pressed))?;
         let interrupt = self.clone();
-        std::thread::spawn(move || {
-            while seen.load(Ordering::Relaxed) == 0 {
-                std::thread::sleep(std::time::Duration::from_millis(50));
-            }
-            interrupt.signal.store(SIGINT, Ordering::Relaxed);
-        });
+        let ui = ui.clone();
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                let mut first = None;
+                loop {
+                    std::thread::sleep(Duration::from_millis(50));
+                    if pressed.swap(false, Ordering::Relaxed) {
+                        interrupt.raise(SIGINT, &mut first, &ui);
+                    }
+                }
+            })?;
         Ok(())
     }
 
-    #[cfg(unix)]
-    fn raise(&self, signal: i32, ui: &Ui) {
-        if self
-            .signal
-            .compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-        {
-            let changing = self.changing.load(Ordering::Relaxed);
+    /// Takes in a signal; `first` keeps when the first one came.
+    fn raise(&self, signal: i32, first: &mut Option<Instant>, ui: &Ui) {
+        let changing = self.changing.load(Ordering::Relaxed);
+        let Some(first) = first else {
+            *first = Some(Instant::now());
+            self.signal.store(signal, Ordering::Relaxed);
             if signal == signal_hook::consts::SIGINT && changing {
                 ui.warn("interrupted: letting the running docker calls complete (again to leave at once)");
             }
             return;
+        };
+        if first.elapsed() < AT_ONCE {
+            return;
         }
-        ui.leaving_at_once(&self.standing());
+        // Who only looks leaves nothing behind.
+        if changing {
+            ui.leaving_at_once(signal, self.standing());
+        }
         // The admin asked twice to leave, whatever is still running.
         std::process::exit(crate::error::signal_exit_code(signal));
     }

@@ -32,13 +32,22 @@ pub mod ui;
 use std::process::ExitCode;
 
 use cli::Cli;
+use error::Failure;
 use interrupt::Interrupt;
-use ui::Ui;
+use ui::{Format, Options, Ui};
 
 /// Runs the command line that the process was given, and reports a failure once.
 pub fn run() -> ExitCode {
-    let cli = match Cli::from_words(std::env::args_os()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let cli = match Cli::from_words(&words) {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && cli::asks_for_json(&words) => {
+            let options = Options {
+                format: Format::Json,
+                ..Options::default()
+            };
+            return failed(&Ui::new(options), &cli::complaint(&error));
+        }
         Err(error) => {
             // Help and version go to stdout, complaints to stderr; a closed one is no reason to fail differently.
             let _ = error.print();
@@ -54,9 +63,11 @@ pub fn run() -> ExitCode {
     let interrupt = Interrupt::default();
     match commands::dispatch(&cli, &ui, &interrupt) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            ui.failure(&failure);
-            ExitCode::from(failure.kind.exit_code())
-        }
+        Err(failure) => failed(&ui, &failure),
     }
+}
+
+fn failed(ui: &Ui, failure: &Failure) -> ExitCode {
+    ui.failure(failure);
+    ExitCode::from(failure.kind.exit_code())
 }

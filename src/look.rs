@@ -61,13 +61,22 @@ impl<'a> Wanted<'a> {
 
 /// Everything on the endpoint that concerns the service.
 pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
+    look_with(docker, wanted, || endpoint(docker))
+}
+
+/// Like [`look`], for whoever may know already what the endpoint says of itself.
+pub fn look_with(
+    docker: &Docker,
+    wanted: Wanted<'_>,
+    endpoint: impl FnOnce() -> Result<Endpoint, Failure>,
+) -> Result<Inventory, Failure> {
     let bridge = wanted.names.network();
     let networks = [wanted.external_net.as_str(), &bridge];
     let (endpoint, networks, names, images) = thread::scope(|scope| {
         let networks = scope.spawn(|| networks_called(docker, &networks));
         let names = scope.spawn(|| container_names(docker, &argv::ps(&wanted.names.pattern())));
         let images = scope.spawn(|| images_called(docker, wanted.images));
-        let endpoint = endpoint(docker);
+        let endpoint = endpoint();
         (endpoint, join(networks), join(names), join(images))
     });
     // The endpoint's own failure says more than those of the calls beside it.

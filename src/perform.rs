@@ -9,10 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::calls;
-use crate::docker::argv::Argv;
+use crate::docker::argv::{self, Argv};
 use crate::docker::cause::Cause;
+use crate::docker::layers::{Layers, PullLines};
 use crate::docker::{Answer, CallError, Docker, archive};
-use crate::error::Failure;
+use crate::error::{Failure, Standing};
 use crate::execute::Done;
 use crate::haproxy::{self, Config};
 use crate::interrupt::Interrupt;
@@ -71,6 +72,8 @@ pub struct Performer<'a> {
 pub struct Memo {
     pub reach: Option<Reach>,
     pub workers: Workers,
+    /// A removal failed: what is left may still be on the network.
+    pub left_over: bool,
 }
 
 impl Performer<'_> {
@@ -102,11 +105,10 @@ impl Performer<'_> {
             | Action::RemoveLb
             | Action::RemoveLbAside
             | Action::RemoveNetwork => self.remove(action),
-            Action::Pull(_)
-            | Action::Start(_)
-            | Action::StartLb
-            | Action::SetLbAside
-            | Action::TakeLbBack => self.plainly(action),
+            Action::Pull(_) => self.pull(action),
+            Action::Start(_) | Action::StartLb | Action::SetLbAside | Action::TakeLbBack => {
+                self.plainly(action)
+            }
         }
     }
 
@@ -119,6 +121,24 @@ impl Performer<'_> {
         for argv in calls::changing(action, self.spec, self.config_path) {
             self.change(&argv)
                 .map_err(|error| self.not_done(action, &error))?;
+        }
+        Ok(Done::ByUs)
+    }
+
+    /// A pull tells on the way how many layers are there.
+    fn pull(&self, action: &Action) -> Result<Done, Failure> {
+        let label = calls::label(action, self.spec);
+        for argv in calls::changing(action, self.spec, self.config_path) {
+            self.repeated(&argv, || {
+                let mut lines = PullLines::default();
+                let (ui, label) = (self.ui.clone(), label.clone());
+                self.docker.change_watched(&argv, move |chunk| {
+                    if let Some(Layers { there, of }) = lines.read(chunk) {
+                        ui.step_counts(&label, there, of, "layers");
+                    }
+                })
+            })
+            .map_err(|error| self.not_done(action, &error))?;
         }
         Ok(Done::ByUs)
     }
@@ -140,7 +160,13 @@ impl Performer<'_> {
     fn remove(&self, action: &Action) -> Result<Done, Failure> {
         let mut failure = None;
         for argv in calls::changing(action, self.spec, self.config_path) {
-            match self.change(&argv) {
+            // A network is not left by what could not be removed, however long we wait.
+            let removed = if self.memo().left_over {
+                self.docker.change(&argv)
+            } else {
+                self.change(&argv)
+            };
+            match removed {
                 Err(error) if !error.is_not_found() => {
                     failure.get_or_insert_with(|| self.not_done(action, &error));
                 }
@@ -148,7 +174,10 @@ impl Performer<'_> {
             }
         }
         match failure {
-            Some(failure) if !self.is_gone(action) => Err(failure),
+            Some(failure) if !self.is_gone(action) => {
+                self.memo().left_over = true;
+                Err(failure)
+            }
             Some(failure) => {
                 self.ui.status(&format!(
                     "{failure}, docker says, but nothing of it is left"
@@ -253,9 +282,19 @@ impl Performer<'_> {
                 Err(error) => return Err(self.not_done(action, &error)),
             }
         }
-        self.interrupt
-            .note_standing(format!("network {network} (docker network rm {network})"));
+        self.interrupt.note_standing(self.standing(
+            "network",
+            &network,
+            &argv::network_rm(&network),
+        ));
         Ok(Done::ByUs)
+    }
+
+    fn standing(&self, what: &str, name: &str, remove: &Argv) -> Standing {
+        Standing {
+            what: format!("{what} `{name}`"),
+            remove: self.docker.shown(remove),
+        }
     }
 
     /// `docker run` and `docker create`: repeated only after a look at what the failed call left behind.
@@ -263,8 +302,11 @@ impl Performer<'_> {
         let Some(argv) = calls::changing(action, self.spec, self.config_path).pop() else {
             return Ok(Done::ByUs);
         };
-        self.interrupt
-            .note_standing(format!("container {name} (docker rm -f -v {name})"));
+        self.interrupt.note_standing(self.standing(
+            "container",
+            name,
+            &argv::rm_force(&[name.to_owned()]),
+        ));
         let mut pauses = PAUSES.iter();
         loop {
             let error = match self.docker.change(&argv) {
@@ -299,7 +341,7 @@ impl Performer<'_> {
             None => Ok(true),
             Some(found) if found.running() => Ok(false),
             Some(_) => {
-                let rm = crate::docker::argv::rm_force(&[name.to_owned()]);
+                let rm = argv::rm_force(&[name.to_owned()]);
                 match self.change(&rm) {
                     Err(error) if !error.is_not_found() => Err(self.not_done(action, &error)),
                     _ => Ok(true),

@@ -282,7 +282,7 @@ pub struct OutputArgs {
     #[arg(short, long, global = true)]
     pub quiet: bool,
 
-    /// Show each docker call
+    /// Show each docker call; a long one that is repeated is shortened
     #[arg(short, long, global = true)]
     pub verbose: bool,
 

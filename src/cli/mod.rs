@@ -13,7 +13,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
 
-use crate::error;
+use crate::error::{self, Failure};
 use crate::settings::{IDENTITY, INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
 
 pub use args::{
@@ -216,6 +216,35 @@ fn explain(error: clap::Error, words: &[OsString]) -> clap::Error {
     }
 }
 
+/// What clap complains about, as a failure like any other: what is wrong, and as a hint how it is done.
+pub fn complaint(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n").map(str::trim);
+    let what = paragraphs.next().unwrap_or_default();
+    let failure = Failure::usage(what.strip_prefix("error: ").unwrap_or(what));
+    let hints: Vec<&str> = paragraphs
+        .filter(|more| !more.is_empty() && !more.starts_with("For more information"))
+        .map(|more| {
+            let labels = ["hint: ", "tip: "];
+            let bare = labels.iter().find_map(|label| more.strip_prefix(label));
+            bare.unwrap_or(more)
+        })
+        .collect();
+    if hints.is_empty() {
+        failure
+    } else {
+        failure.hinted(hints.join("\n"))
+    }
+}
+
+/// Whether a command line that can't be parsed asks for JSON all the same.
+pub fn asks_for_json(words: &[OsString]) -> bool {
+    let words = words.iter().map(|word| word.to_string_lossy());
+    let words: Vec<_> = words.take_while(|word| word != "--").collect();
+    words.iter().any(|word| word == "--format=json")
+        || words.windows(2).any(|pair| pair == ["--format", "json"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,6 +301,31 @@ mod tests {
         let error = Cli::from_words(["vch-lb", "man", "-n", "5"]).unwrap_err();
         assert!(error.to_string().contains("has no use for"), "{error}");
         assert!(Cli::from_words(["vch-lb", "rollout", "--instance-img", "httpd:2"]).is_ok());
+    }
+
+    #[test]
+    fn a_complaint_of_claps_is_a_failure_with_a_hint() {
+        let complaint = |line: &[&str]| complaint(&Cli::from_words(line).unwrap_err());
+        let unknown = complaint(&["vch-lb", "up", "--nope"]);
+        assert_eq!(unknown.what, "unexpected argument '--nope' found");
+        let hint = unknown.hint.unwrap();
+        assert!(hint.starts_with("Usage: vch-lb up"), "{hint}");
+        let ours = complaint(&["vch-lb", "scale", "5", "--lb-port=81"]);
+        assert!(ours.what.ends_with("--lb-port can't be given"), "{ours:?}");
+        let hint = ours.hint.unwrap();
+        assert!(hint.starts_with("`vch-lb up` changes it"), "{hint}");
+    }
+
+    #[test]
+    fn json_is_asked_for_by_a_command_line_with_mistakes_too() {
+        let asks = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            asks_for_json(&words)
+        };
+        assert!(asks("vch-lb --format json nope"));
+        assert!(asks("vch-lb nope --format=json"));
+        assert!(!asks("vch-lb --format text json"));
+        assert!(!asks("vch-lb logs -- --format json"));
     }
 
     #[test]

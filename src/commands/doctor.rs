@@ -17,6 +17,7 @@ use crate::doctor::way::{FileState, TlsFile, Way};
 use crate::doctor::{Check, Facts, LocalConfig, Report, Verdict, Wanted, diagnose};
 use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
+use crate::inventory::Endpoint;
 use crate::settings::{self, Settings};
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use crate::spec::{Spec, arguments};
@@ -130,7 +131,7 @@ fn there(
             strangers: true,
             ..look::Wanted::service(&names, &external_net)
         };
-        look::look(docker, wanted)
+        look::look_with(docker, wanted, || Ok(Endpoint::new(info.clone())))
     });
     let external = match (&inventory, &wanted.external_net) {
         (Some(Ok(inventory)), _) => Ok(inventory.external.clone()),

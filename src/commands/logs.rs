@@ -30,9 +30,10 @@ pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure
     }
     if args.follow {
         follow(context, &docker, args, &names)?;
-    } else {
-        merged(context, &docker, args, &names)?;
+        // Ctrl-C is how following ends: it needs no words.
+        return Ok(context.interrupt.exit_code().unwrap_or(exit::DONE));
     }
+    merged(context, &docker, args, &names)?;
     Ok(exit::DONE)
 }
 

@@ -32,24 +32,28 @@ pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failu
         });
     };
     loop {
-        let (text, code) = once(context, &docker)?;
+        let (text, code) = match once(context, &docker) {
+            // Ctrl-C is how watching ends: it needs no words, whenever it comes.
+            Err(failure) => return context.interrupt.exit_code().ok_or(failure),
+            Ok(found) => found,
+        };
         context.ui.refresh(&text);
-        if !pause(context, every) || context.ui.stdout_is_closed() {
+        pause(context, every);
+        if let Some(code) = context.interrupt.exit_code() {
+            return Ok(code);
+        }
+        if context.ui.stdout_is_closed() {
             return Ok(code);
         }
     }
 }
 
-/// Sleeps until the next look; `false` if the admin has seen enough.
-fn pause(context: &Context<'_>, every: Duration) -> bool {
+/// Sleeps until the next look, or until the admin has seen enough.
+fn pause(context: &Context<'_>, every: Duration) {
     let deadline = std::time::Instant::now() + every;
-    while std::time::Instant::now() < deadline {
-        if context.interrupt.raised() {
-            return false;
-        }
+    while std::time::Instant::now() < deadline && !context.interrupt.raised() {
         std::thread::sleep(Duration::from_millis(50));
     }
-    true
 }
 
 fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure> {

@@ -4,6 +4,7 @@
 //! belongs on the safe list in `tests/cli/safe_list.rs` first.
 
 use std::fmt;
+use std::path::Path;
 
 use super::words::{quote, redact};
 use crate::spec::LABEL;
@@ -212,7 +213,8 @@ pub fn cp_out(container: &str, path: &str) -> Argv {
 /// A path that docker can't take for an option, for stdin or for `CONTAINER:PATH`.
 fn local_path(path: &str) -> String {
     let plain = !path.starts_with('-') && !path.contains(':');
-    if plain || path.starts_with('/') || path.starts_with('.') {
+    // An absolute path has a colon of its own on Windows; docker knows it there.
+    if plain || path.starts_with(['/', '.']) || Path::new(path).is_absolute() {
         path.to_owned()
     } else {
         format!("./{path}")
@@ -426,5 +428,12 @@ mod tests {
         ] {
             assert_eq!(local_path(given), passed);
         }
+        let windows = r"C:\lb\haproxy.cfg";
+        let passed = if cfg!(windows) {
+            windows.to_owned()
+        } else {
+            format!("./{windows}")
+        };
+        assert_eq!(local_path(windows), passed);
     }
 }

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod argv;
 pub mod cause;
 pub mod host;
+pub mod layers;
 pub mod spawn;
 pub mod words;
 
@@ -245,6 +246,15 @@ impl Docker {
         self.call(argv, None, OnInterrupt::Complete)
     }
 
+    /// Like [`Docker::change`]; `on_stdout` sees what the call prints as it comes, on another thread.
+    pub fn change_watched(
+        &self,
+        argv: &Argv,
+        on_stdout: impl FnMut(&[u8]) + Send + 'static,
+    ) -> Result<Answer, CallError> {
+        self.call_watched(argv, None, OnInterrupt::Complete, on_stdout)
+    }
+
     /// Like [`Docker::change`], with `stdin` for the call to read.
     pub fn change_with_stdin(&self, argv: &Argv, stdin: Vec<u8>) -> Result<Answer, CallError> {
         self.call(argv, Some(stdin), OnInterrupt::Complete)
@@ -303,10 +313,20 @@ impl Docker {
         stdin: Option<Vec<u8>>,
         on_interrupt: OnInterrupt,
     ) -> Result<Answer, CallError> {
+        self.call_watched(argv, stdin, on_interrupt, |_| {})
+    }
+
+    fn call_watched(
+        &self,
+        argv: &Argv,
+        stdin: Option<Vec<u8>>,
+        on_interrupt: OnInterrupt,
+        on_stdout: impl FnMut(&[u8]) + Send + 'static,
+    ) -> Result<Answer, CallError> {
         let call = self.shown(argv);
         self.ui.echo(&call);
         let command = self.command(argv, stdin, on_interrupt);
-        match spawn::run(&command, &self.interrupt) {
+        match spawn::run_watched(&command, &self.interrupt, on_stdout) {
             Ok(Output {
                 stdout,
                 stderr,

@@ -85,7 +85,16 @@ pub enum Lost {
 
 /// Runs `command` to its end.
 pub fn run(command: &Command<'_>, interrupt: &Interrupt) -> Result<Output, Lost> {
-    let child = Child::start(command)?;
+    run_watched(command, interrupt, |_| {})
+}
+
+/// Like [`run`]; `on_stdout` sees what comes on stdout as it comes, on another thread. It must not wait for anything.
+pub fn run_watched(
+    command: &Command<'_>,
+    interrupt: &Interrupt,
+    on_stdout: impl FnMut(&[u8]) + Send + 'static,
+) -> Result<Output, Lost> {
+    let child = Child::start(command, on_stdout)?;
     child.wait(interrupt)
 }
 
@@ -165,11 +174,14 @@ struct Child {
 }
 
 impl Child {
-    fn start(command: &Command<'_>) -> Result<Self, Lost> {
+    fn start(
+        command: &Command<'_>,
+        on_stdout: impl FnMut(&[u8]) + Send + 'static,
+    ) -> Result<Self, Lost> {
         let (stdout, stdout_writer) =
-            Captured::new(Keep::Start(STDOUT_LIMIT)).map_err(Lost::NotStarted)?;
+            Captured::new(Keep::Start(STDOUT_LIMIT), on_stdout).map_err(Lost::NotStarted)?;
         let (stderr, stderr_writer) =
-            Captured::new(Keep::End(STDERR_KEPT)).map_err(Lost::NotStarted)?;
+            Captured::new(Keep::End(STDERR_KEPT), |_| {}).map_err(Lost::NotStarted)?;
         let expression = expression(command, stdout_writer, stderr_writer);
         let handle = expression.start().map_err(Lost::NotStarted)?;
         // The expression holds the pipes' writing ends: while it lives, the readers never see the end.
@@ -348,7 +360,10 @@ struct Buffer {
 }
 
 impl Captured {
-    fn new(keep: Keep) -> io::Result<(Self, io::PipeWriter)> {
+    fn new(
+        keep: Keep,
+        on_chunk: impl FnMut(&[u8]) + Send + 'static,
+    ) -> io::Result<(Self, io::PipeWriter)> {
         let (reader, writer) = io::pipe()?;
         let buffer = Arc::new(Mutex::new(Buffer::default()));
         let (done_sender, done) = mpsc::sync_channel(1);
@@ -356,7 +371,7 @@ impl Captured {
         std::thread::Builder::new()
             .stack_size(128 * 1024)
             .spawn(move || {
-                read_all(reader, &target, keep);
+                read_all(reader, &target, keep, on_chunk);
                 // Nobody waits any more where the call was given up.
                 let _ = done_sender.send(());
             })?;
@@ -402,15 +417,24 @@ impl Captured {
     }
 }
 
-fn read_all(mut reader: impl Read, target: &Mutex<Buffer>, keep: Keep) {
+fn read_all(
+    mut reader: impl Read,
+    target: &Mutex<Buffer>,
+    keep: Keep,
+    mut on_chunk: impl FnMut(&[u8]),
+) {
     let mut chunk = [0; 16 << 10];
     loop {
         match reader.read(&mut chunk) {
             Ok(0) => return,
-            Ok(count) => target
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .add(&chunk[..count], keep),
+            Ok(count) => {
+                let chunk = &chunk[..count];
+                target
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .add(chunk, keep);
+                on_chunk(chunk);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }
@@ -465,6 +489,23 @@ mod tests {
             (&b"out"[..], &b"err"[..])
         );
         assert_eq!(output.end, End::Code(3));
+    }
+
+    #[test]
+    fn what_comes_on_stdout_is_seen_while_the_call_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let seen = folder.path().join("seen");
+        let script = format!(
+            "echo first; until [ -e '{}' ]; do sleep 0.01; done; echo second",
+            seen.display()
+        );
+        let on_stdout = move |chunk: &[u8]| {
+            if chunk.starts_with(b"first\n") {
+                std::fs::write(&seen, "").unwrap();
+            }
+        };
+        let output = run_watched(&sh(&script), &Interrupt::default(), on_stdout).unwrap();
+        assert_eq!(output.stdout, b"first\nsecond\n");
     }
 
     #[test]

@@ -25,6 +25,8 @@ impl Assignments {
 
     /// Reads `text`. The error says which line can't be understood and why.
     pub fn parse(path: &str, text: &str) -> Result<Self, String> {
+        // Windows' editors may put a byte order mark before everything.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let is_script = text.starts_with("#!");
         let mut values = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
@@ -198,6 +200,19 @@ mod tests {
         let read = parse(script).unwrap();
         assert_eq!(read.get("INSTANCE_IMG"), Some(("nginx", 3)));
         assert_eq!(read.values.len(), 1);
+    }
+
+    #[test]
+    fn a_file_from_windows_reads_as_any_other() {
+        for text in [
+            "# a service\nINSTANCE_IMG=nginx\nINSTANCE_ARGS='--env A=b'\nLB_PORT=81 # why\n",
+            "#!/bin/bash\n\nINSTANCE_IMG=\"nginx\"\nINSTANCE_ARGS='--env A=b'\nLB_PORT=81\ndocker ps\n",
+        ] {
+            let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+            assert_eq!(parse(&windows).unwrap(), parse(text).unwrap(), "{text}");
+        }
+        let complaint = parse("LB_PORT=81\r\ndocker ps\r\n").unwrap_err();
+        assert_eq!(complaint, "lb.conf, line 2: not of the form NAME=value");
     }
 
     #[test]

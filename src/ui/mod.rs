@@ -4,6 +4,8 @@
 
 mod progress;
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +14,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::ProgressDrawTarget;
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind, Standing};
 pub use progress::Progress;
 use progress::{Bars, Terminal};
 
@@ -21,6 +23,9 @@ pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const FINE: Style = AnsiColor::Green.on_default();
 pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// What is shown of a call that was shown whole before.
+const REPEATED_COLUMNS: usize = 78;
 
 /// The containers' names in merged logs take turns with these.
 const LOG_COLOURS: [AnsiColor; 6] = [
@@ -68,6 +73,8 @@ pub struct Ui {
     /// Held while something is written; holds what is drawn meanwhile.
     screen: Arc<Mutex<Option<Bars>>>,
     closed: Arc<AtomicBool>,
+    /// The calls that were echoed.
+    echoed: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Ui {
@@ -76,6 +83,7 @@ impl Ui {
             options,
             screen: Arc::default(),
             closed: Arc::default(),
+            echoed: Arc::default(),
         }
     }
 
@@ -112,7 +120,8 @@ impl Ui {
             name, width, text, ..
         } = line;
         if self.json() {
-            let line = serde_json::json!({ "container": name, "line": text });
+            let line =
+                serde_json::json!({ "schema": "vch-lb/log/1", "container": name, "line": text });
             self.answer(&format!("{line}\n"));
             return !self.stdout_is_closed();
         }
@@ -148,6 +157,13 @@ impl Ui {
         Progress::new(self, bars)
     }
 
+    /// How far a running step is, where that is drawn: `3 of 7 layers`.
+    pub fn step_counts(&self, label: &str, done: usize, of: usize, what: &str) {
+        if let Some(bars) = &*self.lock() {
+            bars.step_counts(label, done, of, what);
+        }
+    }
+
     /// A step that came to its end.
     pub fn step_done(&self, label: &str, took: Duration) {
         let time = format!("({})", seconds(took));
@@ -158,11 +174,19 @@ impl Ui {
         self.status(&format!("{label} {FAINT}{time}{FAINT:#}"));
     }
 
-    /// Each docker call, with `-v`.
+    /// Each docker call, with `-v`. Polls repeat a long one again and again: whole the first time, then shortened.
     pub fn echo(&self, call: &str) {
-        if self.options.verbose {
-            self.stderr(&format!("{FAINT}+ {call}{FAINT:#}"));
+        if !self.options.verbose {
+            return;
         }
+        let mut echoed = self.echoed.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = if echoed.insert(call.to_owned()) {
+            call.to_owned()
+        } else {
+            progress::shorten(call, REPEATED_COLUMNS)
+        };
+        drop(echoed);
+        self.stderr(&format!("{FAINT}+ {call}{FAINT:#}"));
     }
 
     pub fn warn(&self, text: &str) {
@@ -182,13 +206,22 @@ impl Ui {
     }
 
     /// The last words before leaving while calls are still running.
-    pub fn leaving_at_once(&self, standing: &[String]) {
-        let mut text = String::from("interrupted again: left at once, nothing was undone");
-        for what in standing {
-            text.push_str("\n  may be left standing: ");
-            text.push_str(what);
-        }
+    pub fn leaving_at_once(&self, signal: i32, standing: Vec<Standing>) {
         self.clear_bars();
+        let what = "interrupted again: left at once, nothing was undone";
+        if self.json() {
+            let mut failure = Failure::new(Kind::Interrupted(signal), what);
+            failure.standing = standing;
+            self.failure(&failure);
+            return;
+        }
+        let mut text = what.to_owned();
+        for Standing { what, remove } in standing {
+            let _ = write!(
+                text,
+                "\n  may be left standing: {what} (to remove it: {remove})"
+            );
+        }
         self.stderr(&text);
     }
 

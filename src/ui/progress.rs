@@ -50,6 +50,11 @@ impl Terminal {
         })
     }
 
+    /// Whether there is room for words beside numbers.
+    fn is_wide(self) -> bool {
+        self.columns >= 2 * BAR_COLUMNS
+    }
+
     fn style(self, style: Style) -> Style {
         if self.colour { style } else { Style::new() }
     }
@@ -87,6 +92,8 @@ struct Steps {
 #[derive(Debug)]
 struct Step {
     label: String,
+    /// How far it is, as far as it tells.
+    count: Arc<Mutex<String>>,
     since: Instant,
     /// Its line; none where there is no room.
     line: Option<ProgressBar>,
@@ -144,6 +151,7 @@ impl Bars {
         steps.started += 1;
         let step = Step {
             label: label.to_owned(),
+            count: Arc::default(),
             since: Instant::now(),
             line: None,
         };
@@ -160,6 +168,19 @@ impl Bars {
         self.arrange(&mut steps);
     }
 
+    /// Says how far the running step called `label` is; its line shows that when it is next drawn.
+    pub(super) fn step_counts(&self, label: &str, done: usize, of: usize, what: &str) {
+        let count = if self.terminal.is_wide() {
+            format!("{done} of {of} {what}, ")
+        } else {
+            format!("{done}/{of}, ")
+        };
+        let steps = self.lock();
+        if let Some(step) = steps.running.values().find(|step| step.label == label) {
+            *step.count.lock().unwrap_or_else(PoisonError::into_inner) = count;
+        }
+    }
+
     /// Gives lines to the first steps, as far as there is room.
     fn arrange(&self, steps: &mut Steps) {
         // One row for the bar, one for what there is no room for, one to stay clear of the screen's end.
@@ -173,7 +194,7 @@ impl Bars {
             if shown < room && step.line.is_none() {
                 let below = steps.more.as_ref().unwrap_or(&self.whole);
                 let line = ProgressBar::no_length()
-                    .with_style(step_style(&step.label, self.terminal))
+                    .with_style(step_style(step, self.terminal))
                     .with_elapsed(step.since.elapsed());
                 let line = self.multi.insert_before(below, line);
                 line.enable_steady_tick(TICK);
@@ -212,7 +233,7 @@ fn style(template: &str) -> ProgressStyle {
 
 fn whole_style(terminal: Terminal) -> ProgressStyle {
     let colour = terminal.style(BAR);
-    let template = if terminal.columns >= 2 * BAR_COLUMNS {
+    let template = if terminal.is_wide() {
         format!("{colour}{{bar:{BAR_COLUMNS}}}{colour:#} {{pos}}/{{len}} steps, {{time}}")
     } else {
         format!("{colour}{{wide_bar}}{colour:#} {{pos}}/{{len}}, {{time}}")
@@ -226,12 +247,14 @@ fn whole_style(terminal: Terminal) -> ProgressStyle {
         .progress_chars(characters)
 }
 
-fn step_style(label: &str, terminal: Terminal) -> ProgressStyle {
+fn step_style(step: &Step, terminal: Terminal) -> ProgressStyle {
     let colour = terminal.style(BAR);
     let faint = terminal.style(FAINT);
-    let label = label.to_owned();
+    let label = step.label.clone();
+    let count = Arc::clone(&step.count);
     let line = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
-        let time = format!("({})", seconds(state.elapsed()));
+        let count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = format!("({count}{})", seconds(state.elapsed()));
         let room = terminal.columns.saturating_sub(time.len() + 3);
         let _ = write!(text, "{} {faint}{time}{faint:#}", shorten(&label, room));
     };
@@ -246,7 +269,7 @@ fn step_style(label: &str, terminal: Terminal) -> ProgressStyle {
 }
 
 /// `label` in at most `columns`, its middle left out if need be: names differ at their ends.
-fn shorten(label: &str, columns: usize) -> String {
+pub(super) fn shorten(label: &str, columns: usize) -> String {
     let count = label.chars().count();
     if count <= columns {
         return label.to_owned();
@@ -380,6 +403,33 @@ mod tests {
         );
         bars.clear();
         assert_eq!(screen.contents(), "");
+    }
+
+    #[test]
+    fn a_step_that_counts_says_how_far_it_is() {
+        for (columns, expected) in [
+            (80, "* pull registry.example.com/app:1 (3 of 7 layers, 0."),
+            (30, "* pull re../app:1 (3/7, 0."),
+        ] {
+            let (screen, bars) = screen(24, columns, 2);
+            let label = "pull registry.example.com/app:1";
+            let step = bars.step_started(label);
+            let _other = bars.step_started("pull haproxy");
+            bars.step_counts(label, 3, 7, "layers");
+            bars.step_counts("pull nothing", 1, 1, "layers");
+            // A slash is drawn as a star here.
+            let expected = expected.replace('/', "*");
+            let lines = drawn(&screen, &bars);
+            assert!(lines[0].starts_with(&expected), "{lines:#?}");
+            assert!(lines[1].starts_with("* pull haproxy (0."), "{lines:#?}");
+            let fits = |line: &String| line.chars().count() <= usize::from(columns);
+            assert!(lines.iter().all(fits), "{lines:#?}");
+            bars.step_ended(step);
+            // Its last lines may come when nobody draws it any more.
+            bars.step_counts(label, 7, 7, "layers");
+            bars.clear();
+            assert_eq!(screen.contents(), "");
+        }
     }
 
     #[test]

@@ -337,3 +337,14 @@ fn a_set_of_tls_variables_that_does_not_fit_is_told() {
         ]
     );
 }
+
+#[test]
+fn the_endpoint_is_asked_once_what_it_is() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        report(&sandbox, 0, &[]);
+        let calls = sandbox.calls();
+        let asked = calls.iter().filter(|call| call.words[0] == "info").count();
+        assert_eq!(asked, 1, "{}", sandbox.calls_text());
+    }
+}

@@ -85,20 +85,38 @@ fn a_look_is_given_up_at_once() {
 }
 
 #[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    // `timeout` sends its own to the process, and then to the group that the process is in.
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let before = sandbox.state();
+        sandbox.rule(json!({"when": ["run", "web-2"], "hang": "go"}));
+        let tool = sandbox.start(&["up", "--jobs", "1"]);
+        sandbox.wait_for_call("run -d -p 80 --name web-2");
+        tool.interrupt(SIGTERM);
+        tool.interrupt(SIGTERM);
+        sandbox.release("go");
+        let ran = tool.finish().code(143).stdout("");
+        ran.stderr_lacks("left at once");
+        sandbox.assert_state(&before, "signalled twice");
+    });
+}
+
+#[test]
 fn a_second_signal_leaves_at_once_and_says_what_stands() {
     on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.rule(json!({"when": ["run", "web-2"], "hang": "go"}));
-        let tool = sandbox.start(&["up", "--jobs", "1"]);
+        let mut tool = sandbox.start(&["up", "--jobs", "1"]);
         let hanging = sandbox.wait_for_call("run -d -p 80 --name web-2");
         tool.interrupt(SIGINT);
-        tool.signal(SIGINT);
+        tool.insist(SIGINT);
         let ran = tool.finish().code(130).stdout("");
         ran.stderr_has("interrupted: letting the running docker calls complete")
             .stderr_has("interrupted again: left at once, nothing was undone\n")
-            .stderr_has("  may be left standing: network web-net (docker network rm web-net)\n")
-            .stderr_has("  may be left standing: container web-1 (docker rm -f -v web-1)\n")
-            .stderr_has("  may be left standing: container web-2 (docker rm -f -v web-2)\n");
+            .stderr_has("  may be left standing: network `web-net` (to remove it: docker network rm web-net)\n")
+            .stderr_has("  may be left standing: container `web-1` (to remove it: docker rm -f -v web-1)\n")
+            .stderr_has("  may be left standing: container `web-2` (to remove it: docker rm -f -v web-2)\n");
         // The call itself is not ended: it has its own process group. What it makes is completed by the next run.
         sandbox.release("go");
         sandbox.wait_until("the end of the call", || {

@@ -17,6 +17,7 @@ mod fake;
 mod haproxy_check;
 mod help;
 mod interrupts;
+mod json;
 mod logs;
 mod matrix;
 mod neighbours;

@@ -121,6 +121,45 @@ fn a_terminal_sees_running_steps_and_a_bar_and_keeps_the_finished() {
     }
 }
 
+/// What a terminal shows while an endpoint with nothing on it gets a service.
+fn pulling(columns: usize) -> Option<Vec<String>> {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.config(json!({
+        "client": "28.2.2",
+        "images": {"haproxy:1.7": {"layers": 3, "exposed": [80]}},
+        "delays_ms": {"pull_line": 150},
+    }));
+    let seen = on_terminal(&sandbox, columns, "up -n 1", "xterm")?;
+    Some(screens(&seen, columns))
+}
+
+#[test]
+fn a_pull_shows_how_many_layers_are_there() {
+    for (columns, begun, some) in [
+        (
+            80,
+            " pull haproxy:1.7 (0 of 3 layers, ",
+            " pull haproxy:1.7 (2 of 3 layers, ",
+        ),
+        (30, " pull ha..xy:1.7 (0/3, ", " pull ha..xy:1.7 (2/3, "),
+    ] {
+        let Some(screens) = pulling(columns) else {
+            return;
+        };
+        let place = |text: &str| {
+            let shows = |screen: &String| screen.contains(text);
+            screens.iter().position(shows)
+        };
+        let last = screens.last().unwrap();
+        assert!(place(begun).is_some(), "{last}");
+        assert!(place(some) > place(begun), "{last}");
+        // What is done is one line with its time, as everywhere.
+        assert!(last.contains("pull haproxy:1.7 ("), "{last}");
+        assert!(!last.contains("/3") && !last.contains("layers"), "{last}");
+    }
+}
+
 #[test]
 fn progress_can_be_without_colour() {
     let sandbox = slow();

@@ -295,3 +295,21 @@ fn somebody_else_who_is_faster_is_left_alone() {
         assert_eq!(sandbox.networks(), ["web-net"]);
     });
 }
+
+#[test]
+fn a_network_that_is_still_in_use_is_tried_once() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.rule(json!({"when": ["start", "lb"], "exit": 1, "stderr": WORDS}));
+        sandbox.rule(json!({"when": ["rm", "web-1"], "exit": 1, "stderr": WORDS}));
+        // Of the way back only this removal fails, and with it the network's.
+        let ran = sandbox.up(&["-n", "1"]).code(1);
+        ran.stderr_has("container `web-1` (to remove it: docker rm -f -v web-1)\n")
+            .stderr_has("network `web-net` (to remove it: docker network rm web-net)\n");
+        let calls = sandbox.changing_calls();
+        let tries = calls
+            .iter()
+            .filter(|call| *call == "docker network rm web-net");
+        assert_eq!(tries.count(), 1, "{calls:#?}");
+    });
+}

@@ -496,14 +496,35 @@ fn watching_ends_with_ctrl_c() {
             (calls.iter().filter(|call| call.words[0] == "info").count() >= 3).then_some(())
         });
         tool.signal(2);
-        let ran = tool.finish();
-        assert!(matches!(ran.code, Some(0 | 130)), "{ran}");
+        // As `timeout` does: to the process, and to its group.
+        tool.signal(2);
+        let ran = tool.finish().code(130).stderr("");
         assert!(
             ran.stdout.matches("service web: healthy").count() >= 2,
             "{ran}"
         );
-        assert!(!ran.stderr.contains("error: the"), "{ran}");
     }
+}
+
+#[test]
+fn a_call_that_is_made_again_and_again_is_echoed_whole_once() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(1);
+    let tool = sandbox.start(&["status", "--watch=100ms", "-v"]);
+    sandbox.wait_until("three looks", || {
+        let calls = sandbox.calls();
+        (calls.iter().filter(|call| call.words[0] == "info").count() >= 3).then_some(())
+    });
+    tool.signal(2);
+    let ran = tool.finish().code(130);
+    let inspects = ran.stderr.lines().filter(|line| line.contains("inspect"));
+    let inspects: Vec<&str> = inspects.filter(|line| line.ends_with("lb web-1")).collect();
+    let (whole, short): (Vec<&str>, Vec<&str>) =
+        inspects.into_iter().partition(|line| line.len() > 80);
+    assert_eq!(whole.len(), 1, "{ran}");
+    assert!(!short.is_empty(), "{ran}");
+    assert!(short.iter().all(|line| line.contains("..")), "{ran}");
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(crate) struct Config {
     /// The client's version: from 23 on texts differ, from 28 on usage errors do.
     pub(crate) client: String,
     /// Milliseconds by command: pull, run, create, start, stop, rm, kill, cp, exec, connect, network; `read` for the rest.
+    /// `pull_line`: after each line that a pull prints.
     pub(crate) delays_ms: BTreeMap<String, u64>,
     /// A VCH answers every so manieth changing call with a conflict, and does nothing.
     pub(crate) conflict_every: u64,
@@ -109,6 +110,9 @@ pub(crate) struct Preset {
     /// The one that a digest or another tag names too: makes the ids equal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) same_as: Option<String>,
+    /// How many layers it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) layers: Option<usize>,
     /// Exposed ports, such as 8080 or "53/udp".
     pub(crate) exposed: Vec<serde_json::Value>,
     pub(crate) env: Vec<String>,

@@ -102,11 +102,24 @@ fn main() -> ExitCode {
         faults::kill_self(signal);
     }
     // A reader that has gone away is not an error of the call.
-    let _ = io::stdout().write_all(&reply.stdout);
-    let _ = io::stdout().flush();
+    for line in paced(&reply) {
+        let _ = io::stdout().write_all(line);
+        let _ = io::stdout().flush();
+        sleep(Duration::from_millis(reply.line_ms));
+    }
     let _ = io::stderr().write_all(&reply.stderr);
     record::end(&store, entry.seq, Some(reply.code), None);
     ExitCode::from(u8::try_from(reply.code).unwrap_or(1))
+}
+
+/// What is written to stdout at once.
+fn paced(reply: &Reply) -> Vec<&[u8]> {
+    if reply.line_ms == 0 {
+        vec![&reply.stdout]
+    } else {
+        let is_end = |byte: &u8| *byte == b'\n';
+        reply.stdout.split_inclusive(is_end).collect()
+    }
 }
 
 /// Waits as long as the configuration says, then runs the command, unless the endpoint can't be reached or refuses.

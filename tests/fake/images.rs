@@ -327,7 +327,11 @@ pub(crate) fn pull(ctx: &mut Ctx, call: &Parsed) -> Reply {
             if call.on("quiet") {
                 Reply::line(&long)
             } else {
-                Reply::line(&progress(name, &image, new, &long))
+                let line_ms = ctx.config.delays_ms.get("pull_line");
+                Reply {
+                    line_ms: line_ms.copied().unwrap_or(0),
+                    ..Reply::line(&progress(name, &image, new, &long))
+                }
             }
         }
     }
@@ -357,7 +361,18 @@ fn progress(name: &str, image: &Image, new: bool, long: &str) -> String {
     };
     lines.push(format!("{tag}: Pulling from {shown}"));
     if new {
-        lines.push(format!("{}: Pull complete", &image.id[..12]));
+        let count = image.preset.layers.unwrap_or(2);
+        let layers: Vec<String> = (0..count)
+            .map(|number| digest(&format!("layer {number} of {}", image.id))[..12].to_owned())
+            .collect();
+        for said in [
+            "Pulling fs layer",
+            "Verifying Checksum",
+            "Download complete",
+            "Pull complete",
+        ] {
+            lines.extend(layers.iter().map(|layer| format!("{layer}: {said}")));
+        }
     }
     lines.push(format!("Digest: sha256:{}", manifest(image)));
     let status = if new {

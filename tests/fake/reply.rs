@@ -8,6 +8,8 @@ pub(crate) struct Reply {
     pub(crate) code: i32,
     /// The signal that the client ends itself with in place of exiting.
     pub(crate) dies_of: Option<i32>,
+    /// How many milliseconds pass after each line on stdout.
+    pub(crate) line_ms: u64,
 }
 
 impl Reply {

@@ -24,6 +24,18 @@ impl Running<'_> {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Sends a signal again and again until the tool ends, as an admin does who has seen what the first one led to.
+    pub(crate) fn insist(&mut self, number: i32) {
+        let sandbox = self.sandbox;
+        sandbox.wait_until("the end", || {
+            let ended = self.has_ended();
+            if !ended {
+                self.signal(number);
+            }
+            ended.then_some(())
+        });
+    }
+
     /// Sends a first signal and waits until the tool has taken it in: its thread for signals waits for the next one.
     pub(crate) fn interrupt(&self, number: i32) {
         let before = self.signals_thread();
@@ -47,6 +59,10 @@ impl Running<'_> {
             let sleeps = field("Name")? == "signals" && field("State")?.starts_with('S');
             sleeps.then(|| field("voluntary_ctxt_switches")?.parse().ok())?
         })
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.as_mut().unwrap().try_wait().unwrap().is_some()
     }
 
     /// Waits for its end.
