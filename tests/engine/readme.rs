@@ -252,14 +252,17 @@ fn normal<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Line> {
     in_any_order(lines.collect())
 }
 
-/// Steps that go side by side end in any order: those of a new service, and instances that are started together.
+/// Steps that go side by side end in any order: those of a new service, instances that are started together, and what goes
+/// once the load balancer has ended.
 fn in_any_order(mut lines: Vec<Line>) -> Vec<Line> {
     let is_step = |line: &Line| line.text.ends_with("(TIME)");
     for steps in lines.chunk_by_mut(|one, other| is_step(one) && is_step(other)) {
-        if steps
-            .iter()
-            .any(|step| step.text.starts_with("create network"))
-        {
+        let side_by_side = ["create network", "stop lb"];
+        if steps.iter().any(|step| {
+            side_by_side
+                .iter()
+                .any(|begin| step.text.starts_with(begin))
+        }) {
             steps.sort_by(|one, other| one.text.cmp(&other.text));
         }
         let is_run = |line: &Line| line.text.starts_with("run ");

@@ -144,7 +144,7 @@ fn a_configuration_that_is_gone_from_a_stopped_load_balancer_comes_back() {
 
 #[test]
 fn a_configuration_that_is_gone_from_a_running_load_balancer_comes_back() {
-    let Some(service) = Service::new("config-run") else {
+    let Some(service) = Service::new("running-config") else {
         return;
     };
     service.tool(&["up", "-n", "2"]).succeeded();
