@@ -2,7 +2,7 @@
 //!
 //! Waiting is in `ready` and `reach`, the reload transaction in `reload`; which calls there are is said in `calls`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -71,6 +71,8 @@ pub struct Performer<'a> {
 pub struct Memo {
     pub reach: Option<Reach>,
     pub workers: Workers,
+    /// Instances that have passed HAProxy's checks.
+    pub passed: BTreeSet<Number>,
 }
 
 impl Performer<'_> {
