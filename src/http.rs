@@ -22,6 +22,17 @@ pub enum Reply {
     Silent,
 }
 
+impl Reply {
+    /// Whether a service that replies so answers; `None` where that can't be told from here.
+    pub fn answers(self) -> Option<bool> {
+        match self {
+            Self::Status(_) | Self::NotHttp => Some(true),
+            Self::NoServer | Self::Refused | Self::Closed => Some(false),
+            Self::Silent => None,
+        }
+    }
+}
+
 /// What a port is expected to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaks {

@@ -5,6 +5,7 @@
 
 pub mod autopsy;
 pub mod calls;
+pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod config_file;

@@ -2,7 +2,7 @@
 //!
 //! Waiting is in `ready` and `reach`, the reload transaction in `reload`; which calls there are is said in `calls`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -74,6 +74,8 @@ pub struct Memo {
     pub workers: Workers,
     /// A removal failed: what is left may still be on the network.
     pub left_over: bool,
+    /// Instances that have passed HAProxy's checks.
+    pub passed: BTreeSet<Number>,
 }
 
 impl Performer<'_> {

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::autopsy;
+use crate::checks;
 use crate::error::Failure;
-use crate::http::{self, Reply, Within};
+use crate::http::{self, Reply, Speaks, Within};
 use crate::inventory::{Container, State};
 use crate::look;
 use crate::perform::Performer;
+use crate::spec::names::ContainerName;
 use crate::ui;
 
 /// How long one attempt may take: HAProxy tries a server that refuses for three seconds before it says that there is none.
@@ -22,6 +24,22 @@ const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
 /// So many attempts without any answer, and there is none to be had from here.
 const SILENT_ATTEMPTS: u32 = 2;
 
+/// How long a service that is there may take: a workstation without a route to it waits a second.
+const ALREADY_THERE: Within = Within {
+    connect: Duration::from_secs(1),
+    respond: Duration::from_secs(5),
+};
+
+/// Whether the service at `address` answers; `None` where that can't be told from here.
+pub fn answers(address: &str, port: u16, speaks: Speaks) -> Option<bool> {
+    http::ask(address, port, speaks, ALREADY_THERE).answers()
+}
+
+/// What is said of a service that could answer and does not.
+pub fn no_answer(lb: &ContainerName) -> String {
+    format!("`{lb}` does not answer, or answers that no instance is there")
+}
+
 /// Where the service is, and whether it answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reach {
@@ -30,8 +48,8 @@ pub struct Reach {
     pub answered: bool,
 }
 
-/// Waits until the load balancer runs, has an address on the external network and answers there. No answer at all is no
-/// failure: many workstations have no route to that network.
+/// Waits until the load balancer runs, has an address on the external network and answers there, and until its instances
+/// have passed its checks, if it does any. No answer at all is no failure: many workstations have no route to that network.
 pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
     let started = Instant::now();
     let deadline = started + performer.patience.wait;
@@ -43,7 +61,7 @@ pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
         match standing {
             Standing::Serves(reach) => {
                 performer.memo().reach = Some(reach);
-                return Ok(());
+                return checks::pass_after_start(performer, lb.as_ref(), started);
             }
             Standing::Silent(address) => {
                 silent += 1;
@@ -52,7 +70,8 @@ pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
                         address,
                         answered: false,
                     });
-                    return Ok(());
+                    // It can't be asked: only its log tells.
+                    return checks::pass_after_start(performer, None, started);
                 }
             }
             Standing::Died => return Err(died(performer, lb)),
@@ -204,6 +223,9 @@ fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Fail
     let failure = Failure::failed(what)
         .hinted("--wait gives the service more time; --keep leaves it for inspection");
     match (why, lb) {
+        (Late::NoServer, _) if spec.tuning.checks() => {
+            checks::none_passes(performer).unwrap_or(failure)
+        }
         (Late::NoServer, _) => {
             // All instances are alike: the first one speaks for them.
             let first = performer

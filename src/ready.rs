@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::autopsy;
+use crate::checks;
 use crate::error::Failure;
 use crate::http::{self, Reply, Within};
 use crate::inventory::{Container, Health, State};
@@ -63,7 +64,7 @@ fn gone(waiting: &[String], found: &[Container]) -> Failure {
     Failure::failed(format!("gone before it got ready: {}", ui::list(&gone)))
 }
 
-/// Watches `numbers` for the settling time: all of them have to stay up.
+/// Watches `numbers` for the settling time: all of them have to stay up, and to pass HAProxy's checks, if it does any.
 pub fn watch(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
     performer.sleep(performer.patience.settle);
     performer.check_interrupt()?;
@@ -76,7 +77,7 @@ pub fn watch(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failur
         None if found.len() < names.len() => Err(Failure::failed(
             "an instance is gone that was ready just before",
         )),
-        None => Ok(()),
+        None => checks::pass_after_reload(performer, numbers),
     }
 }
 

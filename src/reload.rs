@@ -31,6 +31,8 @@ const TAIL: usize = 500;
 #[derive(Debug, Default)]
 pub struct Workers {
     last_hup: Option<Instant>,
+    /// The log's last time before that.
+    last_mark: Option<String>,
     /// The log's last time before this run's first HUP.
     mark: Option<String>,
     /// Whether this HAProxy tells of its reloads.
@@ -158,7 +160,11 @@ fn signal(performer: &Performer<'_>) -> Result<(), Failure> {
         performer.change(&calls::reload(lb)).map_err(|error| {
             Failure::from_call(format!("the load balancer `{lb}` was not reloaded"), &error)
         })?;
-        performer.memo().workers.last_hup = Some(Instant::now());
+        {
+            let workers = &mut performer.memo().workers;
+            workers.last_hup = Some(Instant::now());
+            workers.last_mark.clone_from(&since);
+        }
         match verdict(performer, since.as_deref())? {
             Verdict::InForce => return Ok(()),
             Verdict::Refused(alerts) => {
@@ -244,6 +250,11 @@ fn settled(lines: &[Line], started: Instant) -> bool {
 }
 
 impl Workers {
+    /// When the configuration in force was asked for, and the log's last time before that; `None` without a reload.
+    pub fn last_reload(&self) -> Option<(Instant, Option<String>)> {
+        self.last_hup.map(|at| (at, self.last_mark.clone()))
+    }
+
     /// The worker that served until now is a former one.
     fn succeed(&mut self, worker: Option<u32>) {
         match self.current {
@@ -301,7 +312,7 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
 }
 
 /// The load balancer's log after `since`.
-fn read_log(performer: &Performer<'_>, since: Option<&str>) -> Result<Vec<Line>, Failure> {
+pub fn read_log(performer: &Performer<'_>, since: Option<&str>) -> Result<Vec<Line>, Failure> {
     let lb = performer.spec.names.lb.as_str();
     let since = since.filter(|since| !since.is_empty());
     let answer = performer

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::calls;
+use crate::checks;
 use crate::docker::argv::Argv;
 use crate::docker::words::quote;
 use crate::haproxy::{self, Config};
@@ -62,7 +63,7 @@ fn write_action(
         let _ = writeln!(
             text,
             "sleep {}  # {}",
-            pause(action, style),
+            pause(action, spec, style),
             calls::label(action, spec)
         );
     }
@@ -89,11 +90,13 @@ fn write_action(
 }
 
 /// How long the script sleeps where the tool would look: a script can only allow for time.
-fn pause(action: &Action, style: Style<'_>) -> u64 {
-    if *action == Action::Drain {
-        style.drain
-    } else {
-        style.settle
+fn pause(action: &Action, spec: &Spec, style: Style<'_>) -> u64 {
+    match action {
+        Action::Drain => style.drain,
+        Action::Watch(_) if spec.tuning.checks() => {
+            style.settle.max(checks::FIRST_CHECKS.as_secs() + 1)
+        }
+        _ => style.settle,
     }
 }
 

@@ -7,18 +7,18 @@ use super::change::{Change, Report};
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
-use crate::reach::Reach;
+use crate::reach::{self, Reach};
 use crate::spec::{Publish, Spec};
 use crate::ui::{plural, seconds};
 
 /// Executes `plan` and answers; the result is the exit code.
 pub(super) fn carry_out(change: &Change<'_>, plan: &Plan) -> Result<u8, Failure> {
     let report = change.execute(plan)?;
-    answer(change.context, &plan.spec, change.before, Some(&report))?;
+    answer(change.context, &plan.spec, change.before, &report)?;
     Ok(exit::DONE)
 }
 
-/// Says that everything is as wanted, and answers.
+/// Says that everything is as wanted, and answers; warns where the service itself does not.
 pub(super) fn nothing_to_do(
     context: &Context<'_>,
     spec: &Spec,
@@ -26,7 +26,19 @@ pub(super) fn nothing_to_do(
     said: &str,
 ) -> Result<u8, Failure> {
     context.ui.status(said);
-    answer(context, spec, inventory, None)?;
+    let mut reach = reach_before(spec, inventory)?;
+    let (port, speaks) = (spec.lb_port.get(), spec.tuning.lb_speaks());
+    // Not being reachable from here is no sign of anything.
+    reach.answered = reach::answers(&reach.address, port, speaks) != Some(false);
+    if !reach.answered {
+        let lb = &spec.names.lb;
+        let warning = format!(
+            "{}: `vch-lb status` and `vch-lb logs` say more",
+            reach::no_answer(lb)
+        );
+        context.ui.warn(&warning);
+    }
+    say(context, spec, &reach, None);
     Ok(exit::DONE)
 }
 
@@ -45,14 +57,14 @@ fn reach_before(spec: &Spec, inventory: &Inventory) -> Result<Reach, Failure> {
     }
 }
 
-/// The last lines of the script that this tool replaces: the answer of every command that leaves a service behind.
+/// Answers for an executed plan.
 fn answer(
     context: &Context<'_>,
     spec: &Spec,
     before: &Inventory,
-    report: Option<&Report>,
+    report: &Report,
 ) -> Result<(), Failure> {
-    let reach = match report.and_then(|report| report.reach.clone()) {
+    let reach = match report.reach.clone() {
         Some(reach) => reach,
         None => reach_before(spec, before)?,
     };
@@ -60,6 +72,12 @@ fn answer(
         let warning = why_no_answer(spec, before, &reach.address);
         context.ui.warn(&warning);
     }
+    say(context, spec, &reach, Some(report));
+    Ok(())
+}
+
+/// The last lines of the script that this tool replaces: the answer of every command that leaves a service behind.
+fn say(context: &Context<'_>, spec: &Spec, reach: &Reach, report: Option<&Report>) {
     if context.ui.json() {
         let steps: Vec<_> = report
             .iter()
@@ -76,7 +94,7 @@ fn answer(
             "steps": steps,
             "probe": report.and_then(|report| report.receipt.as_ref()),
         }));
-        return Ok(());
+        return;
     }
     if let Some(report) = report {
         let instances = plural(spec.count.get(), "instance");
@@ -93,7 +111,6 @@ fn answer(
     context.ui.answer(&format!(
         "\nService is available at\n{address}\non port {port}\n"
     ));
-    Ok(())
 }
 
 /// Why a load balancer that runs may not answer, as far as that can be told from here.

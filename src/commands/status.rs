@@ -7,20 +7,14 @@ use super::Context;
 use crate::cli::StatusArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit, printable};
-use crate::http::{self, Reply, Speaks, Within};
+use crate::http::Speaks;
 use crate::look::{self, Wanted};
+use crate::reach;
 use crate::settings::{self, Origin};
 use crate::spec::names::Count;
 use crate::spec::running;
 use crate::status::{Drift, Row, Status, Verdict, status};
 use crate::ui;
-
-/// How long the load balancer may take: a workstation without a route to it waits a second. HAProxy tries a server that
-/// refuses for three seconds before it says that there is none.
-const ATTEMPT: Within = Within {
-    connect: Duration::from_secs(1),
-    respond: Duration::from_secs(5),
-};
 
 pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failure> {
     let docker = context.docker()?;
@@ -80,12 +74,8 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
     let answers = answers(&status, speaks);
     if answers == Some(false) {
         status.verdict = Verdict::Degraded;
-        let what = format!(
-            "`{}` does not answer, or answers that no instance is there",
-            spec.names.lb
-        );
         status.drift.push(Drift {
-            what,
+            what: reach::no_answer(&spec.names.lb),
             lines: Vec::new(),
             mend: "vch-lb logs".into(),
         });
@@ -128,11 +118,7 @@ fn wanted_count(context: &Context<'_>) -> Result<Option<usize>, Failure> {
 
 /// Whether the service answers; `None` where it can't be told from here.
 fn answers(status: &Status, speaks: Speaks) -> Option<bool> {
-    match http::ask(status.address.as_deref()?, status.port?, speaks, ATTEMPT) {
-        Reply::Status(_) | Reply::NotHttp => Some(true),
-        Reply::NoServer | Reply::Refused | Reply::Closed => Some(false),
-        Reply::Silent => None,
-    }
+    reach::answers(status.address.as_deref()?, status.port?, speaks)
 }
 
 fn text(status: &Status, prefix: &str, answers: Option<bool>, now: SystemTime) -> String {

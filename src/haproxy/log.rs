@@ -2,6 +2,8 @@
 //!
 //! The texts of 1.7 to 3.2 differ; those that count are the same in all: a fatal problem is an `[ALERT]`.
 
+use std::collections::BTreeMap;
+
 /// A log line and the endpoint's own time in front of it, as `docker logs -t` prints them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
@@ -40,12 +42,100 @@ pub fn reload_seen(line: &str) -> bool {
         || line.contains("haproxy-systemd-wrapper: executing")
 }
 
-/// `[ALERT] 327/101010 (1) : Fatal errors found in configuration`: from 1.5 to 3.2.
+/// `[ALERT] 327/101010 (1) : Fatal errors found in configuration`: from 1.5 to 3.2. That no server is left is one too, but
+/// says nothing against a configuration.
 pub fn alerts<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     lines
         .into_iter()
-        .filter(|line| line.contains("[ALERT]"))
+        .filter(|line| line.contains("[ALERT]") && without_a_server(line).is_none())
         .collect()
+}
+
+/// What HAProxy's checks of its servers came to, by the log. A check that passes from the start is not told; 1.7 and 1.8
+/// tell nothing at all.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Checks<'a> {
+    /// Those that are down: the line that says why, by `BACKEND/SERVER`.
+    down: BTreeMap<&'a str, &'a str>,
+    /// The backends that have no server left, and the lines that say so.
+    empty: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Checks<'a> {
+    /// From the lines since HAProxy took its configuration, in their order.
+    pub fn new(lines: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut checks = Self::default();
+        for line in lines {
+            if let Some((server, up)) = checked(line) {
+                if up {
+                    checks.down.remove(server);
+                    checks.empty.remove(backend(server));
+                } else {
+                    checks.down.insert(server, line);
+                }
+            } else if let Some(backend) = without_a_server(line) {
+                checks.empty.insert(backend, line);
+            }
+        }
+        checks
+    }
+
+    /// The numbers of the servers that are down, and the line that says why: `server3` has the number 3.
+    pub fn down(&self) -> impl Iterator<Item = (u32, &'a str)> {
+        let known = self.down.iter();
+        known.filter_map(|(server, line)| Some((number(server)?, *line)))
+    }
+
+    /// The line that says that a backend whose servers were checked has none left.
+    pub fn nobody_left(&self) -> Option<&'a str> {
+        let mut backends = self.down.keys().map(|server| backend(server));
+        backends.find_map(|backend| self.empty.get(backend).copied())
+    }
+}
+
+fn backend(server: &str) -> &str {
+    server
+        .split_once('/')
+        .map_or(server, |(backend, _)| backend)
+}
+
+fn number(server: &str) -> Option<u32> {
+    let digits = server.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    server[digits..].parse().ok()
+}
+
+/// What a line says behind `[WARNING]  (8) : ` (2.4 and later) or `[WARNING] 123/101010 (8) : `; a log on stdout
+/// (LB_LOG) has the same without that.
+fn said(line: &str) -> &str {
+    match line.split_once(") : ") {
+        Some((head, said)) if head.starts_with('[') => said,
+        _ => line,
+    }
+}
+
+/// The server, and whether it is up, in `Server servers/server3 is DOWN, reason: Layer7 wrong status, code: 404, …` and
+/// `Server servers/server3 is UP, reason: …`: the same from 1.5 to 3.2.
+fn checked(line: &str) -> Option<(&str, bool)> {
+    let said = said(line);
+    let said = said.strip_prefix("Backup ").unwrap_or(said);
+    let (server, state) = said.strip_prefix("Server ")?.split_once(" is ")?;
+    let word = state.split([',', '.', ' ']).next()?;
+    let known = server.contains('/') && !server.contains(' ');
+    match word {
+        "UP" if known => Some((server, true)),
+        "DOWN" if known => Some((server, false)),
+        _ => None,
+    }
+}
+
+/// The backend in `[ALERT] 123/101010 (8) : backend 'servers' has no server available!`, or without its quotes, as a log
+/// on stdout has it.
+fn without_a_server(line: &str) -> Option<&str> {
+    let (_, name) = said(line)
+        .trim_end()
+        .strip_suffix(" has no server available!")?
+        .split_once(' ')?;
+    Some(name.trim_matches('\''))
 }
 
 /// `Loading success.`: from 2.5 on, once the new worker serves.
@@ -154,10 +244,61 @@ mod tests {
         assert_eq!(unresolved_name("fine"), None);
     }
 
+    #[test]
+    fn a_server_is_down_until_it_is_up_again() {
+        let down = "[WARNING]  (8) : Server servers/server3 is DOWN, reason: Layer7 wrong status, code: 404, info: \
+                    \"Not Found\", check duration: 1ms. 1 active and 0 backup servers left.";
+        let old = "[WARNING] 123/101010 (8) : Server servers/server12 is DOWN, reason: Layer4 timeout, check duration: \
+                   2001ms.";
+        let up = "[WARNING]  (8) : Server servers/server3 is UP, reason: Layer7 check passed, code: 200.";
+        let raw = "Server servers/server3 is DOWN.";
+        let backup = "[WARNING]  (8) : Backup Server servers/server3 is DOWN, reason: x";
+        let nobody = "[ALERT]    (8) : backend 'servers' has no server available!";
+        let raw_nobody = "backend servers has no server available!";
+        let elsewhere = "[ALERT]    (8) : backend 'other' has no server available!";
+        let request = "10.0.0.1:9 [x] http-in servers/server1 \"GET /) : Server servers/server4 is DOWN, HTTP/1.1\"";
+        for (lines, numbers, left) in [
+            (&[down, old][..], &[12, 3][..], None),
+            (&[raw], &[3], None),
+            (&[backup], &[3], None),
+            (&[down, up, old], &[12], None),
+            (&[down, nobody], &[3], Some(nobody)),
+            (&[down, nobody, down, raw_nobody], &[3], Some(raw_nobody)),
+            (&[down, nobody, up, old], &[12], None),
+            (&[down, elsewhere], &[3], None),
+            (&[nobody, request], &[], None),
+            (
+                &["[WARNING]  (8) : Server servers/server3 is going DOWN for maintenance."],
+                &[],
+                None,
+            ),
+            (
+                &["[WARNING]  (1) : Former worker (8) exited with code 0 (Exit)"],
+                &[],
+                None,
+            ),
+        ] {
+            let checks = Checks::new(lines.iter().copied());
+            let found: Vec<u32> = checks.down().map(|(number, _)| number).collect();
+            assert_eq!(found, numbers, "{lines:?}");
+            assert_eq!(checks.nobody_left(), left, "{lines:?}");
+        }
+        assert_eq!(Checks::new([old]).down().next(), Some((12, old)));
+    }
+
+    #[test]
+    fn that_no_server_is_left_is_no_alert_about_a_configuration() {
+        let left = "[ALERT] 123/101010 (8) : backend 'servers' has no server available!";
+        let fatal = "[ALERT]    (1) : config : Fatal errors found in configuration.";
+        assert_eq!(alerts([left, fatal]), [fatal]);
+    }
+
     proptest::proptest! {
         #[test]
         fn arbitrary_lines_never_panic(line: String) {
             let _ = (new_worker(&line), former_worker_gone(&line), unresolved_name(&line));
+            let checks = Checks::new([line.as_str()]);
+            let _ = (checks.down().count(), checks.nobody_left());
         }
     }
 }

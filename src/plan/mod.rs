@@ -32,13 +32,14 @@ pub enum Action {
     /// Copies haproxy.cfg, sending to these instances, into a load balancer that does not run.
     CopyConfig(Vec<Number>),
     StartLb,
-    /// Waits until the load balancer runs, has its address, and, where it can be reached from here, answers.
+    /// Waits until the load balancer runs, has its address, and, where it can be reached from here, answers; with
+    /// HEALTH_CHECK, until it has checked its instances.
     AwaitService,
     /// Waits until these instances are ready.
     AwaitReady(Vec<Number>),
     /// Makes the running load balancer send to these instances, as a transaction.
     Reload(Vec<Number>),
-    /// Watches these instances a little longer before the old ones go.
+    /// Watches these instances a little longer before the old ones go: with HEALTH_CHECK, until HAProxy has checked them.
     Watch(Vec<Number>),
     /// Waits until the workers from before the last reloads are gone.
     Drain,

@@ -6,7 +6,7 @@
 //!    to the wanted number, the lowest first; stopped ones are started. Missing ones get the lowest free numbers.
 //! 3. Into a load balancer that serves, changes go by reload: new instances first, ready before they are sent to, the
 //!    next batch on its way while the last one comes in; then, out of the configuration and drained, the others leave. All of the old ones stay until the last new one has
-//!    proved itself, so that there is always a way back.
+//!    proved itself, so that there is always a way back. With HEALTH_CHECK they are sent to until then, too.
 //! 4. A load balancer that does not serve is made or completed, and started last.
 
 use std::collections::BTreeSet;
@@ -81,6 +81,7 @@ pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan
         fate,
         target,
         stopped: BTreeSet::new(),
+        relieved: Vec::new(),
     };
     planner.refuse_missing_images()?;
     if fate == LbFate::Reload {
@@ -387,6 +388,8 @@ struct Planner<'a> {
     target: Target,
     /// Those that the plan stops before it comes to the end.
     stopped: BTreeSet<Number>,
+    /// Those whose successors have been brought in, and that are sent to until those have passed HAProxy's checks.
+    relieved: Vec<Number>,
 }
 
 /// Steps that others wait for.
@@ -402,8 +405,8 @@ struct Ready {
 struct BroughtIn {
     /// They are ready.
     gate: StepId,
-    /// They are sent to.
-    reload: StepId,
+    /// They are sent to, and have passed HAProxy's checks, if it does any.
+    proved: StepId,
 }
 
 impl Planner<'_> {
@@ -567,7 +570,7 @@ impl Planner<'_> {
                 .collect();
             last = Some(self.replace(batch, &leaving, &mut in_lb, &needs, last));
         }
-        let mut last = last.map(|brought_in| brought_in.reload);
+        let mut last = last.map(|brought_in| brought_in.proved);
         let servers = self.target.servers();
         let differs = in_lb != servers.iter().copied().collect();
         // The file does not send to those that leave, but the one in force may: somebody was stopped between copy and reload.
@@ -575,7 +578,13 @@ impl Planner<'_> {
         let outdated = files.is_some() || self.inventory.stale || !self.config_is(&servers);
         if differs || (last.is_none() && (outdated || may_be_sent_to)) {
             let needs = Self::needs(&[last.or(files)]);
-            last = Some(self.plan.add(Action::Reload(servers.clone()), &needs));
+            let reload = self.plan.add(Action::Reload(servers.clone()), &needs);
+            let watches = successors.is_empty() || self.target.leaving().is_empty();
+            last = Some(if watches && self.check_is_new() {
+                self.plan.add(Action::Watch(servers.clone()), &[reload])
+            } else {
+                reload
+            });
         }
         if self.inventory.lb_aside.is_some() {
             self.plan.add(Action::RemoveLbAside, &Self::needs(&[last]));
@@ -610,11 +619,36 @@ impl Planner<'_> {
         let mut up = self.start(needs);
         up.extend(self.run(added, needs));
         let gate = self.plan.add(Action::AwaitReady(fresh.clone()), &up);
-        in_lb.extend(fresh);
+        in_lb.extend(&fresh);
         in_lb.extend(&self.target.keep);
+        let proved = self.bring_in(&fresh, in_lb, &[gate]);
+        Some(BroughtIn { gate, proved })
+    }
+
+    /// Reloads, and lets the load balancer check those that are new to it.
+    fn bring_in(&mut self, fresh: &[Number], in_lb: &BTreeSet<Number>, needs: &[StepId]) -> StepId {
         let servers = in_lb.iter().copied().collect();
-        let reload = self.plan.add(Action::Reload(servers), &[gate]);
-        Some(BroughtIn { gate, reload })
+        let reload = self.plan.add(Action::Reload(servers), needs);
+        if !self.plan.spec.tuning.checks() {
+            return reload;
+        }
+        let mut watched: BTreeSet<Number> = fresh.iter().copied().collect();
+        if self.check_is_new() {
+            // Those that leave need not pass what was made for their successors.
+            watched.extend(self.target.keep.iter().filter(|kept| in_lb.contains(kept)));
+        }
+        let watched = watched.into_iter().collect();
+        self.plan.add(Action::Watch(watched), &[reload])
+    }
+
+    /// Whether the load balancer checks, and did not in the same way before.
+    fn check_is_new(&self) -> bool {
+        let spec = &self.plan.spec;
+        let found = self.inventory.config.as_ref();
+        let config = found.and_then(|found| found.config.as_ref());
+        let same = config.is_some_and(|config| config.tuning.health == spec.tuning.health)
+            && found.and_then(|found| found.template.as_ref()) == spec.template.as_ref();
+        spec.tuning.checks() && !same
     }
 
     /// One batch of a rollout: `fresh` come in, then `leaving` go out of the load balancer.
@@ -626,7 +660,13 @@ impl Planner<'_> {
         needs: &[StepId],
         last: Option<BroughtIn>,
     ) -> BroughtIn {
-        let last_reload = last.map(|last| last.reload);
+        let last_proved = last.map(|last| last.proved);
+        // Nothing is as sure as those that serve: they go on until their successors have proved themselves.
+        let leaving = if self.plan.spec.tuning.checks() && !self.options.stop_first {
+            &std::mem::replace(&mut self.relieved, leaving.to_vec())
+        } else {
+            leaving
+        };
         // The next ones come while the load balancer takes the last ones in: those have proved that their image starts.
         let mut up_needs: Vec<StepId> = needs.iter().copied().chain(last.map(|l| l.gate)).collect();
         let staying = || {
@@ -637,7 +677,7 @@ impl Planner<'_> {
         };
         if self.options.stop_first {
             let staying: Vec<Number> = staying().collect();
-            up_needs.extend(last_reload);
+            up_needs.extend(last_proved);
             // Somebody has to answer: the last one stays in the configuration while it is being replaced.
             if !staying.is_empty() {
                 let reload = self.plan.add(Action::Reload(staying), &up_needs);
@@ -649,10 +689,9 @@ impl Planner<'_> {
         let up = self.run(fresh, &up_needs);
         let gate = self.plan.add(Action::AwaitReady(fresh.to_vec()), &up);
         *in_lb = staying().chain(fresh.iter().copied()).collect();
-        let servers = in_lb.iter().copied().collect();
-        let reload_needs: Vec<StepId> = last_reload.into_iter().chain([gate]).collect();
-        let reload = self.plan.add(Action::Reload(servers), &reload_needs);
-        BroughtIn { gate, reload }
+        let reload_needs: Vec<StepId> = last_proved.into_iter().chain([gate]).collect();
+        let proved = self.bring_in(fresh, in_lb, &reload_needs);
+        BroughtIn { gate, proved }
     }
 
     fn leave(&mut self, numbers: Vec<Number>, after: Option<StepId>) {

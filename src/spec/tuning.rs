@@ -126,6 +126,11 @@ impl Tuning {
         self.given.iter().map(|(name, text)| (*name, text.as_str()))
     }
 
+    /// Whether HAProxy checks the instances.
+    pub fn checks(&self) -> bool {
+        self.health != HealthCheck::None
+    }
+
     /// What the load balancer speaks on LB_PORT, as far as a client in the clear can tell.
     pub fn lb_speaks(&self) -> Speaks {
         if self.mode == Mode::Http && !self.tls {

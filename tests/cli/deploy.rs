@@ -216,6 +216,7 @@ fn a_complete_service_is_left_alone() {
     on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(3);
+        let _lb = sandbox.serve();
         let before = sandbox.state();
         let again = sandbox.up(&[]).success().stdout(ANSWER);
         again.stderr("up to date: 3 instances behind `lb`, nothing to do\n");

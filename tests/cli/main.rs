@@ -7,6 +7,7 @@
 
 #[path = "../blocks.rs"]
 mod blocks;
+mod checks;
 mod conformance;
 mod deploy;
 mod doctor;

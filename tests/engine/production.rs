@@ -329,6 +329,49 @@ fn a_dead_instance_costs_the_requests_in_flight_at_most() {
 }
 
 #[test]
+fn instances_that_fail_the_check_replace_nobody_and_lose_no_request() {
+    let Some(mut service) = service("sick") else {
+        return;
+    };
+    service.set("HEALTH_CHECK", "http:/marker");
+    let ran = service.tool(&["up", "-n", "2", "--wait", "6s"]);
+    ran.exited(1)
+        .says("fail the check of")
+        .says("is DOWN, reason: Layer7 wrong status, code: 404");
+    service.is_gone();
+
+    service.set("HEALTH_CHECK", "none");
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let marker = "/usr/local/apache2/htdocs/marker";
+    for instance in service.instances(1..=2) {
+        service.docker(&["exec", &instance, "touch", marker]);
+    }
+    service.set("HEALTH_CHECK", "http:/marker");
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let before = service.containers();
+    let load = Load::http(3, &service);
+    load.goes_on(10);
+    // New instances don't have that page.
+    for change in [
+        &["rollout", "--force"][..],
+        &["rollout", "--force", "--batch", "2"],
+        &["scale", "3"],
+    ] {
+        let ran = service.tool(&[change, &["--wait", "6s"]].concat());
+        ran.exited(1).says("what was done has been undone");
+        assert_eq!(service.containers(), before, "{change:?}");
+        load.goes_on(10);
+    }
+    let tally = load.end();
+    assert_eq!(tally.failures, Vec::<String>::new());
+    service.serves(&service.instances(1..=2), "1");
+    service.set("HEALTH_CHECK", "http:/");
+    service.tool(&["up", "-n", "2"]).succeeded();
+    service.tool(&["rollout", "--force"]).succeeded();
+    service.serves(&service.instances(3..=4), "1");
+}
+
+#[test]
 fn other_settings_of_the_load_balancer_lose_no_request() {
     let Some(mut service) = service("tuned") else {
         return;

@@ -142,6 +142,9 @@ pub(crate) struct Preset {
     /// Is an HAProxy of this version, whatever it's called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) haproxy: Option<String>,
+    /// Fails the checks of a load balancer for so many milliseconds after its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fails_checks_ms: Option<u64>,
     /// Ignores its stop signal: `stop` burns the grace period and kills.
     pub(crate) ignores_term: bool,
 }

@@ -402,6 +402,7 @@ pub(crate) fn start(store: &Store, config: &Config, container: &mut Container) {
         container.worker = 8;
         loaded(container, text);
         announce(container, &version);
+        check_servers(store, container, &version);
         return;
     }
     if wrapped(&version) {
@@ -429,6 +430,56 @@ fn announce(container: &mut Container, version: &str) {
     if since(version, "2.5") {
         container.log(&notice("Loading success.".to_owned()));
     }
+}
+
+/// The course of the checks, as far as it is logged: servers are up until a first check fails. Up to 1.8 the worker has
+/// closed its log by then.
+fn check_servers(store: &Store, container: &mut Container, version: &str) {
+    if !since(version, "1.9") {
+        return;
+    }
+    let text = container.loaded_config.clone().unwrap_or_default();
+    let servers: Vec<Vec<String>> = text
+        .lines()
+        .map(words)
+        .filter(|words| is_checked(words))
+        .collect();
+    let mut left = servers.len();
+    let now = times::now();
+    let (pid, each) = (container.worker, 2 * SECOND / left.max(1) as u64);
+    for (place, words) in (0..).zip(&servers) {
+        let (name, host) = (&words[1], words[2].split(':').next().unwrap_or_default());
+        let down = now + place * each + 1_000_000;
+        let passes_at = store.container(host).and_then(|instance| {
+            let ms = instance.preset.fails_checks_ms?;
+            Some(
+                instance
+                    .started
+                    .saturating_add(ms.saturating_mul(1_000_000)),
+            )
+        });
+        let Some(up) = passes_at.filter(|at| *at > down) else {
+            continue;
+        };
+        left -= 1;
+        let text = format!(
+            "Server servers/{name} is DOWN, reason: Layer7 wrong status, code: 404, info: \"Not Found\", check duration: \
+             1ms. {left} active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue."
+        );
+        container.log_at(down, &line(version, "WARNING", pid, &text));
+        if left == 0 {
+            let text = "backend 'servers' has no server available!";
+            container.log_at(down, &line(version, "ALERT", pid, text));
+        }
+        let text = format!(
+            "Server servers/{name} is UP, reason: Layer7 check passed, code: 200, check duration: 1ms."
+        );
+        container.log_at(up, &line(version, "WARNING", pid, &text));
+    }
+}
+
+fn is_checked(words: &[String]) -> bool {
+    words.first().is_some_and(|word| word == "server") && words.iter().any(|word| word == "check")
 }
 
 /// A HUP reaches the process: reads the configuration again, or loses the signal. The lock is held; the caller saves.
@@ -472,6 +523,11 @@ pub(crate) fn hup(store: &Store, config: &Config, container: &mut Container) {
     container.worker = old + 2;
     loaded(container, text);
     announce(container, &version);
+    // The old worker checks no more.
+    container
+        .logs
+        .retain(|line| line.ns <= now || !line.text.contains(") : Server "));
+    check_servers(store, container, &version);
     let gone = now + config.old_worker_ms * 1_000_000 + 1;
     let text = if wrapped(&version) {
         return;

@@ -12,6 +12,15 @@ fn wanted(count: usize) -> Spec {
     spec(&[("NUM_INSTANCES", &count.to_string())])
 }
 
+/// Whether HAProxy checks the instances.
+fn wanted_checked(count: usize, checks: bool) -> Spec {
+    let check = if checks { "http:/health" } else { "none" };
+    spec(&[
+        ("NUM_INSTANCES", &count.to_string()),
+        ("HEALTH_CHECK", check),
+    ])
+}
+
 fn nothing(spec: &Spec) -> Inventory {
     Inventory::new(
         &spec.names,
@@ -275,6 +284,142 @@ fn from_each_state_with_the_least_that_helps() {
 }
 
 #[test]
+fn where_haproxy_checks_nobody_leaves_before_the_successors_have_passed() {
+    use Action::{AwaitReady, Drain, Reload, Remove, Run, Stop, Watch};
+    let two = wanted_checked(2, true);
+    let complete = complete(&two);
+    let rollout = Options {
+        replace_all: true,
+        ..Options::default()
+    };
+    let stop_first = Options {
+        stop_first: true,
+        ..rollout
+    };
+    for (what, spec, inventory, options, expected) in [
+        (
+            "one by one",
+            &two,
+            &complete,
+            rollout,
+            vec![
+                Run(3),
+                AwaitReady(vec![3]),
+                Reload(vec![1, 2, 3]),
+                Watch(vec![3]),
+                Run(4),
+                AwaitReady(vec![4]),
+                Reload(vec![2, 3, 4]),
+                Watch(vec![4]),
+                Reload(vec![3, 4]),
+                Watch(vec![3, 4]),
+                Drain,
+                Stop(vec![1, 2]),
+                Remove(vec![1, 2]),
+            ],
+        ),
+        (
+            "those that leave first do",
+            &two,
+            &complete,
+            Options {
+                batch: 2,
+                ..stop_first
+            },
+            vec![
+                Stop(vec![1, 2]),
+                Run(3),
+                Run(4),
+                AwaitReady(vec![3, 4]),
+                Reload(vec![3, 4]),
+                Watch(vec![3, 4]),
+                Watch(vec![3, 4]),
+                Drain,
+                Remove(vec![1, 2]),
+            ],
+        ),
+    ] {
+        let plan = plan(spec, inventory, options).unwrap();
+        let planned: Vec<Action> = plan.actions().cloned().collect();
+        assert_eq!(planned, expected, "{what}");
+    }
+}
+
+#[test]
+fn what_is_new_to_haproxys_checks_is_watched() {
+    use Action::{AwaitReady, Drain, Reload, Remove, Run, Stop, Watch};
+    let two = wanted_checked(2, true);
+    let (unchecked, complete) = (complete(&wanted(2)), complete(&two));
+    let rollout = Options {
+        replace_all: true,
+        batch: 2,
+        ..Options::default()
+    };
+    for (what, spec, inventory, options, expected) in [
+        (
+            "more",
+            &wanted_checked(3, true),
+            &complete,
+            Options::default(),
+            vec![
+                Run(3),
+                AwaitReady(vec![3]),
+                Reload(vec![1, 2, 3]),
+                Watch(vec![3]),
+            ],
+        ),
+        (
+            "fewer",
+            &wanted_checked(1, true),
+            &complete,
+            Options::default(),
+            vec![Reload(vec![1]), Drain, Stop(vec![2]), Remove(vec![2])],
+        ),
+        (
+            "a check that is new",
+            &two,
+            &unchecked,
+            Options::default(),
+            vec![Reload(vec![1, 2]), Watch(vec![1, 2])],
+        ),
+        (
+            "a check that is new, for one more",
+            &wanted_checked(3, true),
+            &unchecked,
+            Options::default(),
+            vec![
+                Run(3),
+                AwaitReady(vec![3]),
+                Reload(vec![1, 2, 3]),
+                Watch(vec![1, 2, 3]),
+            ],
+        ),
+        (
+            "a check that is new, and made for other instances",
+            &two,
+            &unchecked,
+            rollout,
+            vec![
+                Run(3),
+                Run(4),
+                AwaitReady(vec![3, 4]),
+                Reload(vec![1, 2, 3, 4]),
+                Watch(vec![3, 4]),
+                Reload(vec![3, 4]),
+                Watch(vec![3, 4]),
+                Drain,
+                Stop(vec![1, 2]),
+                Remove(vec![1, 2]),
+            ],
+        ),
+    ] {
+        let plan = plan(spec, inventory, options).unwrap();
+        let planned: Vec<Action> = plan.actions().cloned().collect();
+        assert_eq!(planned, expected, "{what}");
+    }
+}
+
+#[test]
 fn side_by_side_it_takes_as_long_as_the_longest_way() {
     let spec = wanted(8);
     let plan = plan(&spec, &nothing(&spec), Options::default()).unwrap();
@@ -418,8 +563,9 @@ proptest! {
         before in inventories(),
         options in options(),
         count in 1..6_usize,
+        checks in any::<bool>(),
     ) {
-        let spec = wanted(count);
+        let spec = wanted_checked(count, checks);
         let first = plan(&spec, &before, options).unwrap();
         let after = apply(&first, &before);
         prop_assert_eq!(after.instances.len(), count);
@@ -436,12 +582,13 @@ proptest! {
         before in inventories(),
         batch in 1..4_usize,
         count in 1..6_usize,
+        checks in any::<bool>(),
     ) {
         let mut before = before;
         let both = [("routable", "10.0.0.2"), ("web-net", "172.18.0.9")];
         before.lb = Some(container("lb", State::Running, &both, "haproxy:1.7"));
         before.bridge = Some(bridge());
-        let spec = wanted(count);
+        let spec = wanted_checked(count, checks);
         let options = Options { batch, overwrite: true, ..Options::default() };
         let ready = |inventory: &Inventory| {
             let runs = |number: &Number| inventory.instances.get(number).is_some_and(Container::running);

@@ -1,0 +1,251 @@
+//! Whether instances pass HAProxy's own checks (HEALTH_CHECK), by its log and by what the service answers.
+//!
+//! HAProxy takes every server for up until a first check fails, at each start and each reload anew: an answer right after
+//! it proves nothing. Checks that pass are not told, so that they are over has to be a matter of time. Nothing here runs
+//! without HEALTH_CHECK.
+
+use std::time::{Duration, Instant};
+
+use crate::autopsy;
+use crate::error::Failure;
+use crate::haproxy::log::Checks;
+use crate::http::{self, Within};
+use crate::inventory::Container;
+use crate::perform::Performer;
+use crate::reload;
+use crate::settings::HEALTH_CHECK;
+use crate::spec::Spec;
+use crate::spec::names::Number;
+use crate::ui;
+
+/// HAProxy begins the first check of every server within its interval of 2 s, spread, and gives each as long.
+pub const FIRST_CHECKS: Duration = Duration::from_millis(4500);
+/// How often it is looked whether a server that is out comes back.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How many of HAProxy's lines a failure quotes.
+const QUOTED: usize = 10;
+/// HAProxy answers at once where it has no server left. A service that takes longer has one.
+const ATTEMPT: Within = Within::each(Duration::from_secs(1));
+
+/// HAProxy took its configuration at `at`; what the log says later than `mark` is about that.
+struct Since {
+    at: Instant,
+    mark: Option<String>,
+}
+
+/// After a reload: waits until the first checks of `numbers` are over and none of them is out any more, at most `--wait`.
+/// Where those that served before are all out, that is an outage, and nothing is waited for.
+pub fn pass_after_reload(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
+    let last = performer.memo().workers.last_reload();
+    let Some((at, mark)) = last.filter(|_| performer.spec.tuning.checks()) else {
+        return Ok(());
+    };
+    let proved = numbers.iter().all(|&number| {
+        performer.memo().passed.contains(&number) || served_before(performer, number)
+    });
+    let lb = performer.before.lb.as_ref();
+    let waiting = Waiting {
+        performer,
+        since: Since { at, mark },
+        judged: &|number| numbers.contains(&number),
+        patient: !proved,
+        address: lb.and_then(|lb| address(performer, lb)),
+    };
+    waiting.pass()?;
+    performer.memo().passed.extend(numbers);
+    Ok(())
+}
+
+/// After the start of `lb`, which took place after `started`: the same for its instances, but for those that ran before
+/// and have been checked so then already: one of those does not keep a service from being mended.
+pub fn pass_after_start(
+    performer: &Performer<'_>,
+    lb: Option<&Container>,
+    started: Instant,
+) -> Result<(), Failure> {
+    if !performer.spec.tuning.checks() {
+        return Ok(());
+    }
+    Waiting {
+        performer,
+        since: Since {
+            at: started,
+            mark: former_end(performer),
+        },
+        judged: &|number| is_news(performer, number),
+        patient: true,
+        address: lb.and_then(|lb| address(performer, lb)),
+    }
+    .pass()
+}
+
+/// The failure of a load balancer that has started and has no server.
+pub fn none_passes(performer: &Performer<'_>) -> Option<Failure> {
+    if !performer.spec.tuning.checks() {
+        return None;
+    }
+    let mark = former_end(performer);
+    let found = Found::look(performer, mark.as_deref(), &|_| true).ok()?;
+    Some(found.failure(performer))
+}
+
+/// When a load balancer that is started again ended: older lines of its log are about its former life.
+fn former_end(performer: &Performer<'_>) -> Option<String> {
+    let ended = &performer.before.lb.as_ref()?.finished_at;
+    let ever = !ended.is_empty() && !ended.starts_with("0001-");
+    ever.then(|| ended.clone())
+}
+
+/// Whether the load balancer sent to instance `number` before this run.
+fn served_before(performer: &Performer<'_>, number: Number) -> bool {
+    let before = performer.before;
+    let config = before
+        .config
+        .as_ref()
+        .and_then(|found| found.config.as_ref());
+    let sent_to = config.is_some_and(|config| config.numbers().contains(&number));
+    sent_to && ran_before(performer, number)
+}
+
+fn ran_before(performer: &Performer<'_>, number: Number) -> bool {
+    let instance = performer.before.instances.get(&number);
+    instance.is_some_and(Container::running)
+}
+
+/// Whether it was this run that brought instance `number`, or the check.
+fn is_news(performer: &Performer<'_>, number: Number) -> bool {
+    let found = performer.before.config.as_ref();
+    let config = found.and_then(|found| found.config.as_ref());
+    let other_check =
+        config.is_some_and(|config| config.tuning.health != performer.spec.tuning.health);
+    other_check || !ran_before(performer, number)
+}
+
+fn address(performer: &Performer<'_>, lb: &Container) -> Option<String> {
+    lb.address_on(performer.spec.external_net.as_str())
+        .map(str::to_owned)
+}
+
+/// Waits for the checks to pass.
+struct Waiting<'a> {
+    performer: &'a Performer<'a>,
+    since: Since,
+    judged: &'a dyn Fn(Number) -> bool,
+    /// Whether all of them may be out for a while: nobody lost a service by that.
+    patient: bool,
+    /// Where the service can be asked.
+    address: Option<String>,
+}
+
+impl Waiting<'_> {
+    fn pass(&self) -> Result<(), Failure> {
+        let Self { performer, .. } = *self;
+        let deadline = Instant::now() + performer.patience.wait;
+        loop {
+            let first_checks = FIRST_CHECKS.saturating_sub(self.since.at.elapsed());
+            let until = if self.patient {
+                first_checks
+            } else {
+                first_checks.min(AGAIN_AFTER)
+            };
+            performer.sleep(until);
+            performer.check_interrupt()?;
+            let over = self.since.at.elapsed() >= FIRST_CHECKS;
+            let mut found = Found::look(performer, self.since.mark.as_deref(), self.judged)?;
+            if over && found.failing.is_empty() {
+                // HAProxy 1.7 and 1.8 don't tell of their checks: that nobody is left can be asked for.
+                found.outage |= self.answers() == Some(false);
+            }
+            if found.passes() {
+                if over {
+                    return Ok(());
+                }
+            } else if Instant::now() >= deadline || (found.outage && !self.patient) {
+                return Err(found.failure(performer));
+            } else if over {
+                performer.sleep(AGAIN_AFTER);
+            }
+        }
+    }
+
+    fn answers(&self) -> Option<bool> {
+        let spec = self.performer.spec;
+        let speaks = spec.tuning.lb_speaks();
+        http::ask(
+            self.address.as_deref()?,
+            spec.lb_port.get(),
+            speaks,
+            ATTEMPT,
+        )
+        .answers()
+    }
+}
+
+/// What is known of the checks at one moment.
+struct Found {
+    /// Those that are judged and out.
+    failing: Vec<Number>,
+    /// Whether no server at all is left.
+    outage: bool,
+    /// HAProxy's own lines.
+    words: Vec<String>,
+}
+
+impl Found {
+    fn look(
+        performer: &Performer<'_>,
+        since: Option<&str>,
+        judged: &dyn Fn(Number) -> bool,
+    ) -> Result<Self, Failure> {
+        let lines = reload::read_log(performer, since)?;
+        let checks = Checks::new(lines.iter().map(|line| line.text.as_str()));
+        let nobody_left = checks.nobody_left();
+        let outage = nobody_left.is_some();
+        // Where nobody is left, all are to blame.
+        let mut down: Vec<(Number, &str)> = checks
+            .down()
+            .filter(|&(number, _)| outage || judged(number))
+            .collect();
+        down.sort_unstable();
+        let words = down.iter().map(|&(_, line)| line).take(QUOTED);
+        Ok(Self {
+            failing: down.iter().map(|&(number, _)| number).collect(),
+            outage,
+            words: words.chain(nobody_left).map(str::to_owned).collect(),
+        })
+    }
+
+    fn passes(&self) -> bool {
+        self.failing.is_empty() && !self.outage
+    }
+
+    fn failure(&self, performer: &Performer<'_>) -> Failure {
+        let Performer { spec, docker, .. } = performer;
+        let lb = &spec.names.lb;
+        let check = check(spec);
+        let names = spec.names.instances(&self.failing);
+        let what = match &names[..] {
+            [] => format!(
+                "`{lb}` answers that no instance passes its check, {check}, on port {}",
+                spec.instance_port
+            ),
+            [one] => format!("`{one}` fails the check of `{lb}`, {check}"),
+            _ => format!("{} fail the check of `{lb}`, {check}", ui::list(&names)),
+        };
+        let mut failure = Failure::failed(what)
+            .hinted("HAProxy sends nothing to an instance that fails HEALTH_CHECK; --wait gives instances more time");
+        if !self.words.is_empty() {
+            failure = failure.worded(self.words.join("\n"));
+        }
+        let tail = names.first().map(|name| autopsy::log_tail(docker, name));
+        failure.logs.extend(tail);
+        failure
+    }
+}
+
+/// `HEALTH_CHECK=http:/health`.
+fn check(spec: &Spec) -> String {
+    let mut given = spec.tuning.given();
+    let text = given.find(|(name, _)| *name == HEALTH_CHECK);
+    format!("{HEALTH_CHECK}={}", text.map_or("", |(_, text)| text))
+}
