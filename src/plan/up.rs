@@ -214,10 +214,17 @@ fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<String
             spec.tuning.lb_args, lb.name, config.tuning.lb_args
         ));
     }
-    let ports = ports_to_publish(spec, inventory);
+    // One whose port was published goes on so, whatever the settings are that come without PUBLISH_LB.
+    let is_published = |port: u16| lb.published.contains(&format!("{port}/tcp"));
+    let was_published = config.is_some_and(|config| is_published(config.lb_port.get()));
+    let ports = if was_published && spec.publish == Publish::Auto {
+        ports_served(spec)
+    } else {
+        ports_to_publish(spec, inventory)
+    };
     let unpublished: Vec<String> = ports
         .iter()
-        .filter(|port| !lb.published.contains(&format!("{port}/tcp")))
+        .filter(|port| !is_published(**port))
         .map(u16::to_string)
         .collect();
     // One that publishes nothing at all was made on purpose so, or by the script: it may well be reachable.
@@ -243,12 +250,17 @@ fn ports_to_publish(spec: &Spec, inventory: &Inventory) -> Vec<u16> {
         Publish::Never => false,
         Publish::Auto => inventory.is_vch() && container_network,
     };
-    let ports = [Some(spec.lb_port), spec.tuning.stats_port];
     if publishes {
-        ports.into_iter().flatten().map(Port::get).collect()
+        ports_served(spec)
     } else {
         Vec::new()
     }
+}
+
+/// The ports on which the load balancer listens.
+fn ports_served(spec: &Spec) -> Vec<u16> {
+    let ports = [Some(spec.lb_port), spec.tuning.stats_port];
+    ports.into_iter().flatten().map(Port::get).collect()
 }
 
 fn paused(container: &Container) -> Failure {

@@ -477,6 +477,30 @@ fn in_a_rollout_the_next_batch_starts_while_the_last_one_comes_in() {
     assert_eq!(depth(&wanted(4), &four, stop_first, 64), alone);
 }
 
+#[test]
+fn a_published_port_can_not_be_moved_away_from_under_its_clients() {
+    let mut published = complete(&wanted(1));
+    let lb = published.lb.as_mut().unwrap();
+    lb.published = vec!["80/tcp".into()];
+    assert!(plan(&wanted(1), &published, Options::default()).is_ok());
+    let moved = |publish: &str| {
+        let spec = spec(&[
+            ("NUM_INSTANCES", "1"),
+            ("LB_PORT", "81"),
+            ("PUBLISH_LB", publish),
+        ]);
+        plan(&spec, &published, Options::default())
+    };
+    for publish in ["auto", "always"] {
+        let refusal = moved(publish).unwrap_err();
+        assert!(
+            refusal.what.contains("without publishing port 81"),
+            "{refusal:?}"
+        );
+    }
+    assert!(moved("never").is_ok());
+}
+
 fn states() -> impl Strategy<Value = State> {
     prop_oneof![
         4 => Just(State::Running),
