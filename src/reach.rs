@@ -30,9 +30,21 @@ const ALREADY_THERE: Within = Within {
     respond: Duration::from_secs(5),
 };
 
-/// Whether the service at `address` answers; `None` where that can't be told from here.
-pub fn answers(address: &str, port: u16, speaks: Speaks) -> Option<bool> {
-    http::ask(address, port, speaks, ALREADY_THERE).answers()
+/// What a service that is there replies.
+pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
+    http::ask(address, port, speaks, ALREADY_THERE)
+}
+
+/// What that means, for the line that tells where the service is.
+pub fn in_words(reply: Reply) -> String {
+    match reply.answers() {
+        Some(true) => "answers".into(),
+        Some(false) => "does not answer".into(),
+        None if reply == Reply::Mute => {
+            format!("no answer within {} s", ALREADY_THERE.respond.as_secs())
+        }
+        None => "no answer from here".into(),
+    }
 }
 
 /// What is said of a service that could answer and does not.
@@ -122,7 +134,7 @@ fn standing(performer: &Performer<'_>) -> Result<(Standing, Option<Container>), 
             spec.tuning.lb_speaks(),
             ATTEMPT,
         ) {
-            Reply::Status(_) | Reply::NotHttp => Standing::Serves(Reach {
+            Reply::Status(_) | Reply::NotHttp | Reply::Mute => Standing::Serves(Reach {
                 address: address.to_owned(),
                 answered: true,
             }),

@@ -155,7 +155,7 @@ impl<'a, 'b> Gate<'a, 'b> {
         self.published(container).is_some_and(|(host, port)| {
             matches!(
                 http::ask(&host, port, speaks, ATTEMPT),
-                Reply::Status(_) | Reply::NotHttp
+                Reply::Status(_) | Reply::NotHttp | Reply::Mute
             )
         })
     }
