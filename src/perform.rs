@@ -74,6 +74,8 @@ pub struct Memo {
     pub workers: Workers,
     /// A removal failed: what is left may still be on the network.
     pub left_over: bool,
+    /// Whether the service answered from here before anything was changed.
+    pub answered_before: bool,
     /// Instances that have passed HAProxy's checks.
     pub passed: BTreeSet<Number>,
 }
