@@ -127,15 +127,16 @@ impl Failure {
     }
 
     /// `what` did not happen because a docker call failed. Of a VCH's errors, in which the reason stands last, it is said
-    /// first.
+    /// first. A call that an interrupt ended failed by nothing else.
     pub fn from_call(what: impl Into<String>, error: &CallError) -> Self {
+        if let Some(signal) = error.interrupted() {
+            return Self::interrupted(signal);
+        }
         let mut what = what.into();
         if let Some(reason) = error.portlayer_message() {
             what = format!("{what}: {}", printable(reason));
         }
-        let kind = if let Some(signal) = error.interrupted() {
-            Kind::Interrupted(signal)
-        } else if error.endpoint_unusable() {
+        let kind = if error.endpoint_unusable() {
             Kind::Unusable
         } else {
             Kind::Failed

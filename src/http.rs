@@ -13,8 +13,11 @@ pub enum Reply {
     Status(u16),
     /// HAProxy's own 503: it is there, but no server of its is.
     NoServer,
-    /// A connection, but nothing that is HTTP, or nothing in time.
+    /// A connection, but nothing that is HTTP.
     NotHttp,
+    /// A connection on which no response came in time: from HAProxy that may be a slow service, or none at all, since it
+    /// tries servers that don't answer for up to 15 s before it says so.
+    Mute,
     /// A connection that was closed, or reset, before anything came.
     Closed,
     Refused,
@@ -28,7 +31,7 @@ impl Reply {
         match self {
             Self::Status(_) | Self::NotHttp => Some(true),
             Self::NoServer | Self::Refused | Self::Closed => Some(false),
-            Self::Silent => None,
+            Self::Mute | Self::Silent => None,
         }
     }
 }
@@ -146,9 +149,7 @@ fn agent(within: Within) -> Agent {
 fn reply(error: &ureq::Error) -> Reply {
     match error {
         ureq::Error::Io(error) => io_reply(error),
-        ureq::Error::Timeout(ureq::Timeout::RecvResponse | ureq::Timeout::RecvBody) => {
-            Reply::NotHttp
-        }
+        ureq::Error::Timeout(ureq::Timeout::RecvResponse | ureq::Timeout::RecvBody) => Reply::Mute,
         ureq::Error::Protocol(_) => Reply::NotHttp,
         _ => Reply::Silent,
     }
@@ -233,9 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_says_nothing_is_no_http() {
+    fn a_listener_that_says_nothing_is_mute_and_does_not_answer() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(get("127.0.0.1", port, PATIENCE), Reply::NotHttp);
+        assert_eq!(get("127.0.0.1", port, PATIENCE), Reply::Mute);
+        assert_eq!(Reply::Mute.answers(), None);
     }
 }

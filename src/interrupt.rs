@@ -19,7 +19,16 @@ pub struct Interrupt {
     signal: Arc<AtomicI32>,
     nobody_reads: Arc<AtomicBool>,
     changing: Arc<AtomicBool>,
-    standing: Arc<Mutex<Vec<Standing>>>,
+    left: Arc<Mutex<Left>>,
+}
+
+/// What an end at once would leave behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// What this run made and nobody needs.
+    pub standing: Vec<Standing>,
+    /// The load balancer sends to some of what this run made: to remove that would be an outage.
+    pub serves: bool,
 }
 
 impl Interrupt {
@@ -58,21 +67,37 @@ impl Interrupt {
 
     /// Notes what now stands because of this run, to be said should it have to leave at once.
     pub fn note_standing(&self, standing: Standing) {
-        self.lock().push(standing);
+        self.lock().standing.push(standing);
+    }
+
+    /// Notes that what is called `names` serves from here on.
+    pub fn note_serving(&self, names: &[String]) {
+        let mut left = self.lock();
+        left.serves = true;
+        left.standing
+            .retain(|standing| !names.contains(&standing.what));
+    }
+
+    /// Notes that all that was noted serves from here on.
+    pub fn note_all_serving(&self) {
+        *self.lock() = Left {
+            standing: Vec::new(),
+            serves: true,
+        };
     }
 
     /// What was noted and not forgotten since.
-    pub fn standing(&self) -> Vec<Standing> {
+    pub fn left(&self) -> Left {
         self.lock().clone()
     }
 
     /// Nothing of what was noted needs to be said any more.
     pub fn forget_standing(&self) {
-        self.lock().clear();
+        *self.lock() = Left::default();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Standing>> {
-        self.standing
+    fn lock(&self) -> std::sync::MutexGuard<'_, Left> {
+        self.left
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -136,7 +161,7 @@ impl Interrupt {
         }
         // Who only looks leaves nothing behind.
         if changing {
-            ui.leaving_at_once(signal, self.standing());
+            ui.leaving_at_once(signal, self.left());
         }
         // The admin asked twice to leave, whatever is still running.
         std::process::exit(crate::error::signal_exit_code(signal));
@@ -150,5 +175,28 @@ impl Interrupt {
         let interrupt = Self::default();
         interrupt.signal.store(signal, Ordering::Relaxed);
         interrupt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_serves_is_not_to_be_removed() {
+        let interrupt = Interrupt::default();
+        for what in ["container `web-3`", "container `web-4`"] {
+            interrupt.note_standing(Standing {
+                what: what.into(),
+                remove: String::new(),
+            });
+        }
+        interrupt.note_serving(&["container `web-1`".into(), "container `web-3`".into()]);
+        let left = interrupt.left();
+        assert!(left.serves);
+        let left: Vec<&str> = left.standing.iter().map(|left| &*left.what).collect();
+        assert_eq!(left, ["container `web-4`"]);
+        interrupt.forget_standing();
+        assert_eq!(interrupt.left(), Left::default());
     }
 }

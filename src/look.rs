@@ -135,13 +135,11 @@ pub fn endpoint(docker: &Docker) -> Result<Endpoint, Failure> {
 pub fn info(docker: &Docker) -> Result<answer::Info, Failure> {
     let argv = argv::info();
     let unusable = |error: &CallError| {
-        let kind = error
-            .interrupted()
-            .map_or(Kind::Unusable, Kind::Interrupted);
-        Failure {
-            kind,
-            ..Failure::from_call("the endpoint did not say what it is", error)
+        let mut failure = Failure::from_call("the endpoint did not say what it is", error);
+        if failure.kind == Kind::Failed {
+            failure.kind = Kind::Unusable;
         }
+        failure
     };
     let answer = docker.query(&argv).map_err(|error| unusable(&error))?;
     let info: answer::Info = json(&answer.stdout)

@@ -74,6 +74,8 @@ pub struct Memo {
     pub workers: Workers,
     /// A removal failed: what is left may still be on the network.
     pub left_over: bool,
+    /// Whether the service answered from here before anything was changed.
+    pub answered_before: bool,
     /// Instances that have passed HAProxy's checks.
     pub passed: BTreeSet<Number>,
 }
@@ -97,6 +99,8 @@ impl Performer<'_> {
             Action::Watch(numbers) => crate::ready::watch(self, numbers).map(|()| Done::ByUs),
             Action::Reload(servers) => {
                 let text = self.write_config(servers)?;
+                // From the copy on the load balancer does not even start again without them.
+                self.note_serving(&self.spec.names.instances(servers));
                 crate::reload::reload(self, &text, true).map(|()| Done::ByUs)
             }
             Action::RestoreConfig { reload } => self.restore_config(*reload),
@@ -108,9 +112,14 @@ impl Performer<'_> {
             | Action::RemoveLbAside
             | Action::RemoveNetwork => self.remove(action),
             Action::Pull(_) => self.pull(action),
-            Action::Start(_) | Action::StartLb | Action::SetLbAside | Action::TakeLbBack => {
+            Action::StartLb => {
+                // One that takes the place of another serves in its stead.
+                if self.before.lb.is_some() || self.before.lb_aside.is_some() {
+                    self.interrupt.note_all_serving();
+                }
                 self.plainly(action)
             }
+            Action::Start(_) | Action::SetLbAside | Action::TakeLbBack => self.plainly(action),
         }
     }
 
@@ -290,6 +299,11 @@ impl Performer<'_> {
             &argv::network_rm(&network),
         ));
         Ok(Done::ByUs)
+    }
+
+    fn note_serving(&self, names: &[String]) {
+        let containers = names.iter().map(|name| format!("container `{name}`"));
+        self.interrupt.note_serving(&containers.collect::<Vec<_>>());
     }
 
     fn standing(&self, what: &str, name: &str, remove: &Argv) -> Standing {

@@ -180,7 +180,7 @@ fn answered(reply: Reply, speaks: Speaks) -> bool {
     match reply {
         Reply::Status(status) => status < 500,
         Reply::NotHttp => speaks == Speaks::Tcp,
-        Reply::NoServer | Reply::Closed | Reply::Refused | Reply::Silent => false,
+        Reply::NoServer | Reply::Mute | Reply::Closed | Reply::Refused | Reply::Silent => false,
     }
 }
 

@@ -11,7 +11,8 @@ use crate::http::{self, Reply, Speaks, Within};
 use crate::inventory::{Container, State};
 use crate::look;
 use crate::perform::Performer;
-use crate::spec::names::ContainerName;
+use crate::spec::names::{ContainerName, Port};
+use crate::spec::tuning::Tuning;
 use crate::ui;
 
 /// How long one attempt may take: HAProxy tries a server that refuses for three seconds before it says that there is none.
@@ -21,6 +22,8 @@ const ATTEMPT: Within = Within {
 };
 /// A load balancer that does not serve for so long may be waiting for the name of an instance that is no more.
 const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
+/// So often a service that answered before is asked until it does not any more.
+const STILL_ATTEMPTS: u32 = 2;
 /// So many attempts without any answer, and there is none to be had from here.
 const SILENT_ATTEMPTS: u32 = 2;
 
@@ -30,9 +33,74 @@ const ALREADY_THERE: Within = Within {
     respond: Duration::from_secs(5),
 };
 
-/// Whether the service at `address` answers; `None` where that can't be told from here.
-pub fn answers(address: &str, port: u16, speaks: Speaks) -> Option<bool> {
-    http::ask(address, port, speaks, ALREADY_THERE).answers()
+/// What a service that is there replies.
+pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
+    http::ask(address, port, speaks, ALREADY_THERE)
+}
+
+/// What that means, for the line that tells where the service is.
+pub fn in_words(reply: Reply) -> String {
+    match reply.answers() {
+        Some(true) => "answers".into(),
+        Some(false) => "does not answer".into(),
+        None if reply == Reply::Mute => {
+            format!("no answer within {} s", ALREADY_THERE.respond.as_secs())
+        }
+        None => "no answer from here".into(),
+    }
+}
+
+/// Where the service can be asked, as it is before this run: only where it will be afterwards, too.
+fn unmoved<'b>(performer: &'b Performer<'_>) -> Option<(&'b str, u16, Speaks)> {
+    let Performer { spec, before, .. } = performer;
+    let config = before.config.as_ref()?.config.as_ref()?;
+    let lb = before.lb.as_ref().filter(|lb| lb.running())?;
+    let at = |port: Port, tuning: &Tuning| (port.get(), tuning.lb_speaks());
+    let (port, speaks) = at(config.lb_port, &config.tuning);
+    let address = lb.address_on(spec.external_net.as_str())?;
+    ((port, speaks) == at(spec.lb_port, &spec.tuning)).then_some((address, port, speaks))
+}
+
+/// Whether the service answers from here before anything is changed.
+pub fn answers_before(performer: &Performer<'_>) -> bool {
+    unmoved(performer)
+        .is_some_and(|(address, port, speaks)| ask(address, port, speaks).answers() == Some(true))
+}
+
+/// Fails where the service answered before this run and does so no more: those that would have to are `instances` now.
+pub fn still_answers(
+    performer: &Performer<'_>,
+    instance: Option<&Container>,
+) -> Result<(), Failure> {
+    let answered = performer.memo().answered_before;
+    let Some((address, port, speaks)) = unmoved(performer).filter(|_| answered) else {
+        return Ok(());
+    };
+    let mut reply = Reply::Silent;
+    // HAProxy's own word counts at once; a connection may get lost, and a first request may take long.
+    for _ in 0..STILL_ATTEMPTS {
+        performer.check_interrupt()?;
+        reply = http::ask(address, port, speaks, ATTEMPT);
+        if reply.answers() == Some(true) {
+            return Ok(());
+        }
+        if reply == Reply::NoServer {
+            break;
+        }
+    }
+    let Performer { spec, docker, .. } = performer;
+    let lb = &spec.names.lb;
+    let what = if reply == Reply::NoServer {
+        let port = spec.instance_port;
+        format!("`{lb}` answers that none of its instances does on port {port}: before, one did")
+    } else {
+        format!("the service does not answer any more at {address}:{port}, as it did before")
+    };
+    let failure = Failure::failed(what);
+    Err(match instance {
+        Some(instance) => autopsy::examine(docker, spec, instance, failure),
+        None => failure,
+    })
 }
 
 /// What is said of a service that could answer and does not.
@@ -122,7 +190,7 @@ fn standing(performer: &Performer<'_>) -> Result<(Standing, Option<Container>), 
             spec.tuning.lb_speaks(),
             ATTEMPT,
         ) {
-            Reply::Status(_) | Reply::NotHttp => Standing::Serves(Reach {
+            Reply::Status(_) | Reply::NotHttp | Reply::Mute => Standing::Serves(Reach {
                 address: address.to_owned(),
                 answered: true,
             }),

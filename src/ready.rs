@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use crate::autopsy;
 use crate::checks;
 use crate::error::Failure;
-use crate::http::{self, Reply, Within};
+use crate::haproxy::Config;
+use crate::http::{self, Reply, Speaks, Within};
 use crate::inventory::{Container, Health, State};
 use crate::look;
 use crate::perform::Performer;
-use crate::spec::names::Number;
+use crate::reach;
+use crate::spec::names::{Number, Port};
 use crate::ui;
 
 /// How long one question to a published port may take.
@@ -64,7 +66,8 @@ fn gone(waiting: &[String], found: &[Container]) -> Failure {
     Failure::failed(format!("gone before it got ready: {}", ui::list(&gone)))
 }
 
-/// Watches `numbers` for the settling time: all of them have to stay up, and to pass HAProxy's checks, if it does any.
+/// Watches `numbers` for the settling time: all of them have to stay up, and to pass HAProxy's checks, if it does any; and
+/// a service that answered before this run has to answer still.
 pub fn watch(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
     performer.sleep(performer.patience.settle);
     performer.check_interrupt()?;
@@ -77,7 +80,10 @@ pub fn watch(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failur
         None if found.len() < names.len() => Err(Failure::failed(
             "an instance is gone that was ready just before",
         )),
-        None => checks::pass_after_reload(performer, numbers),
+        None => {
+            checks::pass_after_reload(performer, numbers)?;
+            reach::still_answers(performer, found.first())
+        }
     }
 }
 
@@ -137,33 +143,35 @@ impl<'a, 'b> Gate<'a, 'b> {
     }
 
     /// Published ports count only if one of an instance that serves already answers: through a tunnel, say, none does.
+    /// Such an instance is asked at the port that it has, which need not be that of its successors.
     fn expects_answers(&mut self) -> bool {
         if let Some(known) = self.ports_answer {
             return known;
         }
-        let before = self.performer.before.instances.values();
-        let serving = before
-            .filter(|instance| instance.running() && self.published(instance).is_some())
-            .take(2);
-        let known = serving.into_iter().any(|instance| self.answers(instance));
+        let Performer { before, spec, .. } = self.performer;
+        let found = before.config.as_ref();
+        let config = found.and_then(|found| found.config.as_ref());
+        let speaks = config.map_or(&spec.tuning, |config| &config.tuning);
+        let speaks = speaks.instances_speak();
+        let instances = before.instances.values();
+        let known = instances
+            .filter(|instance| instance.running())
+            .filter_map(|instance| self.published(own_port(instance, config)?))
+            .take(2)
+            .any(|at| answers(at, speaks));
         self.ports_answer = Some(known);
         known
     }
 
     fn answers(&self, container: &Container) -> bool {
-        let speaks = self.performer.spec.tuning.instances_speak();
-        self.published(container).is_some_and(|(host, port)| {
-            matches!(
-                http::ask(&host, port, speaks, ATTEMPT),
-                Reply::Status(_) | Reply::NotHttp
-            )
-        })
+        let spec = self.performer.spec;
+        let at = container.published_at(&tcp(spec.instance_port));
+        at.and_then(|at| self.published(at))
+            .is_some_and(|at| answers(at, spec.tuning.instances_speak()))
     }
 
-    /// Where this workstation would find the published port of `container`.
-    fn published(&self, container: &Container) -> Option<(String, u16)> {
-        let port = format!("{}/tcp", self.performer.spec.instance_port);
-        let (host, port) = container.published_at(&port)?;
+    /// Where this workstation would find a published port.
+    fn published(&self, (host, port): (&str, u16)) -> Option<(String, u16)> {
         let anywhere = matches!(host, "" | "0.0.0.0" | "::");
         let host = if anywhere {
             self.performer.published_on.clone()?
@@ -172,6 +180,30 @@ impl<'a, 'b> Gate<'a, 'b> {
         };
         Some((host, port))
     }
+}
+
+fn answers((host, port): (String, u16), speaks: Speaks) -> bool {
+    // One that takes its time is there.
+    matches!(
+        http::ask(&host, port, speaks, ATTEMPT),
+        Reply::Status(_) | Reply::NotHttp | Reply::Mute
+    )
+}
+
+/// Where an instance from before publishes the port that requests were sent to by `config`, else its first one.
+fn own_port<'c>(instance: &'c Container, config: Option<&Config>) -> Option<(&'c str, u16)> {
+    let sent_to = config.and_then(|config| instance.published_at(&tcp(config.instance_port)));
+    sent_to.or_else(|| {
+        let mut tcp = instance
+            .ports
+            .iter()
+            .filter(|(port, _)| port.ends_with("/tcp"));
+        tcp.find_map(|(port, _)| instance.published_at(port))
+    })
+}
+
+fn tcp(port: Port) -> String {
+    format!("{port}/tcp")
 }
 
 fn never_ready(performer: &Performer<'_>, container: &Container) -> Failure {
@@ -209,4 +241,29 @@ fn too_late(performer: &Performer<'_>, container: &Container) -> Failure {
     };
     let failure = Failure::failed(what).hinted("--wait gives instances more time");
     autopsy::examine(&performer.docker, performer.spec, container, failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::tests::container;
+    use crate::spec::tests::spec;
+
+    #[test]
+    fn an_instance_from_before_is_asked_at_a_port_of_its_own() {
+        let config = Config::by_name(&spec(&[]), &[1]);
+        let at = |ports: &[(&str, u16)], config| {
+            let mut instance = container("web-1", State::Running, &[], "httpd");
+            instance.ports = ports
+                .iter()
+                .map(|&(port, host)| (port.to_owned(), vec![("0.0.0.0".to_owned(), host)]))
+                .collect();
+            own_port(&instance, config).map(|(_, port)| port)
+        };
+        let several = [("53/udp", 1), ("9000/tcp", 2), ("80/tcp", 3)];
+        assert_eq!(at(&several, Some(&config)), Some(3));
+        assert_eq!(at(&several, None), Some(2));
+        assert_eq!(at(&several[..2], Some(&config)), Some(2));
+        assert_eq!(at(&several[..1], Some(&config)), None);
+    }
 }

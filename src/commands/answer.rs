@@ -29,7 +29,7 @@ pub(super) fn nothing_to_do(
     let mut reach = reach_before(spec, inventory)?;
     let (port, speaks) = (spec.lb_port.get(), spec.tuning.lb_speaks());
     // Not being reachable from here is no sign of anything.
-    reach.answered = reach::answers(&reach.address, port, speaks) != Some(false);
+    reach.answered = reach::ask(&reach.address, port, speaks).answers() != Some(false);
     if !reach.answered {
         let lb = &spec.names.lb;
         let warning = format!(

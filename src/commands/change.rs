@@ -15,7 +15,7 @@ use crate::look::{self, Wanted};
 use crate::perform::{Patience, Performer};
 use crate::plan::{Action, Plan, undo};
 use crate::probe::{Phase, Probe, Receipt};
-use crate::reach::Reach;
+use crate::reach::{self, Reach};
 use crate::script::{Style, script};
 use crate::settings;
 use crate::{calls, config_file, haproxy};
@@ -123,6 +123,13 @@ impl<'a> Change<'a> {
             self.context.ui.status(reason);
         }
         let performer = self.performer(plan, self.docker.clone(), self.context.interrupt.clone());
+        // Only what is watched before others leave has to answer still.
+        if plan
+            .actions()
+            .any(|action| matches!(action, Action::Watch(_)))
+        {
+            performer.memo().answered_before = reach::answers_before(&performer);
+        }
         let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {

@@ -7,7 +7,7 @@ use super::Context;
 use crate::cli::StatusArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit, printable};
-use crate::http::Speaks;
+use crate::http::{Reply, Speaks};
 use crate::look::{self, Wanted};
 use crate::reach;
 use crate::settings::{self, Origin};
@@ -71,7 +71,8 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         .as_ref()
         .and_then(|found| found.config.as_ref());
     let speaks = config.map_or(Speaks::Http, |config| config.tuning.lb_speaks());
-    let answers = answers(&status, speaks);
+    let reply = reply(&status, speaks);
+    let answers = reply.and_then(Reply::answers);
     if answers == Some(false) {
         status.verdict = Verdict::Degraded;
         status.drift.push(Drift {
@@ -97,7 +98,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         text(
             &status,
             spec.names.prefix.as_str(),
-            answers,
+            reply,
             SystemTime::now(),
         )
     };
@@ -116,12 +117,13 @@ fn wanted_count(context: &Context<'_>) -> Result<Option<usize>, Failure> {
     }
 }
 
-/// Whether the service answers; `None` where it can't be told from here.
-fn answers(status: &Status, speaks: Speaks) -> Option<bool> {
-    reach::answers(status.address.as_deref()?, status.port?, speaks)
+/// What the service replies, if there is a place to ask at.
+fn reply(status: &Status, speaks: Speaks) -> Option<Reply> {
+    let (address, port) = (status.address.as_deref()?, status.port?);
+    Some(reach::ask(address, port, speaks))
 }
 
-fn text(status: &Status, prefix: &str, answers: Option<bool>, now: SystemTime) -> String {
+fn text(status: &Status, prefix: &str, reply: Option<Reply>, now: SystemTime) -> String {
     let mut text = String::new();
     let verdict = match status.verdict {
         Verdict::Healthy => "healthy",
@@ -132,12 +134,9 @@ fn text(status: &Status, prefix: &str, answers: Option<bool>, now: SystemTime) -
         (Some(address), Some(port)) => format!(" at {address}:{port}"),
         _ => String::new(),
     };
-    let reached = match answers {
-        Some(true) => ", answers",
-        Some(false) => ", does not answer",
-        None if place.is_empty() => "",
-        None => ", no answer from here",
-    };
+    let reached = reply.map_or(String::new(), |reply| {
+        format!(", {}", reach::in_words(reply))
+    });
     let _ = writeln!(text, "service {prefix}: {verdict}{place}{reached}");
     if !status.containers.is_empty() {
         text.push('\n');
@@ -240,7 +239,7 @@ mod tests {
         };
         let now = humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap();
         assert_eq!(
-            text(&status, "web", Some(true), now),
+            text(&status, "web", Some(Reply::Status(200)), now),
             "service web: degraded at 10.0.0.2:80, answers\n\n\
              NAME    STATE  IMAGE  ADDRESS     PUBLISHED  SINCE  IN LB\n\
              lb      ready  httpd  172.18.0.2  -          40 s   -\n\

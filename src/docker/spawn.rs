@@ -203,6 +203,10 @@ impl Child {
                 deadline.saturating_duration_since(Instant::now())
             });
             match self.ended(left.min(POLL)) {
+                // A terminal's Ctrl-C reaches one in our group, too, and may end it before we do.
+                Ok(Some(end)) if end != End::Code(0) && self.interrupted(interrupt) => {
+                    return Err(Lost::Interrupted);
+                }
                 Ok(Some(end)) => return self.collect(end),
                 Ok(None) => {}
                 Err(error) => return Err(Lost::NotAwaited(error)),
@@ -217,11 +221,15 @@ impl Child {
                 end(&self.handle, self.group);
                 return Err(Lost::TooMuchOutput);
             }
-            if self.on_interrupt == OnInterrupt::End && interrupt.ends_reading() {
+            if self.interrupted(interrupt) {
                 end(&self.handle, self.group);
                 return Err(Lost::Interrupted);
             }
         }
+    }
+
+    fn interrupted(&self, interrupt: &Interrupt) -> bool {
+        self.on_interrupt == OnInterrupt::End && interrupt.ends_reading()
     }
 
     /// How the child ended, if it does so within `patience`.

@@ -15,6 +15,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::ProgressDrawTarget;
 
 use crate::error::{Failure, Kind, Standing};
+use crate::interrupt::Left;
 pub use progress::Progress;
 use progress::{Bars, Terminal};
 
@@ -206,21 +207,28 @@ impl Ui {
     }
 
     /// The last words before leaving while calls are still running.
-    pub fn leaving_at_once(&self, signal: i32, standing: Vec<Standing>) {
+    pub fn leaving_at_once(&self, signal: i32, left: Left) {
         self.clear_bars();
+        let hint = left.serves.then_some(
+            "`vch-lb status` shows what stands; the same command, run again, goes on from there",
+        );
         let what = "interrupted again: left at once, nothing was undone";
         if self.json() {
             let mut failure = Failure::new(Kind::Interrupted(signal), what);
-            failure.standing = standing;
+            failure.standing = left.standing;
+            failure.hint = hint.map(str::to_owned);
             self.failure(&failure);
             return;
         }
         let mut text = what.to_owned();
-        for Standing { what, remove } in standing {
+        for Standing { what, remove } in left.standing {
             let _ = write!(
                 text,
                 "\n  may be left standing: {what} (to remove it: {remove})"
             );
+        }
+        if let Some(hint) = hint {
+            let _ = write!(text, "\nhint: {hint}");
         }
         self.stderr(&text);
     }

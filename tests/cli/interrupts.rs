@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use super::sandbox::{Flavor, Sandbox, script_config};
-use super::scene::{on_both, script_calls};
+use super::scene::{on_both, quickly, script_calls};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -130,6 +130,65 @@ fn a_second_signal_leaves_at_once_and_says_what_stands() {
         ran.success();
         assert!(changes.len() < script_calls(3).len(), "{changes:?}");
         sandbox.assert_serves(3);
+    });
+}
+
+#[test]
+fn what_the_load_balancer_sends_to_is_not_said_to_be_removed() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        // The old ones are out by then.
+        sandbox.rule(json!({"when": ["stop", "web-1"], "hang": "go"}));
+        let rollout = quickly("rollout", &["--instance-img", "httpd:2"]);
+        let mut tool = sandbox.start(&rollout);
+        sandbox.wait_for_call("stop -t 10 web-1");
+        tool.interrupt(SIGINT);
+        tool.insist(SIGINT);
+        let ran = tool.finish().code(130).stdout("");
+        ran.stderr_has("interrupted again: left at once, nothing was undone\nhint: `vch-lb status` shows what stands; the same command, run again, goes on from there\n")
+            .stderr_lacks("may be left standing");
+        sandbox.release("go");
+        sandbox.wait_until("the end of all calls", || {
+            let calls = sandbox.calls();
+            calls
+                .iter()
+                .all(super::sandbox::Call::has_ended)
+                .then_some(())
+        });
+        sandbox.tool(&rollout).success();
+        assert_eq!(sandbox.containers().len(), 3);
+        let loaded = sandbox.loaded_config("lb").unwrap();
+        assert_eq!(loaded.matches("\tserver ").count(), 2, "{loaded}");
+    });
+}
+
+#[test]
+fn an_interrupted_question_is_no_failure_of_its_own() {
+    on_both(|flavor| {
+        for question in [json!(["cp", "lb:*", "-"]), json!(["logs", "lb"])] {
+            let sandbox = Sandbox::new(flavor);
+            sandbox.script_has_run(1);
+            let before = sandbox.state();
+            // Not the look's: a question of the reload's.
+            sandbox.rule(json!({"when": question, "nth": 2, "hang": "never"}));
+            let tool = sandbox.start(&quickly("rollout", &["--instance-img", "httpd:2"]));
+            let hanging = sandbox.wait_until("the question", || {
+                let calls = sandbox.calls();
+                let mut alike = calls.into_iter().filter(|call| {
+                    call.words[0] == question[0].as_str().unwrap() && call.change.is_none()
+                });
+                alike.nth(1)
+            });
+            tool.interrupt(SIGINT);
+            let ran = tool.finish().code(130).stdout("");
+            ran.stderr_has("error: interrupted\n")
+                .stderr_has("what was done has been undone")
+                .stderr_lacks("could not be read");
+            assert_gone(&sandbox, hanging.pid);
+            sandbox.assert_state(&before, "");
+        }
     });
 }
 

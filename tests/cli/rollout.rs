@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, reload_calls};
+use super::scene::{ANSWER, CONFIG, on_both, reload_calls};
 
 fn run_call(number: usize, image: &str) -> String {
     format!("docker run -d -p 80 --name web-{number} --net web-net {image}")
@@ -336,6 +336,73 @@ fn one_that_dies_after_it_was_ready_is_found_out_before_the_old_ones_go() {
         sandbox.assert_state(&before, "");
         untouched(&sandbox, &ids);
     }
+}
+
+#[test]
+fn those_that_do_not_answer_where_their_predecessors_do_never_take_their_place() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(2);
+    sandbox.config(json!({"images": {"httpd": {"exposed": [80]}}}));
+    let published = |name: &str| {
+        let port = &sandbox.container(name)["publish"][0]["bound"];
+        u16::try_from(port.as_u64().unwrap()).unwrap()
+    };
+    // The predecessors answer on port 80, which is published; nobody does on port 8000.
+    let _instances =
+        ["web-1", "web-2"].map(|name| sandbox.listen("127.50.0.200", published(name), 200));
+    let (before, ids) = (sandbox.state(), ids(&sandbox));
+    let endpoint = format!("tcp://{}:2375", sandbox.address("127.50.0.200"));
+    let arguments = super::scene::quickly("up", &["-n", "2", "--instance-port", "8000"]);
+    sandbox
+        .tool_with(&arguments, |command| command.env("DOCKER_HOST", &endpoint))
+        .code(1)
+        .stdout("")
+        .stderr_has("error: `web-3` does not answer on port 8000 after 2.0 s\n")
+        .stderr_has("hint: INSTANCE_PORT is 8000, but the image `httpd` exposes `80/tcp`\n")
+        .stderr_has("what was done has been undone\n");
+    sandbox.assert_state(&before, "");
+    untouched(&sandbox, &ids);
+}
+
+#[test]
+fn a_service_that_answers_no_more_goes_back_to_the_old_ones() {
+    // What HAProxy says where it has no server left, and what a service says that is gone.
+    let page =
+        "HTTP/1.0 503 Service Unavailable\r\n\r\nNo server is available to handle this request.\n";
+    let silent = "the service does not answer any more at 127.50.0.2:80, as it did before";
+    on_both(|flavor| {
+        for (page, said) in [
+            (
+                Some(page),
+                "`lb` answers that none of its instances does on port 80",
+            ),
+            (None, silent),
+        ] {
+            let sandbox = Sandbox::new(flavor);
+            let lb = sandbox.serve();
+            sandbox.script_has_run(2);
+            let (before, ids) = (sandbox.state(), ids(&sandbox));
+            sandbox.rule(json!({"when": ["kill", "HUP", "lb"], "nth": 2, "hang": "go"}));
+            let arguments = super::scene::quickly("rollout", &["--instance-img", "httpd:2"]);
+            let tool = sandbox.start(&arguments);
+            sandbox.wait_until("the last reload", || {
+                let calls = sandbox.calls();
+                let hups = calls.iter().filter(|call| call.words[0] == "kill");
+                (hups.count() == 2).then_some(())
+            });
+            drop(lb);
+            let _lb = page.map(|page| sandbox.answer_with("127.50.0.2", 80, page));
+            sandbox.release("go");
+            tool.finish()
+                .code(1)
+                .stdout("")
+                .stderr_has(said)
+                .stderr_has("what was done has been undone\n");
+            sandbox.assert_state(&before, said);
+            untouched(&sandbox, &ids);
+        }
+    });
 }
 
 #[test]

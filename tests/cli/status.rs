@@ -471,6 +471,12 @@ fn it_says_whether_the_service_answers() {
                 .stdout_has(", does not answer\n");
         }
         {
+            // HAProxy takes its time to find that nobody is there.
+            let _lb = sandbox.listen_mute("127.50.0.2", 80);
+            let ran = sandbox.tool(&["status"]).success();
+            ran.stdout_has("service web: healthy at 127.50.0.2:80, no answer within 5 s\n");
+        }
+        {
             // No route from here: nothing is claimed.
             let _lb = sandbox.listen_silent("127.50.0.2", 80);
             let ran = sandbox.tool(&["status"]).success();

@@ -82,6 +82,11 @@ fn an_image_that_does_not_work_leaves_the_running_service_as_it_was() {
     sick.exited(1)
         .says("does not answer on port 80")
         .says("exposes `8080/tcp`");
+    let elsewhere = service.tool(&["up", "-n", "2", "--instance-port", "8000", "--wait", "4"]);
+    elsewhere
+        .exited(1)
+        .says("does not answer on port 8000")
+        .says("exposes `80/tcp`");
     assert_eq!(service.containers(), before);
     requests.receipt().lost_nothing(&service.instances(1..=2));
     service.is_up_to_date(&["up", "-n", "2"]);

@@ -357,6 +357,11 @@ impl Sandbox {
         Listener::silent(self.bound(address, port))
     }
 
+    /// Takes connections to an address and says nothing, until dropped.
+    pub(crate) fn listen_mute(&self, address: &str, port: u16) -> TcpListener {
+        self.bound(address, port)
+    }
+
     fn bound(&self, address: &str, port: u16) -> TcpListener {
         let ip: IpAddr = self.address(address).parse().unwrap();
         TcpListener::bind((ip, port))
