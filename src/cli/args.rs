@@ -103,7 +103,7 @@ pub struct ChangeArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, default_value = "haproxy.cfg")]
     pub config_out: String,
 
-    /// Replace a haproxy.cfg that was edited by hand
+    /// Replace a haproxy.cfg that was edited by hand, and one on this workstation that vch-lb did not write
     #[arg(long)]
     pub overwrite: bool,
 }

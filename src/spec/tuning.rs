@@ -13,7 +13,7 @@ use crate::settings::{self, TRAVELLING};
 /// The version of the line; it changes when an older vch-lb would misread it.
 const VERSION: u32 = 1;
 /// What the line begins with, before its version.
-const MARK: &str = "# vch-lb ";
+pub const MARK: &str = "# vch-lb ";
 /// HAProxy refuses lines beyond 2,048 characters, comments too.
 const LINE_LIMIT: usize = 1800;
 /// In milliseconds: HAProxy's timers have no room for more, and it refuses the file.
