@@ -103,8 +103,11 @@ fn a_setting_that_is_not_taken_is_refused_by_name() {
         tool(&arguments)
             .code(2)
             .stderr_has("`vch-lb scale` takes NUM_INSTANCES from what is running")
-            .stderr_has("hint: `vch-lb up` changes it");
+            .stderr_has("hint: `vch-lb scale 5` changes it");
     }
+    tool(&["scale", "4", "--lb-port=81"])
+        .code(2)
+        .stderr_has("hint: `vch-lb up` changes it");
     tool(&["scale", "-1"]).code(2).stderr_has("N is `-1`");
 }
 

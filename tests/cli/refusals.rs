@@ -184,7 +184,7 @@ fn a_command_line_that_is_not_understood_is_refused() {
         (vec!["up", "--jobs", "65"], "--jobs"),
         (vec!["up", "--wait", "soon"], "--wait"),
         (vec!["up", "--wait", "-1s"], ""),
-        (vec!["up", "--timeout", "2days"], "at most a day"),
+        (vec!["up", "--timeout", "25h"], "at most a day"),
         (vec!["up", "--pull", "sometimes"], "--pull"),
         (vec!["up", "--format", "xml"], "--format"),
         (vec!["up", "-H", "--debug"], ""),
