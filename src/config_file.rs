@@ -1,18 +1,20 @@
 //! haproxy.cfg on this workstation: checked before anything is changed, written whole or not at all.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
 use crate::error::Failure;
+use crate::haproxy::read::is_ours;
 
 /// How many symbolic links are followed, as Linux does.
 const LINKS: usize = 40;
 
-/// Finds out whether the file can be written, without touching one that is there.
-pub fn check(path: &Path) -> Result<(), Failure> {
+/// Finds out whether the file can be written, without touching one that is there. One that is not ours is replaced only
+/// if `overwrite` says so.
+pub fn check(path: &Path, overwrite: bool) -> Result<(), Failure> {
     let refusal = |why: String| {
         Failure::usage(format!(
             "`{}` (--config-out) can't be written: {why}",
@@ -23,7 +25,24 @@ pub fn check(path: &Path) -> Result<(), Failure> {
     temporary(&target).map(drop).map_err(|error| {
         refusal(format!("{error:#}"))
             .hinted("name a file elsewhere with --config-out, or change to a directory of yours")
-    })
+    })?;
+    if !overwrite && is_foreign(&target) {
+        return Err(Failure::failed(format!(
+            "`{}` is there already, and is no haproxy.cfg of vch-lb's or the script's",
+            path.display()
+        ))
+        .hinted("--config-out PATH writes elsewhere, --overwrite replaces it"));
+    }
+    Ok(())
+}
+
+/// Whether something is lost if the file is replaced. Of one that can't be read, nobody knows.
+fn is_foreign(target: &Path) -> bool {
+    match fs::read(target) {
+        Err(error) => error.kind() != ErrorKind::NotFound,
+        Ok(bytes) if bytes.is_empty() => false,
+        Ok(bytes) => !str::from_utf8(&bytes).is_ok_and(is_ours),
+    }
 }
 
 /// Writes the file with mode 0644, whatever the umask: the load balancer may not run as root.
@@ -92,25 +111,40 @@ mod tests {
     fn a_check_touches_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("haproxy.cfg");
-        check(&path).unwrap();
+        check(&path, false).unwrap();
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
-        fs::write(&path, "old").unwrap();
-        check(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        fs::write(&path, "# vch-lb 1").unwrap();
+        check(&path, false).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# vch-lb 1");
+    }
+
+    #[test]
+    fn a_file_of_somebody_elses_is_replaced_only_if_asked_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("haproxy.cfg");
+        for foreign in [&b"listen shop\n"[..], b"\xff\xfe"] {
+            fs::write(&path, foreign).unwrap();
+            let failure = check(&path, false).unwrap_err();
+            assert!(failure.what.contains("is there already"), "{failure:?}");
+            assert!(failure.hint.unwrap().contains("--overwrite"));
+            check(&path, true).unwrap();
+        }
+        fs::write(&path, "").unwrap();
+        check(&path, false).unwrap();
     }
 
     #[test]
     fn what_cannot_be_written_is_found_before() {
         let directory = tempfile::tempdir().unwrap();
         assert!(
-            check(directory.path())
+            check(directory.path(), false)
                 .unwrap_err()
                 .what
                 .contains("is a directory")
         );
         let nowhere = directory.path().join("no/such/haproxy.cfg");
         assert!(
-            check(&nowhere)
+            check(&nowhere, false)
                 .unwrap_err()
                 .what
                 .contains("can't be written")

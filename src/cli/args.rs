@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueHint};
 use crate::docker::argv::Range;
 use crate::plan::up::Pull;
 use crate::settings;
+use crate::spec::time;
 use crate::ui::{self, Format};
 
 #[derive(Debug, Subcommand)]
@@ -103,7 +104,7 @@ pub struct ChangeArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, default_value = "haproxy.cfg")]
     pub config_out: String,
 
-    /// Replace a haproxy.cfg that was edited by hand
+    /// Replace a haproxy.cfg that was edited by hand, and one on this workstation that vch-lb did not write
     #[arg(long)]
     pub overwrite: bool,
 }
@@ -170,7 +171,7 @@ pub struct RolloutArgs {
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
     /// Look again every TIME, until Ctrl-C
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", value_parser = duration)]
     pub watch: Option<Duration>,
 }
 
@@ -328,15 +329,11 @@ impl Color {
     }
 }
 
-/// `90`, `90s`, `2m 30s`: a number without a unit is in seconds.
+/// At most a day.
 fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Ok(Duration::from_secs(u64::from(seconds)));
-    }
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration <= Duration::from_secs(86_400) => Ok(duration),
-        Ok(_) => Err("at most a day".into()),
-        Err(error) => Err(error.to_string()),
+    match time::milliseconds(text)? {
+        milliseconds @ 0..=86_400_000 => Ok(Duration::from_millis(milliseconds)),
+        _ => Err("at most a day, 24h".into()),
     }
 }
 
@@ -361,12 +358,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_take_plain_seconds_and_units() {
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("2m 30s"), Ok(Duration::from_secs(150)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for text in ["", "-1", "1 fortnight", "2days"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
+    fn durations_are_told_by_a_unit_and_end_with_the_day() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(duration("25h"), Err("at most a day, 24h".into()));
+        let complaint = duration("5").unwrap_err();
+        assert!(complaint.contains("units ms, s, m, h"), "{complaint}");
     }
 }

@@ -172,19 +172,50 @@ fn misplaced(subcommand: &str, matches: &ArgMatches) -> Option<String> {
     TABLE
         .iter()
         .find(|setting| given(setting.name) && !takes(subcommand, setting))
-        .map(|setting| not_taken(subcommand, setting))
+        .map(|setting| {
+            let value = matches.get_one::<String>(setting.name);
+            not_taken(subcommand, setting, value.map(String::as_str))
+        })
 }
 
-fn not_taken(subcommand: &str, setting: &Setting) -> String {
+fn not_taken(subcommand: &str, setting: &Setting, value: Option<&str>) -> String {
     let flag = setting.flag();
     if about_itself(subcommand) {
         return format!("`vch-lb {subcommand}` has no use for --{flag}");
     }
+    let other = if setting.name == NUM_INSTANCES {
+        format!("scale {}", value.unwrap_or("N"))
+    } else {
+        "up".to_owned()
+    };
     format!(
         "`vch-lb {subcommand}` takes {} from what is running: --{flag} can't be given\n\n  \
-         hint: `vch-lb up` changes it",
+         hint: `vch-lb {other}` changes it",
         setting.name
     )
+}
+
+/// What a setting's flag says among `words`: `-n 3`, `-n3`, `--num-instances 3`, `--num-instances=3`.
+fn value_among<'a>(setting: &Setting, words: &'a [OsString]) -> Option<&'a str> {
+    let long = format!("--{}", setting.flag());
+    let short = setting.short.map(|short| format!("-{short}"));
+    let mut words = words.iter().map(|word| word.to_str().unwrap_or_default());
+    while let Some(word) = words.next() {
+        if word == long || Some(word) == short.as_deref() {
+            return words.next();
+        }
+        let attached = word
+            .strip_prefix(long.as_str())
+            .and_then(|rest| rest.strip_prefix('='));
+        let attached = attached.or_else(|| {
+            let rest = word.strip_prefix(short.as_deref()?)?;
+            Some(rest.strip_prefix('=').unwrap_or(rest))
+        });
+        if attached.is_some() {
+            return attached;
+        }
+    }
+    None
 }
 
 /// A setting that is unknown to the subcommand, but not to us, deserves more than `unexpected argument`.
@@ -209,7 +240,8 @@ fn explain(error: clap::Error, words: &[OsString]) -> clap::Error {
     });
     match subcommand {
         Some(subcommand) if error.kind() == ErrorKind::UnknownArgument => {
-            let complaint = not_taken(subcommand.get_name(), setting);
+            let value = value_among(setting, words);
+            let complaint = not_taken(subcommand.get_name(), setting, value);
             command.clone().error(ErrorKind::UnknownArgument, complaint)
         }
         _ => error,
@@ -256,6 +288,25 @@ mod tests {
     }
 
     #[test]
+    fn status_takes_a_time_to_look_again_in_either_form() {
+        for (line, seconds) in [
+            (&["vch-lb", "status", "--watch=5s"][..], 5),
+            (&["vch-lb", "status", "--watch", "5s"], 5),
+            (&["vch-lb", "status", "--watch", "-q"], 2),
+        ] {
+            let cli = Cli::from_words(line).unwrap();
+            let Some(Subcommands::Status(args)) = cli.command else {
+                panic!("{line:?}");
+            };
+            assert_eq!(
+                args.watch.map(|time| time.as_secs()),
+                Some(seconds),
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_belongs_to_up_is_not_ignored_in_front_of_a_subcommand() {
         assert!(
             Cli::from_words(["vch-lb", "--dry-run"])
@@ -298,6 +349,19 @@ mod tests {
         }
         let error = Cli::from_words(["vch-lb", "scale", "-n", "5"]).unwrap_err();
         assert!(error.to_string().contains("takes NUM_INSTANCES"), "{error}");
+        for line in [
+            &["vch-lb", "scale", "-n", "5"][..],
+            &["vch-lb", "scale", "-n5"],
+            &["vch-lb", "-n", "5", "scale", "3"],
+            &["vch-lb", "scale", "3", "--num-instances=5"],
+            &["vch-lb", "rollout", "--num-instances", "5"],
+        ] {
+            let error = Cli::from_words(line).unwrap_err().to_string();
+            assert!(
+                error.contains("hint: `vch-lb scale 5` changes it"),
+                "{line:?}: {error}"
+            );
+        }
         let error = Cli::from_words(["vch-lb", "man", "-n", "5"]).unwrap_err();
         assert!(error.to_string().contains("has no use for"), "{error}");
         assert!(Cli::from_words(["vch-lb", "rollout", "--instance-img", "httpd:2"]).is_ok());

@@ -115,7 +115,7 @@ impl<'a> Change<'a> {
             .actions()
             .any(|action| matches!(action, Action::CopyConfig(_) | Action::Reload(_)))
         {
-            config_file::check(Path::new(&self.args.config_out))?;
+            config_file::check(Path::new(&self.args.config_out), self.args.overwrite)?;
         }
         self.context.interrupt.note_changing();
         self.warn_of_resets(plan);

@@ -82,7 +82,7 @@ fn facts(context: &Context<'_>, args: &DoctorArgs) -> Result<Facts, Failure> {
         config: LocalConfig {
             path: args.config_out.clone(),
             rendered,
-            writable: config_file::check(Path::new(&args.config_out)),
+            writable: config_file::check(Path::new(&args.config_out), false),
         },
     })
 }

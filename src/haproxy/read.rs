@@ -2,7 +2,7 @@
 
 use super::{Config, Server};
 use crate::spec::names::{ImageRef, Port};
-use crate::spec::tuning::{BadLine, Tuning};
+use crate::spec::tuning::{self, BadLine, Tuning};
 
 /// What a load balancer's file was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,11 @@ impl Found {
     }
 }
 
+/// Whether a text is a haproxy.cfg of this tool's, whatever its version, or of the script's, even edited by hand.
+pub fn is_ours(text: &str) -> bool {
+    text.starts_with(tuning::MARK) || parse(text).is_some()
+}
+
 /// The values that stand in the lines themselves.
 struct Read {
     lb_port: Port,
@@ -136,6 +141,26 @@ mod tests {
     fn a_file_of_a_newer_vch_lb_is_not_misread() {
         let found = read("# vch-lb 7 SOMETHING=new\nglobal\n");
         assert_eq!((found.newer, found.config), (Some(7), None));
+    }
+
+    #[test]
+    fn what_neither_tool_nor_script_wrote_is_not_ours() {
+        let script = include_str!("../../tests/golden/default.cfg");
+        for ours in [
+            script.to_owned(),
+            script.replace("mode http", "mode tcp"),
+            format!("{script}listen stats\n\tbind *:9000\n"),
+            "# vch-lb 7 SOMETHING=new\nglobal\n".to_owned(),
+        ] {
+            assert!(is_ours(&ours), "{ours}");
+        }
+        for foreign in [
+            "my notes\n",
+            "frontend shop\n\tbind *:443\nbackend shop\n\tserver app1 10.0.0.1:80\n",
+            "global\n\tmaxconn 5\n",
+        ] {
+            assert!(!is_ours(foreign), "{foreign}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod files;
 pub mod names;
 pub mod running;
+pub mod time;
 pub mod tuning;
 
 use arguments::Arguments;

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use super::arguments::Arguments;
 use super::names::Port;
+use super::time;
 use crate::http::Speaks;
 use crate::settings::{self, TRAVELLING};
 
 /// The version of the line; it changes when an older vch-lb would misread it.
 const VERSION: u32 = 1;
 /// What the line begins with, before its version.
-const MARK: &str = "# vch-lb ";
+pub const MARK: &str = "# vch-lb ";
 /// HAProxy refuses lines beyond 2,048 characters, comments too.
 const LINE_LIMIT: usize = 1800;
 /// In milliseconds: HAProxy's timers have no room for more, and it refuses the file.
@@ -372,28 +373,12 @@ fn connections(text: &str) -> Result<u32, String> {
     }
 }
 
-/// HAProxy's own notation: digits and a unit; without one, milliseconds.
+/// HAProxy's own notation.
 fn time(text: &str) -> Result<String, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let unit = match &text[digits..] {
-        "" | "ms" => Some(1),
-        "s" => Some(1_000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        _ => None,
-    };
-    let number: Option<u32> = text[..digits].parse().ok().filter(|_| digits <= 10);
-    let milliseconds = number
-        .zip(unit)
-        .map(|(number, unit)| u64::from(number) * unit);
-    match milliseconds {
-        Some(1..=LONGEST_TIME) => Ok(text.to_owned()),
-        Some(beyond) if beyond > LONGEST_TIME => {
-            Err("HAProxy can wait for 2147483647ms at most, which is 596h".into())
-        }
-        _ => Err(
-            "a time is a whole number from 1 and one of the units ms, s, m, h, such as 30s".into(),
-        ),
+    match time::milliseconds(text)? {
+        0 => Err("HAProxy waits for 1ms at least".into()),
+        1..=LONGEST_TIME => Ok(text.to_owned()),
+        _ => Err("HAProxy can wait for 2147483647ms at most, which is 596h".into()),
     }
 }
 
@@ -530,11 +515,11 @@ mod tests {
 
     #[test]
     fn times_reach_as_far_as_those_of_haproxy() {
-        for longest in ["2147483647", "2147483647ms", "2147483s", "35791m", "596h"] {
+        for longest in ["2147483647ms", "2147483s", "35791m", "596h"] {
             let given = tuning(&[("LB_TIMEOUT_CLIENT", longest)]).unwrap();
             assert_eq!(given.timeout_client, longest);
         }
-        for beyond in ["2147483648", "2147484s", "35792m", "597h", "4294967295h"] {
+        for beyond in ["2147483648ms", "2147484s", "35792m", "597h", "4294967295h"] {
             let why = complaint(&[("LB_TIMEOUT_CLIENT", beyond)]).why;
             assert!(why.contains("2147483647ms at most"), "{beyond}: {why}");
         }

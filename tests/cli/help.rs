@@ -103,8 +103,11 @@ fn a_setting_that_is_not_taken_is_refused_by_name() {
         tool(&arguments)
             .code(2)
             .stderr_has("`vch-lb scale` takes NUM_INSTANCES from what is running")
-            .stderr_has("hint: `vch-lb up` changes it");
+            .stderr_has("hint: `vch-lb scale 5` changes it");
     }
+    tool(&["scale", "4", "--lb-port=81"])
+        .code(2)
+        .stderr_has("hint: `vch-lb up` changes it");
     tool(&["scale", "-1"]).code(2).stderr_has("N is `-1`");
 }
 
@@ -227,4 +230,37 @@ fn every_subcommand_has_a_manual_page() {
         .tool(&["man", "--out", "file"])
         .code(1)
         .stderr_has("`file` was not written");
+}
+
+#[test]
+fn every_script_tells_its_usage_and_does_nothing_when_asked_for_it_or_misunderstood() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in [
+        "bench", "demo", "package", "portable", "record", "test", "testbed",
+    ] {
+        let run = |word: &str| {
+            // Should it do anything all the same, it finds no cargo for it.
+            let mut command = Command::new(root.join("scripts").join(name));
+            command
+                .arg(word)
+                .current_dir("/")
+                .env("PATH", "/usr/bin:/bin");
+            command.stdin(Stdio::null()).output().unwrap()
+        };
+        for word in ["help", "-h", "--help"] {
+            let told = run(word);
+            let stdout = String::from_utf8_lossy(&told.stdout);
+            assert_eq!(told.status.code(), Some(0), "{name} {word}");
+            assert!(
+                stdout.contains(&format!("scripts/{name}")),
+                "{name} {word}: {stdout}"
+            );
+        }
+        let bogus = run("--bogus");
+        assert_eq!(bogus.status.code(), Some(2), "{name}");
+        assert!(
+            bogus.stdout.is_empty() && !bogus.stderr.is_empty(),
+            "{name}"
+        );
+    }
 }

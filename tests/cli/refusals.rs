@@ -184,7 +184,7 @@ fn a_command_line_that_is_not_understood_is_refused() {
         (vec!["up", "--jobs", "65"], "--jobs"),
         (vec!["up", "--wait", "soon"], "--wait"),
         (vec!["up", "--wait", "-1s"], ""),
-        (vec!["up", "--timeout", "2days"], "at most a day"),
+        (vec!["up", "--timeout", "25h"], "at most a day"),
         (vec!["up", "--pull", "sometimes"], "--pull"),
         (vec!["up", "--format", "xml"], "--format"),
         (vec!["up", "-H", "--debug"], ""),
@@ -295,5 +295,27 @@ fn a_foreign_container_beyond_the_count_is_nobodys_business() {
         assert!(changes.is_empty());
         let (_, changes) = sandbox.changes_of(|| sandbox.up(&["-n", "4"]).success());
         assert_eq!(changes[0], run_call(4));
+    }
+}
+
+#[test]
+fn a_file_of_somebody_elses_is_not_replaced_unasked() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _served = sandbox.serve();
+        let foreign = "listen shop\n\tbind 10.0.0.1:443\n";
+        fs::write(sandbox.path("work/haproxy.cfg"), foreign).unwrap();
+        sandbox
+            .up(&[])
+            .code(1)
+            .stderr_has("error: `haproxy.cfg` is there already, and is no haproxy.cfg of vch-lb's or the script's\n")
+            .stderr_has("hint: --config-out PATH writes elsewhere, --overwrite replaces it\n");
+        assert_eq!(sandbox.changing_calls(), Vec::<String>::new());
+        assert_eq!(sandbox.read("haproxy.cfg"), foreign);
+        sandbox.up(&["--config-out", "other.cfg"]).success();
+        assert_eq!(sandbox.read("haproxy.cfg"), foreign);
+        sandbox.up(&["-n", "4", "--overwrite"]).success();
+        // From here on it is ours.
+        sandbox.up(&["-n", "5"]).success();
     }
 }

@@ -85,7 +85,7 @@ fn haproxy_cfg_may_be_a_link_but_not_a_folder() {
         let _lb = sandbox.serve();
         fs::create_dir(sandbox.path("work/etc")).unwrap();
         if there {
-            sandbox.write("etc/real.cfg", "old");
+            sandbox.write("etc/real.cfg", &script_config(1));
         }
         symlink("etc/real.cfg", sandbox.path("work/haproxy.cfg")).unwrap();
         sandbox.up(&[]).success();
