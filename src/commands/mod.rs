@@ -13,6 +13,7 @@ mod settings;
 mod status;
 mod up;
 
+use crate::again::Again;
 use crate::cli::{Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::Failure;
@@ -31,6 +32,8 @@ pub struct Context<'a> {
     pub ui: &'a Ui,
     pub interrupt: &'a Interrupt,
     pub settings: Settings,
+    /// How commands are put that are suggested.
+    pub again: Again,
 }
 
 impl Context<'_> {
@@ -121,23 +124,39 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         |name| std::env::var(name).ok(),
         &file,
     );
+    let again = Again::new(
+        &settings,
+        cli.settings_file.settings.as_deref(),
+        cli.docker.host.as_deref(),
+        cli.docker.context.as_deref(),
+    );
     let context = Context {
         cli,
         ui,
         interrupt,
         settings,
+        again,
     };
+    run(&context).map_err(|failure| Failure {
+        what: context.again.complete(&failure.what),
+        hint: failure.hint.map(|hint| context.again.complete(&hint)),
+        ..failure
+    })
+}
+
+fn run(context: &Context<'_>) -> Result<u8, Failure> {
+    let Context { cli, ui, .. } = *context;
     match &cli.command {
-        None => up::up(&context, &cli.up),
-        Some(Subcommands::Up(args)) => up::up(&context, args),
-        Some(Subcommands::Scale(args)) => scale::scale(&context, args),
-        Some(Subcommands::Rollout(args)) => rollout::rollout(&context, args),
-        Some(Subcommands::Status(args)) => status::show(&context, args),
-        Some(Subcommands::Logs(args)) => logs::logs(&context, args),
-        Some(Subcommands::Down(args)) => down::down(&context, args),
-        Some(Subcommands::Settings) => settings::show(&context),
-        Some(Subcommands::Render) => render::render(&context),
-        Some(Subcommands::Doctor(args)) => doctor::examine(&context, args),
+        None => up::up(context, &cli.up),
+        Some(Subcommands::Up(args)) => up::up(context, args),
+        Some(Subcommands::Scale(args)) => scale::scale(context, args),
+        Some(Subcommands::Rollout(args)) => rollout::rollout(context, args),
+        Some(Subcommands::Status(args)) => status::show(context, args),
+        Some(Subcommands::Logs(args)) => logs::logs(context, args),
+        Some(Subcommands::Down(args)) => down::down(context, args),
+        Some(Subcommands::Settings) => settings::show(context),
+        Some(Subcommands::Render) => render::render(context),
+        Some(Subcommands::Doctor(args)) => doctor::examine(context, args),
         Some(Subcommands::Completions(args)) => Ok(packaging::completions(ui, args)),
         Some(Subcommands::Man(args)) => packaging::man(ui, args),
     }
