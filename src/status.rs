@@ -9,6 +9,7 @@ use crate::haproxy::Config;
 use crate::haproxy::read::Found;
 use crate::inventory::{Container, Health, Inventory, State};
 use crate::spec::names::{Names, NetworkName, Number};
+use crate::spec::running::OtherLb;
 use crate::ui::{list, plural};
 
 /// Something that is not as it should be.
@@ -64,6 +65,8 @@ pub struct Mends<'a> {
     pub again: &'a Again,
     /// The flags with which `up` makes of the service what it is, or what the settings say.
     pub up: Vec<String>,
+    /// A load balancer of another name: nothing else can be told before it is known which one is meant.
+    pub other_lb: Option<OtherLb>,
 }
 
 impl Mends<'_> {
@@ -98,11 +101,15 @@ pub fn status(
         mends,
         drift: &mut drift,
     };
-    if !inventory.is_empty() {
-        reader.lb();
-        reader.instances(wanted);
+    if let Some(OtherLb { what, remedy }) = &mends.other_lb {
+        reader.note(what.clone(), remedy.clone());
+    } else {
+        if !inventory.is_empty() {
+            reader.lb();
+            reader.instances(wanted);
+        }
+        reader.conflicts();
     }
-    reader.conflicts();
     let verdict = match (inventory.is_empty(), drift.is_empty()) {
         (true, _) => Verdict::NotDeployed,
         (false, true) => Verdict::Healthy,
@@ -380,6 +387,7 @@ mod tests {
         let mends = Mends {
             again: &Again::default(),
             up: Vec::new(),
+            other_lb: None,
         };
         status(&names, &external_net, wanted, &mends, inventory)
     }

@@ -23,6 +23,7 @@ use crate::look::{self, Wanted};
 use crate::settings as table;
 use crate::settings::Settings;
 use crate::settings::file::Assignments;
+use crate::spec::names::{Names, NetworkName};
 use crate::spec::{self, Spec};
 use crate::ui::Ui;
 
@@ -93,9 +94,27 @@ impl Context<'_> {
     /// The service that is running, and everything that is there of it.
     pub fn service_as_found(&self, docker: &Docker) -> Result<(Spec, Inventory), Failure> {
         let (names, external_net) = spec::identity(&self.settings)?;
-        let inventory = look::look(docker, Wanted::service(&names, &external_net))?;
+        let wanted = Wanted {
+            other_lb: true,
+            ..Wanted::service(&names, &external_net)
+        };
+        let inventory = look::look(docker, wanted)?;
+        self.refuse_other_lb(&names, &external_net, &inventory)?;
         let spec = spec::running::spec(&names, &external_net, &inventory)?;
         Ok((spec, inventory))
+    }
+
+    /// Refuses to touch a service whose load balancer has another name than LB_CTR_NAME says.
+    pub fn refuse_other_lb(
+        &self,
+        names: &Names,
+        external_net: &NetworkName,
+        inventory: &Inventory,
+    ) -> Result<(), Failure> {
+        let other = spec::running::other_lb(names, external_net, &self.settings, inventory);
+        other.map_or(Ok(()), |other| {
+            Err(Failure::failed(other.what).hinted(other.remedy))
+        })
     }
 
     /// Listens for signals from here on: before the first call that changes something.

@@ -54,12 +54,21 @@ fn pause(context: &Context<'_>, every: Duration) {
 
 fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure> {
     let spec = context.identity_as_spec()?;
-    let wanted = Wanted::service(&spec.names, &spec.external_net);
+    let wanted = Wanted {
+        other_lb: true,
+        ..Wanted::service(&spec.names, &spec.external_net)
+    };
     let inventory = look::look(docker, wanted)?;
     let count = wanted_count(context)?;
     let mends = Mends {
         again: &context.again,
         up: up_flags(context, &spec, count, &inventory),
+        other_lb: running::other_lb(
+            &spec.names,
+            &spec.external_net,
+            &context.settings,
+            &inventory,
+        ),
     };
     let mut status = status(
         &spec.names,

@@ -9,7 +9,7 @@ use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::{Container, Inventory};
-use crate::settings::{self, Origin, Settings};
+use crate::settings::{self, LB_CTR_NAME, Origin, Settings};
 
 /// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
 /// tells better.
@@ -159,6 +159,35 @@ fn network(lb: &Container, names: &Names, external_net: &NetworkName) -> Network
     other
         .and_then(|name| NetworkName::parse(name).ok())
         .unwrap_or_else(|| external_net.clone())
+}
+
+/// A load balancer that is there, but not under the name that was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherLb {
+    pub what: String,
+    pub remedy: String,
+}
+
+/// That there is one, in words.
+pub fn other_lb(
+    names: &Names,
+    external_net: &NetworkName,
+    settings: &Settings,
+    inventory: &Inventory,
+) -> Option<OtherLb> {
+    let found = inventory.other_lb.as_ref()?;
+    let bridge = names.network();
+    let (lb, source) = (&names.lb, settings.get(LB_CTR_NAME).source());
+    Some(OtherLb {
+        what: format!(
+            "`{found}` is on `{bridge}` and on `{external_net}`, as this service's load balancer would be, but \
+             {LB_CTR_NAME} is `{lb}`"
+        ),
+        remedy: format!(
+            "set {LB_CTR_NAME}={found} (`{lb}` came from {source}); if `{found}` is something else, take it off \
+             `{bridge}` first"
+        ),
+    })
 }
 
 fn incomplete(names: &Names, inventory: &Inventory) -> Failure {
