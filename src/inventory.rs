@@ -205,6 +205,8 @@ pub struct Inventory {
     pub conflicts: Vec<Conflict>,
     /// Containers on PREFIX-net that are not ours, where they were asked for.
     pub strangers: Vec<String>,
+    /// One of them that is what the load balancer would be, but for its name.
+    pub other_lb: Option<String>,
     /// The file in the load balancer; `None` where there is no load balancer or no file.
     pub config: Option<Found>,
     /// An instance that is sent to was started after the load balancer last read its file: its address may be another.
@@ -232,6 +234,7 @@ impl Inventory {
             instances: BTreeMap::new(),
             conflicts: Vec::new(),
             strangers: Vec::new(),
+            other_lb: None,
             config: None,
             stale: false,
             images: BTreeMap::new(),
@@ -267,6 +270,24 @@ impl Inventory {
         // All at once: a map that is made so is packed.
         inventory.instances = instances.into_iter().collect();
         inventory
+    }
+
+    /// Whether a load balancer may be there under another name than LB_CTR_NAME: nothing of ours is in its place.
+    pub fn may_have_other_lb(&self) -> bool {
+        self.bridge.is_some() && self.lb.is_none() && self.lb_aside.is_none()
+    }
+
+    /// Looks for it among the `strangers` on PREFIX-net: a load balancer is on the external network, too.
+    pub fn find_other_lb(&mut self, strangers: &[Container], external_net: &NetworkName) {
+        let bridge = self.bridge.as_ref().map(|bridge| bridge.name.as_str());
+        let Some(bridge) = bridge.filter(|_| self.may_have_other_lb()) else {
+            return;
+        };
+        self.other_lb = strangers
+            .iter()
+            .filter(|stranger| stranger.is_on(bridge) && stranger.is_on(external_net.as_str()))
+            .map(|stranger| stranger.name.clone())
+            .min();
     }
 
     /// Nothing of the service is there.
@@ -382,6 +403,76 @@ pub(crate) mod tests {
         assert_eq!(sorted(vec![started]).conflicts.len(), 1);
         let elsewhere = container("lb", State::Created, &[("bridge", "")], "haproxy:1.7");
         assert_eq!(sorted(vec![elsewhere]).conflicts.len(), 1);
+    }
+
+    #[test]
+    fn a_load_balancer_of_another_name_is_on_both_networks() {
+        let Spec {
+            names,
+            external_net,
+            ..
+        } = spec(&[]);
+        let on = |name: &str, networks: &[&str]| {
+            let networks: Vec<_> = networks.iter().map(|net| (*net, "")).collect();
+            container(name, State::Running, &networks, "haproxy:1.7")
+        };
+        let both = ["routable", "web-net"];
+        let bridge = answer::Network {
+            name: "web-net".into(),
+            ..answer::Network::default()
+        };
+        for (what, ours, strangers, network, found) in [
+            ("it is", None, vec![on("b", &both)], true, Some("b")),
+            (
+                "the first",
+                None,
+                vec![on("b", &both), on("a", &both)],
+                true,
+                Some("a"),
+            ),
+            (
+                "beside other ones",
+                None,
+                vec![on("b", &["mon", "web-net", "routable"])],
+                true,
+                Some("b"),
+            ),
+            (
+                "a stranger",
+                None,
+                vec![on("db", &["web-net"]), on("x", &["dmz", "web-net"])],
+                true,
+                None,
+            ),
+            (
+                "ours is there",
+                Some(on("lb", &both)),
+                vec![on("b", &both)],
+                true,
+                None,
+            ),
+            (
+                "ours was set aside",
+                Some(on("lb-before", &both)),
+                vec![on("b", &both)],
+                true,
+                None,
+            ),
+            (
+                "`lb` is another service's",
+                Some(on("lb", &["routable", "api-net"])),
+                vec![on("b", &both)],
+                true,
+                Some("b"),
+            ),
+            ("no network", None, vec![on("b", &both)], false, None),
+            ("it is gone", None, vec![], true, None),
+        ] {
+            let networks = network.then(|| bridge.clone()).into_iter().collect();
+            let mut inventory = Inventory::new(&names, &external_net, engine(), networks, ours);
+            inventory.find_other_lb(&strangers, &external_net);
+            assert_eq!(inventory.other_lb.as_deref(), found, "{what}");
+        }
     }
 
     #[test]

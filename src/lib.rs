@@ -3,6 +3,7 @@
 //! Look, plan, do: a command reads what is there (`look` into an `inventory`), computes a plan without any I/O (`plan`),
 //! and executes it (`execute`, `perform`) or shows it (`script`). Only `docker::spawn` starts processes, only `ui` prints.
 
+pub mod again;
 pub mod autopsy;
 pub mod calls;
 pub mod checks;

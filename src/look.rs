@@ -33,6 +33,8 @@ pub struct Wanted<'a> {
     pub detail: Detail,
     /// Whether the other containers on PREFIX-net are needed too.
     pub strangers: bool,
+    /// Whether a load balancer under another name is to be found where there is none of this name.
+    pub other_lb: bool,
 }
 
 /// How far to look into the load balancer.
@@ -55,6 +57,7 @@ impl<'a> Wanted<'a> {
             images: &[],
             detail: Detail::Config,
             strangers: false,
+            other_lb: false,
         }
     }
 }
@@ -108,6 +111,9 @@ pub fn look_with(
         containers?,
     );
     inventory.strangers = strangers(on_bridge?, &inventory);
+    if wanted.other_lb && inventory.may_have_other_lb() {
+        find_other_lb(docker, wanted, &mut inventory)?;
+    }
     if let (Some(lb), Some(files)) = (&inventory.lb, files?) {
         let mut found = Found::new(files.config, files.template, &lb.image);
         found.cert = files.cert;
@@ -185,6 +191,23 @@ fn strangers(mut on_bridge: Vec<String>, inventory: &Inventory) -> Vec<String> {
     let ours: HashSet<&str> = containers.map(|ours| ours.name.as_str()).collect();
     on_bridge.retain(|name| !ours.contains(name.as_str()));
     on_bridge
+}
+
+/// Looks at the others on PREFIX-net: only where the load balancer is missing.
+fn find_other_lb(
+    docker: &Docker,
+    wanted: Wanted<'_>,
+    inventory: &mut Inventory,
+) -> Result<(), Failure> {
+    let others = if wanted.strangers {
+        inventory.strangers.clone()
+    } else {
+        let on_bridge = argv::ps_on_network(&wanted.names.network());
+        strangers(container_names(docker, &on_bridge)?, inventory)
+    };
+    let others = containers(docker, &others)?;
+    inventory.find_other_lb(&others, wanted.external_net);
+    Ok(())
 }
 
 /// Those of `names` that exist, in no particular order.

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::again::Again;
 use crate::haproxy::Config;
 use crate::haproxy::read::Found;
 use crate::inventory::{Container, Health, Inventory, State};
 use crate::spec::names::{Names, NetworkName, Number};
+use crate::spec::running::OtherLb;
 use crate::ui::{list, plural};
 
 /// Something that is not as it should be.
@@ -58,13 +60,33 @@ pub struct Status {
     pub drift: Vec<Drift>,
 }
 
-/// Reads `inventory`. `wanted` is the number of instances that the settings ask for, if they were given one; `up` the
-/// command that brings the service back to what it is.
+/// How commands that mend something are put.
+pub struct Mends<'a> {
+    pub again: &'a Again,
+    /// The flags with which `up` makes of the service what it is, or what the settings say.
+    pub up: Vec<String>,
+    /// A load balancer of another name: nothing else can be told before it is known which one is meant.
+    pub other_lb: Option<OtherLb>,
+}
+
+impl Mends<'_> {
+    fn up(&self) -> String {
+        self.up_with(&[])
+    }
+
+    fn up_with(&self, more: &[&str]) -> String {
+        let flags = self.up.iter().map(String::as_str);
+        let words: Vec<&str> = flags.chain(more.iter().copied()).collect();
+        self.again.command("up", &words)
+    }
+}
+
+/// Reads `inventory`. `wanted` is the number of instances that the settings ask for, if they were given one.
 pub fn status(
     names: &Names,
     external_net: &NetworkName,
     wanted: Option<usize>,
-    up: &str,
+    mends: &Mends<'_>,
     inventory: &Inventory,
 ) -> Status {
     let config = inventory
@@ -76,14 +98,18 @@ pub fn status(
         names,
         inventory,
         config,
-        up,
+        mends,
         drift: &mut drift,
     };
-    if !inventory.is_empty() {
-        reader.lb();
-        reader.instances(wanted);
+    if let Some(OtherLb { what, remedy }) = &mends.other_lb {
+        reader.note(what.clone(), remedy.clone());
+    } else {
+        if !inventory.is_empty() {
+            reader.lb();
+            reader.instances(wanted);
+        }
+        reader.conflicts();
     }
-    reader.conflicts();
     let verdict = match (inventory.is_empty(), drift.is_empty()) {
         (true, _) => Verdict::NotDeployed,
         (false, true) => Verdict::Healthy,
@@ -105,45 +131,46 @@ struct Reader<'a> {
     names: &'a Names,
     inventory: &'a Inventory,
     config: Option<&'a Config>,
-    up: &'a str,
+    mends: &'a Mends<'a>,
     drift: &'a mut Vec<Drift>,
 }
 
 impl Reader<'_> {
-    fn note(&mut self, what: String, mend: &str) {
+    fn note(&mut self, what: String, mend: String) {
         self.drift.push(Drift {
             what,
             lines: Vec::new(),
-            mend: mend.to_owned(),
+            mend,
         });
+    }
+
+    fn note_up(&mut self, what: String) {
+        self.note(what, self.mends.up());
     }
 
     fn lb(&mut self) {
         let name = self.names.lb.clone();
         let Some(lb) = &self.inventory.lb else {
-            self.note(format!("there is no load balancer `{name}`"), self.up);
+            self.note_up(format!("there is no load balancer `{name}`"));
             return;
         };
         if !lb.running() {
             let how = crate::autopsy::standing(lb);
-            self.note(format!("the load balancer `{name}` {how}"), self.up);
+            self.note_up(format!("the load balancer `{name}` {how}"));
             return;
         }
         match &self.inventory.config {
-            None => self.note(format!("`{name}` has no haproxy.cfg"), self.up),
+            None => self.note_up(format!("`{name}` has no haproxy.cfg")),
             Some(found) => self.config(found),
         }
         if self.inventory.stale {
-            self.note(
-                format!("an instance was started after `{name}` last resolved its name: requests may go astray"),
-                self.up,
-            );
+            self.note_up(format!("an instance was started after `{name}` last resolved its name: requests may go astray"));
         }
         if let Some(aside) = &self.inventory.lb_aside {
-            self.note(
-                format!("`{}` is left over from replacing `{name}`", aside.name),
-                self.up,
-            );
+            self.note_up(format!(
+                "`{}` is left over from replacing `{name}`",
+                aside.name
+            ));
         }
     }
 
@@ -153,10 +180,10 @@ impl Reader<'_> {
             let what = format!(
                 "the haproxy.cfg in `{name}` was written by a newer vch-lb (settings version {version})"
             );
-            self.note(what, "use that version of vch-lb");
+            self.note(what, "use that version of vch-lb".to_owned());
         } else if found.edited() {
             let what = format!("the haproxy.cfg in `{name}` was edited by hand");
-            self.note(what, &format!("{} --overwrite", self.up));
+            self.note(what, self.mends.up_with(&["--overwrite"]));
             if let Some(drift) = self.drift.last_mut() {
                 drift.lines = found.differences();
             }
@@ -170,7 +197,7 @@ impl Reader<'_> {
             if !self.inventory.instances.contains_key(number) {
                 let instance = self.names.instance(*number);
                 let what = format!("`{lb}` sends to `{instance}`, which is not there");
-                self.note(what, self.up);
+                self.note_up(what);
             }
         }
         for (number, instance) in &self.inventory.instances {
@@ -185,7 +212,17 @@ impl Reader<'_> {
         if let Some(wanted) = wanted.filter(|wanted| *wanted != there) {
             let instances = plural(there, "instance");
             let what = format!("{instances}, but NUM_INSTANCES is {wanted}");
-            self.note(what, &format!("vch-lb scale {wanted}"));
+            self.note(what, self.right_number(wanted));
+        }
+    }
+
+    /// Where `up` is run for something else in any case, it brings the number along.
+    fn right_number(&self, wanted: usize) -> String {
+        let up = self.mends.up();
+        let other = self.drift.iter().find(|drift| drift.mend.starts_with(&up));
+        match other {
+            Some(drift) => drift.mend.clone(),
+            None => self.mends.again.command("scale", &[&wanted.to_string()]),
         }
     }
 
@@ -194,17 +231,17 @@ impl Reader<'_> {
         match (&instance.state, sent) {
             (State::Running, true) if *health == Health::Unhealthy => {
                 let what = format!("`{name}` is unhealthy, by its own health check");
-                self.note(what, "vch-lb rollout --force");
+                self.note(what, self.mends.again.command("rollout", &["--force"]));
             }
             (State::Running, false) if self.config.is_some() => {
                 let lb = &self.names.lb;
                 let what = format!("`{name}` runs, but `{lb}` does not send to it");
-                self.note(what, self.up);
+                self.note_up(what);
             }
             (State::Running, _) => {}
             _ => {
                 let how = crate::autopsy::standing(instance);
-                self.note(format!("`{name}` {how}"), self.up);
+                self.note_up(format!("`{name}` {how}"));
             }
         }
     }
@@ -217,14 +254,15 @@ impl Reader<'_> {
         if let [image] = images[..] {
             if ids.len() > 1 {
                 let what = format!("the instances were made from different versions of `{image}`");
-                self.note(what, "vch-lb rollout");
+                self.note(what, self.mends.again.command("rollout", &[]));
             }
         } else if !images.is_empty() {
             let what = format!(
                 "the instances were made from different images: {}",
                 list(&images)
             );
-            self.note(what, "vch-lb rollout --instance-img IMAGE");
+            let mend = ["--instance-img", "IMAGE"];
+            self.note(what, self.mends.again.command("rollout", &mend));
         }
     }
 
@@ -236,7 +274,8 @@ impl Reader<'_> {
                     "a container called `{}` is there and is not this service's",
                     conflict.name
                 );
-                self.note(what, "vch-lb up --lb-ctr-name NAME");
+                let mend = ["--lb-ctr-name", "NAME"];
+                self.note(what, self.mends.again.command("up", &mend));
             }
         }
     }
@@ -345,7 +384,12 @@ mod tests {
             external_net,
             ..
         } = spec(&[]);
-        status(&names, &external_net, wanted, "vch-lb up", inventory)
+        let mends = Mends {
+            again: &Again::default(),
+            up: Vec::new(),
+            other_lb: None,
+        };
+        status(&names, &external_net, wanted, &mends, inventory)
     }
 
     fn drift(inventory: &Inventory, wanted: Option<usize>) -> Vec<String> {

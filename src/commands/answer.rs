@@ -36,7 +36,7 @@ pub(super) fn nothing_to_do(
             "{}: `vch-lb status` and `vch-lb logs` say more",
             reach::no_answer(lb)
         );
-        context.ui.warn(&warning);
+        context.ui.warn(&context.again.complete(&warning));
     }
     say(context, spec, &reach, None);
     Ok(exit::DONE)
@@ -70,7 +70,7 @@ fn answer(
     };
     if !reach.answered {
         let warning = why_no_answer(spec, before, &reach.address);
-        context.ui.warn(&warning);
+        context.ui.warn(&context.again.complete(&warning));
     }
     say(context, spec, &reach, Some(report));
     Ok(())

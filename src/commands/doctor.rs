@@ -26,7 +26,11 @@ use crate::{config_file, look, spec};
 
 pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Failure> {
     context.listen()?;
-    let report = diagnose(&facts(context, args)?);
+    let mut report = diagnose(&facts(context, args)?);
+    for check in &mut report.checks {
+        let remedy = check.remedy.take();
+        check.remedy = remedy.map(|remedy| context.again.complete(&remedy));
+    }
     if context.ui.json() {
         context.ui.answer_json(&serde_json::json!({
             "schema": "vch-lb/doctor/1",

@@ -19,9 +19,11 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     let wanted = Wanted {
         detail: Detail::Containers,
         strangers: true,
+        other_lb: true,
         ..Wanted::service(&spec.names, &spec.external_net)
     };
     let inventory = look::look(&docker, wanted)?;
+    context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
     let plan = planner::plan(&spec, &inventory);
     if args.change.dry_run {
         return show(context, &docker, &args.change, &plan, "vch-lb down");

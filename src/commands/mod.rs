@@ -13,6 +13,7 @@ mod settings;
 mod status;
 mod up;
 
+use crate::again::Again;
 use crate::cli::{Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::Failure;
@@ -22,6 +23,7 @@ use crate::look::{self, Wanted};
 use crate::settings as table;
 use crate::settings::Settings;
 use crate::settings::file::Assignments;
+use crate::spec::names::{Names, NetworkName};
 use crate::spec::{self, Spec};
 use crate::ui::Ui;
 
@@ -31,6 +33,8 @@ pub struct Context<'a> {
     pub ui: &'a Ui,
     pub interrupt: &'a Interrupt,
     pub settings: Settings,
+    /// How commands are put that are suggested.
+    pub again: Again,
 }
 
 impl Context<'_> {
@@ -90,9 +94,27 @@ impl Context<'_> {
     /// The service that is running, and everything that is there of it.
     pub fn service_as_found(&self, docker: &Docker) -> Result<(Spec, Inventory), Failure> {
         let (names, external_net) = spec::identity(&self.settings)?;
-        let inventory = look::look(docker, Wanted::service(&names, &external_net))?;
+        let wanted = Wanted {
+            other_lb: true,
+            ..Wanted::service(&names, &external_net)
+        };
+        let inventory = look::look(docker, wanted)?;
+        self.refuse_other_lb(&names, &external_net, &inventory)?;
         let spec = spec::running::spec(&names, &external_net, &inventory)?;
         Ok((spec, inventory))
+    }
+
+    /// Refuses to touch a service whose load balancer has another name than LB_CTR_NAME says.
+    pub fn refuse_other_lb(
+        &self,
+        names: &Names,
+        external_net: &NetworkName,
+        inventory: &Inventory,
+    ) -> Result<(), Failure> {
+        let other = spec::running::other_lb(names, external_net, &self.settings, inventory);
+        other.map_or(Ok(()), |other| {
+            Err(Failure::failed(other.what).hinted(other.remedy))
+        })
     }
 
     /// Listens for signals from here on: before the first call that changes something.
@@ -121,23 +143,39 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         |name| std::env::var(name).ok(),
         &file,
     );
+    let again = Again::new(
+        &settings,
+        cli.settings_file.settings.as_deref(),
+        cli.docker.host.as_deref(),
+        cli.docker.context.as_deref(),
+    );
     let context = Context {
         cli,
         ui,
         interrupt,
         settings,
+        again,
     };
+    run(&context).map_err(|failure| Failure {
+        what: context.again.complete(&failure.what),
+        hint: failure.hint.map(|hint| context.again.complete(&hint)),
+        ..failure
+    })
+}
+
+fn run(context: &Context<'_>) -> Result<u8, Failure> {
+    let Context { cli, ui, .. } = *context;
     match &cli.command {
-        None => up::up(&context, &cli.up),
-        Some(Subcommands::Up(args)) => up::up(&context, args),
-        Some(Subcommands::Scale(args)) => scale::scale(&context, args),
-        Some(Subcommands::Rollout(args)) => rollout::rollout(&context, args),
-        Some(Subcommands::Status(args)) => status::show(&context, args),
-        Some(Subcommands::Logs(args)) => logs::logs(&context, args),
-        Some(Subcommands::Down(args)) => down::down(&context, args),
-        Some(Subcommands::Settings) => settings::show(&context),
-        Some(Subcommands::Render) => render::render(&context),
-        Some(Subcommands::Doctor(args)) => doctor::examine(&context, args),
+        None => up::up(context, &cli.up),
+        Some(Subcommands::Up(args)) => up::up(context, args),
+        Some(Subcommands::Scale(args)) => scale::scale(context, args),
+        Some(Subcommands::Rollout(args)) => rollout::rollout(context, args),
+        Some(Subcommands::Status(args)) => status::show(context, args),
+        Some(Subcommands::Logs(args)) => logs::logs(context, args),
+        Some(Subcommands::Down(args)) => down::down(context, args),
+        Some(Subcommands::Settings) => settings::show(context),
+        Some(Subcommands::Render) => render::render(context),
+        Some(Subcommands::Doctor(args)) => doctor::examine(context, args),
         Some(Subcommands::Completions(args)) => Ok(packaging::completions(ui, args)),
         Some(Subcommands::Man(args)) => packaging::man(ui, args),
     }

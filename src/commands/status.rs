@@ -8,12 +8,14 @@ use crate::cli::StatusArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit, printable};
 use crate::http::{Reply, Speaks};
+use crate::inventory::Inventory;
 use crate::look::{self, Wanted};
 use crate::reach;
 use crate::settings::{self, Origin};
+use crate::spec::Spec;
 use crate::spec::names::Count;
 use crate::spec::running;
-use crate::status::{Drift, Row, Status, Verdict, status};
+use crate::status::{Drift, Mends, Row, Status, Verdict, status};
 use crate::ui;
 
 pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failure> {
@@ -52,18 +54,27 @@ fn pause(context: &Context<'_>, every: Duration) {
 
 fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure> {
     let spec = context.identity_as_spec()?;
-    let wanted = Wanted::service(&spec.names, &spec.external_net);
+    let wanted = Wanted {
+        other_lb: true,
+        ..Wanted::service(&spec.names, &spec.external_net)
+    };
     let inventory = look::look(docker, wanted)?;
-    let found = running::as_found(&spec.names, &spec.external_net, &inventory);
-    let up = found.map_or_else(
-        |_| "vch-lb up".to_owned(),
-        |found| running::up_command(&found, &context.settings),
-    );
+    let count = wanted_count(context)?;
+    let mends = Mends {
+        again: &context.again,
+        up: up_flags(context, &spec, count, &inventory),
+        other_lb: running::other_lb(
+            &spec.names,
+            &spec.external_net,
+            &context.settings,
+            &inventory,
+        ),
+    };
     let mut status = status(
         &spec.names,
         &spec.external_net,
-        wanted_count(context)?,
-        &up,
+        count.map(Count::get),
+        &mends,
         &inventory,
     );
     let config = inventory
@@ -78,7 +89,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         status.drift.push(Drift {
             what: reach::no_answer(&spec.names.lb),
             lines: Vec::new(),
-            mend: "vch-lb logs".into(),
+            mend: context.again.command("logs", &[]),
         });
     }
     let code = if status.verdict == Verdict::Healthy {
@@ -105,13 +116,32 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
     Ok((text, code))
 }
 
+/// The flags with which `up` makes of the service what it is, with as many instances as are wanted.
+fn up_flags(
+    context: &Context<'_>,
+    spec: &Spec,
+    count: Option<Count>,
+    inventory: &Inventory,
+) -> Vec<String> {
+    let settings = &context.settings;
+    if let Ok(mut found) = running::as_found(&spec.names, &spec.external_net, inventory) {
+        found.count = count.unwrap_or(found.count);
+        return running::up_flags(&found, settings);
+    }
+    let given = settings.get(settings::NUM_INSTANCES);
+    match given.origin {
+        Origin::Flag => vec![format!("--{}", given.setting.flag()), given.text.clone()],
+        _ => Vec::new(),
+    }
+}
+
 /// NUM_INSTANCES, if somebody set it.
-fn wanted_count(context: &Context<'_>) -> Result<Option<usize>, Failure> {
+fn wanted_count(context: &Context<'_>) -> Result<Option<Count>, Failure> {
     let value = context.settings.get(settings::NUM_INSTANCES);
     match value.origin {
         Origin::Default => Ok(None),
         _ => match Count::parse(&value.text) {
-            Ok(count) => Ok(Some(count.get())),
+            Ok(count) => Ok(Some(count)),
             Err(why) => Err(Failure::usage(value.complaint(why))),
         },
     }

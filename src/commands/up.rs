@@ -25,6 +25,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
         ..Options::default()
     };
     let inventory = inventory(&docker, &spec, args)?;
+    context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
     require_external(&docker, &spec, &inventory)?;
     let plan = planner::plan(&spec, &inventory, options)?;
     if args.change.dry_run {
@@ -57,6 +58,7 @@ fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, F
     let wanted = Wanted {
         images: &images,
         detail,
+        other_lb: true,
         ..Wanted::service(&spec.names, &spec.external_net)
     };
     let mut inventory = look::look(docker, wanted)?;

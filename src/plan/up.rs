@@ -12,11 +12,13 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Plan, StepId};
-use crate::error::Failure;
+use crate::error::{Failure, printable};
 use crate::haproxy::Config;
 use crate::haproxy::read::Found;
 use crate::inventory::{Container, Inventory, State};
-use crate::settings::{EXTERNAL_NET, INSTANCE_CTR_PREFIX, LB_ARGS, LB_CTR_NAME, LB_IMG};
+use crate::settings::{
+    EXTERNAL_NET, INSTANCE_CTR_PREFIX, INSTANCE_PORT, LB_ARGS, LB_CTR_NAME, LB_IMG, LB_PORT,
+};
 use crate::spec::names::{ImageRef, Number, Port};
 use crate::spec::tuning::ServerAddress;
 use crate::spec::{LABEL, Publish, Spec};
@@ -782,6 +784,7 @@ impl Planner<'_> {
                 self.plan.spec.names.lb
             ));
         }
+        reasons.extend(self.changed_settings());
         if !self.target.surplus.is_empty() {
             let wanted = plural(self.plan.spec.count.get(), "instance");
             reasons.push(format!(
@@ -790,5 +793,33 @@ impl Planner<'_> {
             ));
         }
         reasons
+    }
+
+    /// The settings in which the configuration that is there differs from the one to come: `LB_LOG: stdout → syslog`.
+    fn changed_settings(&self) -> Vec<String> {
+        let found = self.inventory.config.as_ref();
+        let Some(before) = found.and_then(|found| found.config.as_ref()) else {
+            return Vec::new();
+        };
+        let spec = &self.plan.spec;
+        let ports = [
+            (LB_PORT, before.lb_port, spec.lb_port),
+            (INSTANCE_PORT, before.instance_port, spec.instance_port),
+        ];
+        let ports = ports
+            .into_iter()
+            .filter(|(_, old, new)| old != new)
+            .map(|(name, old, new)| format!("{name}: {old} → {new}"));
+        let or_unset = |text: &str| match text {
+            "" => "unset".to_owned(),
+            _ => printable(text),
+        };
+        let travelling = before.tuning.changes(&spec.tuning);
+        // What the load balancer is created with may be secret: that it is another one has to do.
+        let travelling = travelling.map(|(name, old, new)| match name {
+            LB_ARGS => format!("{name}: changed"),
+            _ => format!("{name}: {} → {}", or_unset(old), or_unset(new)),
+        });
+        ports.chain(travelling).collect()
     }
 }

@@ -9,7 +9,7 @@ use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::{Container, Inventory};
-use crate::settings::{self, Settings};
+use crate::settings::{self, LB_CTR_NAME, Origin, Settings};
 
 /// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
 /// tells better.
@@ -24,9 +24,10 @@ pub fn spec(
     as_found(names, external_net, inventory)
 }
 
-/// The command that brings the service of `spec` back to what it is, for somebody whose settings are `settings`.
-pub fn up_command(spec: &Spec, settings: &Settings) -> String {
-    let mut words = vec!["vch-lb".to_owned(), "up".to_owned()];
+/// The flags with which `up` brings the service of `spec` back to what it is, for somebody whose settings are `settings`.
+/// What a flag said this time has to be said again.
+pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {
+    let mut words = Vec::new();
     let own = [
         (settings::INSTANCE_IMG, spec.image.to_string()),
         (settings::NUM_INSTANCES, spec.count.to_string()),
@@ -53,11 +54,12 @@ pub fn up_command(spec: &Spec, settings: &Settings) -> String {
     });
     for (name, text) in own.into_iter().chain(travelling) {
         let value = settings.get(name);
-        if value.text != text {
+        let identity = settings::IDENTITY.contains(&name);
+        if value.text != text || (value.origin == Origin::Flag && !identity) {
             words.extend([format!("--{}", value.setting.flag()), text]);
         }
     }
-    crate::docker::words::quote(&words)
+    words
 }
 
 /// The spec as it can be read off a load balancer, whether it runs or not.
@@ -159,6 +161,35 @@ fn network(lb: &Container, names: &Names, external_net: &NetworkName) -> Network
         .unwrap_or_else(|| external_net.clone())
 }
 
+/// A load balancer that is there, but not under the name that was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherLb {
+    pub what: String,
+    pub remedy: String,
+}
+
+/// That there is one, in words.
+pub fn other_lb(
+    names: &Names,
+    external_net: &NetworkName,
+    settings: &Settings,
+    inventory: &Inventory,
+) -> Option<OtherLb> {
+    let found = inventory.other_lb.as_ref()?;
+    let bridge = names.network();
+    let (lb, source) = (&names.lb, settings.get(LB_CTR_NAME).source());
+    Some(OtherLb {
+        what: format!(
+            "`{found}` is on `{bridge}` and on `{external_net}`, as this service's load balancer would be, but \
+             {LB_CTR_NAME} is `{lb}`"
+        ),
+        remedy: format!(
+            "set {LB_CTR_NAME}={found} (`{lb}` came from {source}); if `{found}` is something else, take it off \
+             `{bridge}` first"
+        ),
+    })
+}
+
 fn incomplete(names: &Names, inventory: &Inventory) -> Failure {
     if inventory.is_empty() {
         return Failure::failed(format!(
@@ -234,9 +265,19 @@ mod tests {
         let cfg = format!("# vch-lb 1 LB_BALANCE=leastconn TLS_CERT=yes\n{cfg}");
         let found = running(&inventory(&["httpd:2", "httpd:2", "httpd:2"], &cfg)).unwrap();
         assert_eq!(
-            up_command(&found, &Settings::defaults()),
-            "vch-lb up --instance-img httpd:2 --external-net dmz --lb-img haproxy:2.6 --lb-balance leastconn \
-             --tls-cert FILE"
+            up_flags(&found, &Settings::defaults()).join(" "),
+            "--instance-img httpd:2 --external-net dmz --lb-img haproxy:2.6 --lb-balance leastconn --tls-cert FILE"
+        );
+        // A flag of `status` is none of the command that it suggests.
+        let flag = |name: &str| match name {
+            settings::NUM_INSTANCES => Some("3".to_owned()),
+            settings::EXTERNAL_NET => Some("dmz".to_owned()),
+            _ => None,
+        };
+        let given = Settings::resolve(flag, |_| None, &settings::file::Assignments::default());
+        assert_eq!(
+            up_flags(&found, &given).join(" "),
+            "--instance-img httpd:2 --num-instances 3 --lb-img haproxy:2.6 --lb-balance leastconn --tls-cert FILE"
         );
     }
 

@@ -127,6 +127,21 @@ impl Tuning {
         self.given.iter().map(|(name, text)| (*name, text.as_str()))
     }
 
+    /// What becomes of each setting that `new` has otherwise: its name, its text now and then.
+    pub fn changes<'a>(
+        &'a self,
+        new: &'a Self,
+    ) -> impl Iterator<Item = (&'static str, &'a str, &'a str)> {
+        let text = |tuning: &'a Self, name: &'static str| {
+            let default = settings::setting(name).map_or("", |setting| setting.default);
+            tuning.given.get(name).map_or(default, String::as_str)
+        };
+        TRAVELLING
+            .into_iter()
+            .map(move |name| (name, text(self, name), text(new, name)))
+            .filter(|(_, old, new)| old != new)
+    }
+
     /// Whether HAProxy checks the instances.
     pub fn checks(&self) -> bool {
         self.health != HealthCheck::None

@@ -422,3 +422,19 @@ fn an_address_that_never_comes_fails_and_is_undone() {
         sandbox.assert_state(&before, "");
     });
 }
+
+#[test]
+fn a_run_that_changes_a_setting_of_the_load_balancer_says_which() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        let up = ["-n", "1", "--lb-img", "haproxy:2.6"];
+        let logging = [&up[..], &["--lb-log", "stdout"]].concat();
+        sandbox.up(&logging).success().stderr_lacks("LB_LOG");
+        sandbox.up(&logging).success().stderr_lacks("LB_LOG");
+        sandbox
+            .up(&up)
+            .success()
+            .stderr_has("\nLB_LOG: stdout → syslog\n");
+    });
+}

@@ -154,20 +154,54 @@ fn a_load_balancers_name_is_one_services_alone() {
 }
 
 #[test]
-fn a_name_in_the_way_of_a_second_load_balancer_of_the_same_instances() {
-    // Another LB_CTR_NAME over the same instances: they are on PREFIX-net, so they would be shared. The one that is there
-    // is told by its own name only.
+fn a_service_behind_a_load_balancer_of_another_name_is_not_touched() {
     for flavor in FLAVORS {
         let sandbox = Sandbox::new(flavor);
         let _around = around(&sandbox);
-        sandbox.script_has_run(2);
-        let before = part(&sandbox, |name| name == "lb" || name.starts_with("web-"));
-        let ran = sandbox.up(&["-n", "2", "--lb-ctr-name", "lb2"]);
-        assert!(matches!(ran.code, Some(0 | 1)), "{ran}");
-        assert_eq!(
-            part(&sandbox, |name| name == "lb" || name.starts_with("web-")),
-            before
-        );
+        let api = ["--instance-ctr-prefix", "api"];
+        let named = [&api[..], &["--lb-ctr-name", "api-lb"]].concat();
+        sandbox.up(&[&named[..], &["-n", "2"]].concat()).success();
+        // Whether or not there is a load balancer of the default name, which is another service's.
+        for other in [false, true] {
+            if other {
+                sandbox.up(&["-n", "1"]).success();
+            }
+            let before = sandbox.state();
+            let what = "`api-lb` is on `api-net` and on `routable`, as this service's load balancer would be, but \
+                        LB_CTR_NAME is `lb`";
+            let remedy = "set LB_CTR_NAME=api-lb (`lb` came from the default); if `api-lb` is something else, take it \
+                          off `api-net` first";
+            sandbox.forget_calls();
+            for command in [
+                vec!["up"],
+                vec!["scale", "3"],
+                vec!["rollout"],
+                vec!["down"],
+            ] {
+                sandbox
+                    .quick(command[0], &[&command[1..], &api].concat())
+                    .code(1)
+                    .stdout("")
+                    .stderr_has(&format!("error: {what}\nhint: {remedy}\n"));
+            }
+            let ran = sandbox.tool(&[&["status"], &api[..]].concat()).code(3);
+            let ran = ran.stdout_has(&format!("\n{what}\n  to mend it: {remedy}\n"));
+            assert_eq!(ran.stdout.matches("to mend it").count(), 1, "{ran}");
+            assert!(sandbox.changing_calls().is_empty());
+            sandbox.assert_state(&before, "");
+            let flag = [&api[..], &["--lb-ctr-name", "gone"]].concat();
+            sandbox
+                .quick("down", &flag)
+                .code(1)
+                .stderr_has("(`gone` came from --lb-ctr-name)");
+        }
+        // One that is really gone keeps nobody from taking down the rest, and strangers are no load balancers.
+        sandbox
+            .docker(&["run", "-d", "--name", "db", "--net", "api-net", "httpd"])
+            .success();
+        sandbox.docker(&["rm", "-f", "api-lb"]).success();
+        sandbox.quick("down", &named).success();
+        assert_eq!(sandbox.containers(), ["db", "lb", "web-1"]);
     }
 }
 

@@ -18,7 +18,17 @@ fn put_config(sandbox: &Sandbox, text: &str) {
 /// The drifts that `status` tells, with what mends them.
 #[track_caller]
 fn drifts(sandbox: &Sandbox, arguments: &[&str]) -> Vec<(String, String)> {
-    let ran = sandbox.tool(&[&["status", "--format", "json"], arguments].concat());
+    drifts_with(sandbox, arguments, &[])
+}
+
+#[track_caller]
+fn drifts_with(
+    sandbox: &Sandbox,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Vec<(String, String)> {
+    let words = [&["status", "--format", "json"], arguments].concat();
+    let ran = sandbox.tool_with(&words, |command| command.envs(environment.iter().copied()));
     let json = ran.json();
     let drifts = json["drift"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -271,6 +281,65 @@ fn a_number_that_was_given_is_compared() {
         sandbox
             .tool_with(&["status"], |command| command.env("NUM_INSTANCES", "x"))
             .code(2);
+    }
+}
+
+#[test]
+fn the_number_and_what_else_is_wrong_are_mended_by_one_command() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        sandbox.docker(&["rm", "-f", "web-2"]).success();
+        let told = drifts(&sandbox, &["-n", "4"]);
+        let mends: Vec<&str> = told.iter().map(|(_, mend)| mend.as_str()).collect();
+        assert_eq!(mends, ["vch-lb up --num-instances 4"; 2], "{told:?}");
+        let told = drifts_with(&sandbox, &[], &[("NUM_INSTANCES", "4")]);
+        let mends: Vec<&str> = told.iter().map(|(_, mend)| mend.as_str()).collect();
+        assert_eq!(mends, ["vch-lb up"; 2], "{told:?}");
+    }
+}
+
+#[test]
+fn a_mend_means_the_service_that_was_asked_about() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _first = sandbox.listen("127.50.0.2", 80, 200);
+        let _next = sandbox.listen("127.50.0.3", 80, 200);
+        sandbox.write(
+            "svc.conf",
+            "INSTANCE_CTR_PREFIX=shop\nLB_CTR_NAME=shop-lb\nNUM_INSTANCES=2\n",
+        );
+        let file = ["--settings", "svc.conf"];
+        let flags = ["--instance-ctr-prefix", "api", "--lb-ctr-name", "api-lb"];
+        sandbox.up(&file).success();
+        sandbox.up(&[&flags[..], &["-n", "2"]].concat()).success();
+        sandbox.docker(&["rm", "-f", "shop-2", "api-2"]).success();
+        let mends = [
+            (&file[..], "vch-lb up --settings svc.conf"),
+            (
+                &flags,
+                "vch-lb up --instance-ctr-prefix api --lb-ctr-name api-lb --num-instances 2",
+            ),
+        ];
+        for (asked, mend) in mends {
+            let told = drifts(&sandbox, asked);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(told[0].1, mend);
+            let words = shell_words::split(mend).unwrap();
+            let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+            sandbox.quick(words[0], &words[1..]).success();
+            assert_eq!(drifts(&sandbox, asked), []);
+        }
+        let told = drifts(&sandbox, &[&flags[..], &["-n", "4"]].concat());
+        let scale = "vch-lb scale --instance-ctr-prefix api --lb-ctr-name api-lb 4";
+        assert_eq!(told[0].1, scale);
+        // Hints too.
+        sandbox.docker(&["rm", "-f", "shop-lb"]).success();
+        sandbox
+            .quick("scale", &["3", "--settings", "svc.conf"])
+            .code(1)
+            .stderr_has("hint: `vch-lb up --settings svc.conf` completes it, `vch-lb status --settings svc.conf` shows");
     }
 }
 

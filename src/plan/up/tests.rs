@@ -642,3 +642,43 @@ proptest! {
         prop_assert!(simulate(&plan, jobs, length) <= alone);
     }
 }
+
+#[test]
+fn each_setting_of_the_load_balancer_that_changes_is_told() {
+    let reasons = |before: &[(&str, &str)], after: &[(&str, &str)]| {
+        let found = complete(&spec(before));
+        plan(&spec(after), &found, Options::default())
+            .unwrap()
+            .reasons
+    };
+    let modern = ("LB_IMG", "haproxy:2.6");
+    let to_stdout = [modern, ("LB_LOG", "stdout")];
+    assert_eq!(reasons(&to_stdout, &[modern]), ["LB_LOG: stdout → syslog"]);
+    assert_eq!(reasons(&[modern], &to_stdout), ["LB_LOG: syslog → stdout"]);
+    assert_eq!(
+        reasons(
+            &[],
+            &[
+                ("LB_PORT", "81"),
+                ("STATS_PORT", "9000"),
+                ("LB_MAXCONN", "9")
+            ]
+        ),
+        [
+            "LB_PORT: 80 → 81",
+            "LB_MAXCONN: 256 → 9",
+            "STATS_PORT: unset → 9000"
+        ]
+    );
+    assert_eq!(
+        reasons(&[], &[("INSTANCE_PORT", "8080")]),
+        [
+            "`web-1`, `web-2` and `web-3`: to be replaced",
+            "INSTANCE_PORT: 80 → 8080"
+        ]
+    );
+    let none: [&str; 0] = [];
+    assert_eq!(reasons(&to_stdout, &to_stdout), none);
+    let deployed = plan(&spec(&to_stdout), &nothing(&wanted(3)), Options::default()).unwrap();
+    assert_eq!(deployed.reasons, none);
+}

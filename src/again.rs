@@ -1,0 +1,129 @@
+//! Commands of this tool that are suggested to the admin, so that they mean the same service when typed into the same
+//! shell. Pure.
+//!
+//! Texts name such a command in back quotes and without more: `vch-lb up`. Before they are shown, what the admin had to
+//! give to mean this service is put into it here: the settings file, the flags that say which service, and the endpoint.
+
+use crate::docker::words::{hide_password, quote};
+use crate::settings::{IDENTITY, Origin, Settings};
+
+const TOOL: &str = "vch-lb";
+
+/// What every command has to repeat.
+#[derive(Debug, Clone, Default)]
+pub struct Again(Vec<(String, String)>);
+
+impl Again {
+    /// Of what the command line said: the settings file, docker's host and its context.
+    pub fn new(
+        settings: &Settings,
+        file: Option<&str>,
+        host: Option<&str>,
+        context: Option<&str>,
+    ) -> Self {
+        let host = host.map(hide_password);
+        let given = [
+            ("host", host.as_deref()),
+            ("context", context),
+            ("settings", file),
+        ];
+        let given = given
+            .into_iter()
+            .filter_map(|(flag, value)| Some((format!("--{flag}"), value?.to_owned())));
+        // What the environment or the file says, they will say again.
+        let identity = IDENTITY
+            .into_iter()
+            .map(|name| settings.get(name))
+            .filter(|value| value.origin == Origin::Flag)
+            .map(|value| (format!("--{}", value.setting.flag()), value.text.clone()));
+        Self(given.chain(identity).collect())
+    }
+
+    /// `vch-lb SUBCOMMAND`, what has to be repeated, and `more`, which may say some of that otherwise.
+    pub fn command(&self, subcommand: &str, more: &[&str]) -> String {
+        let mut words = vec![TOOL, subcommand];
+        for (flag, value) in &self.0 {
+            if !more.contains(&flag.as_str()) {
+                words.extend([flag, value.as_str()]);
+            }
+        }
+        words.extend(more);
+        quote(&words)
+    }
+
+    /// `text` with all of its commands made complete.
+    pub fn complete(&self, text: &str) -> String {
+        let more: Vec<&str> = self.0.iter().flat_map(|(f, v)| [f.as_str(), v]).collect();
+        if more.is_empty() {
+            return text.to_owned();
+        }
+        let more = quote(&more);
+        let mut parts = text.split("`vch-lb ");
+        let mut complete = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find([' ', '`']).unwrap_or(part.len());
+            let (subcommand, rest) = part.split_at(end);
+            complete.extend(["`", TOOL, " ", subcommand, " ", &more, rest]);
+        }
+        complete
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::file::Assignments;
+    use crate::settings::{EXTERNAL_NET, INSTANCE_CTR_PREFIX, LB_CTR_NAME, LB_PORT};
+
+    fn settings() -> Settings {
+        let flag = |name: &str| match name {
+            INSTANCE_CTR_PREFIX => Some("api".to_owned()),
+            EXTERNAL_NET => Some("d m z".to_owned()),
+            LB_PORT => Some("81".to_owned()),
+            _ => None,
+        };
+        let environment = |name: &str| (name == LB_CTR_NAME).then(|| "api-lb".to_owned());
+        Settings::resolve(flag, environment, &Assignments::default())
+    }
+
+    #[test]
+    fn a_command_repeats_what_says_which_service_is_meant() {
+        let defaults = Settings::defaults();
+        let plain = Again::new(&defaults, None, None, None);
+        assert_eq!(plain.command("scale", &["4"]), "vch-lb scale 4");
+        let file = Again::new(&defaults, Some("my svc.conf"), Some("tcp://vch:2376"), None);
+        assert_eq!(
+            file.command("up", &["--overwrite"]),
+            "vch-lb up --host tcp://vch:2376 --settings 'my svc.conf' --overwrite"
+        );
+        let flags = Again::new(&settings(), None, None, Some("vch"));
+        assert_eq!(
+            flags.command("logs", &[]),
+            "vch-lb logs --context vch --instance-ctr-prefix api --external-net 'd m z'"
+        );
+        assert_eq!(
+            flags.command("up", &["--external-net", "dmz"]),
+            "vch-lb up --context vch --instance-ctr-prefix api --external-net dmz"
+        );
+    }
+
+    #[test]
+    fn commands_in_a_text_are_made_complete() {
+        let again = Again::new(&Settings::defaults(), Some("svc.conf"), None, None);
+        for (text, complete) in [
+            (
+                "running `vch-lb down` again goes on from here",
+                "running `vch-lb down --settings svc.conf` again goes on from here",
+            ),
+            (
+                "`vch-lb up --overwrite` replaces it; `vch-lb status` shows it",
+                "`vch-lb up --settings svc.conf --overwrite` replaces it; `vch-lb status --settings svc.conf` shows it",
+            ),
+            ("run vch-lb again", "run vch-lb again"),
+            ("`docker logs`", "`docker logs`"),
+        ] {
+            assert_eq!(again.complete(text), complete);
+            assert_eq!(Again::default().complete(text), text);
+        }
+    }
+}
