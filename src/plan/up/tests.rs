@@ -70,10 +70,11 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
         Action::Start(number) => {
             inventory.instances.get_mut(number).unwrap().state = State::Running;
         }
-        Action::CreateLb { .. } => {
+        Action::CreateLb { publish } => {
             assert!(inventory.lb.is_none(), "the name is taken");
             let networks = [(spec.external_net.as_str(), "")];
-            let made = container("lb", State::Created, &networks, spec.lb_image.as_str());
+            let mut made = container("lb", State::Created, &networks, spec.lb_image.as_str());
+            made.published = publish.iter().map(|port| format!("{port}/tcp")).collect();
             inventory.lb = Some(made);
             inventory.config = None;
         }
