@@ -138,9 +138,14 @@ pub fn info(docker: &Docker) -> Result<answer::Info, Failure> {
         let kind = error
             .interrupted()
             .map_or(Kind::Unusable, Kind::Interrupted);
+        let what = if error.cause().is_some_and(Cause::endpoint_unreachable) {
+            "the endpoint can't be reached"
+        } else {
+            "the endpoint did not say what it is"
+        };
         Failure {
             kind,
-            ..Failure::from_call("the endpoint did not say what it is", error)
+            ..Failure::from_call(what, error)
         }
     };
     let answer = docker.query(&argv).map_err(|error| unusable(&error))?;
