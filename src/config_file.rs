@@ -1,13 +1,14 @@
 //! haproxy.cfg on this workstation: checked before anything is changed, written whole or not at all.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::error::Failure;
 use crate::haproxy::read::is_ours;
+use crate::ui;
 
 /// How many symbolic links are followed, as Linux does.
 const LINKS: usize = 40;
@@ -50,9 +51,10 @@ pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let result = (|| {
         let target = target(path)?;
         let mut file = temporary(&target)?;
-        file.write_all(text.as_bytes())?;
-        open_to_all(file.as_file())?;
-        file.persist(&target)?;
+        file.write_all(text.as_bytes())
+            .map_err(|error| told(&error))?;
+        open_to_all(file.as_file()).map_err(|error| told(&error))?;
+        file.persist(&target).map_err(|error| told(&error.error))?;
         anyhow::Ok(())
     })();
     Ok(result.with_context(|| format!("`{}` was not written", path.display()))?)
@@ -72,10 +74,15 @@ fn target(path: &Path) -> anyhow::Result<PathBuf> {
             ensure!(found.is_file(), "it is no regular file");
             return Ok(target);
         }
-        let next = fs::read_link(&target)?;
+        let next = fs::read_link(&target).map_err(|error| told(&error))?;
         target = target.parent().unwrap_or(Path::new("")).join(next);
     }
     bail!("it is a symbolic link that leads nowhere");
+}
+
+/// What went wrong, but not with which temporary file: the admin named another.
+fn told(error: &io::Error) -> anyhow::Error {
+    anyhow!(ui::reason(error))
 }
 
 fn temporary(target: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
@@ -83,9 +90,10 @@ fn temporary(target: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    Ok(tempfile::Builder::new()
+    tempfile::Builder::new()
         .prefix(".haproxy.cfg.")
-        .tempfile_in(directory)?)
+        .tempfile_in(directory)
+        .map_err(|error| told(&error))
 }
 
 #[cfg(unix)]
@@ -143,6 +151,11 @@ mod tests {
                 .contains("is a directory")
         );
         let nowhere = directory.path().join("no/such/haproxy.cfg");
+        let what = check(&nowhere, false).unwrap_err().what;
+        assert!(
+            !what.contains(".haproxy.cfg.") && !what.contains("os error"),
+            "{what}"
+        );
         assert!(
             check(&nowhere, false)
                 .unwrap_err()

@@ -141,7 +141,12 @@ pub fn endpoint(docker: &Docker) -> Result<Endpoint, Failure> {
 pub fn info(docker: &Docker) -> Result<answer::Info, Failure> {
     let argv = argv::info();
     let unusable = |error: &CallError| {
-        let mut failure = Failure::from_call("the endpoint did not say what it is", error);
+        let what = if error.cause().is_some_and(Cause::endpoint_unreachable) {
+            "the endpoint can't be reached"
+        } else {
+            "the endpoint did not say what it is"
+        };
+        let mut failure = Failure::from_call(what, error);
         if failure.kind == Kind::Failed {
             failure.kind = Kind::Unusable;
         }

@@ -223,7 +223,7 @@ fn tls_file(folder: &Path, name: &'static str) -> TlsFile {
     let state = match std::fs::read(&path) {
         Ok(_) => FileState::There,
         Err(error) if error.kind() == ErrorKind::NotFound => FileState::Missing,
-        Err(error) => FileState::Unreadable(error.to_string()),
+        Err(error) => FileState::Unreadable(ui::reason(&error)),
     };
     TlsFile {
         name,

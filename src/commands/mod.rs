@@ -25,7 +25,7 @@ use crate::settings::Settings;
 use crate::settings::file::Assignments;
 use crate::spec::names::{Names, NetworkName};
 use crate::spec::{self, Spec};
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 
 /// What every command works with.
 pub struct Context<'a> {
@@ -72,7 +72,7 @@ impl Context<'_> {
             return Ok(None);
         }
         let content =
-            std::fs::read(path).map_err(|error| self.complaint(name, &error.to_string()))?;
+            std::fs::read(path).map_err(|error| self.complaint(name, &ui::reason(&error)))?;
         Ok(Some(content))
     }
 
@@ -130,8 +130,10 @@ fn settings_file(cli: &Cli) -> Result<Assignments, Failure> {
     let Some(path) = &cli.settings_file.settings else {
         return Ok(Assignments::default());
     };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("`{path}` (--settings) can't be read: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let why = ui::reason(&error);
+        Failure::usage(format!("`{path}` (--settings) can't be read: {why}"))
+    })?;
     Assignments::parse(path, &text).map_err(Failure::usage)
 }
 

@@ -8,7 +8,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::{self, CompletionsArgs, ManArgs};
 use crate::error::{Failure, exit};
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 
 pub(super) fn completions(ui: &Ui, args: &CompletionsArgs) -> u8 {
     let mut text = Vec::new();
@@ -68,5 +68,9 @@ fn exit_status() -> Roff {
 }
 
 fn not_written(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::failed(format!("`{}` was not written: {error}", path.display()))
+    Failure::failed(format!(
+        "`{}` was not written: {}",
+        path.display(),
+        ui::reason(error)
+    ))
 }

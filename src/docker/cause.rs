@@ -696,6 +696,11 @@ impl Cause {
         )
     }
 
+    /// True if no connection to the endpoint came about.
+    pub fn endpoint_unreachable(self) -> bool {
+        matches!(self, C::EndpointNameUnknown | C::EndpointUnreachable)
+    }
+
     /// True if a container of that name exists: ours from an earlier attempt, or another's.
     pub fn is_name_conflict(self) -> bool {
         self == C::NameConflict

@@ -20,7 +20,7 @@ use spawn::{Command, End, Group, Lost, OnInterrupt, Output};
 
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 
 /// How the client is found and asked, from the command line.
 #[derive(Debug, Clone)]
@@ -84,6 +84,8 @@ enum Problem {
     TimedOut {
         after: Duration,
         stderr: String,
+        /// Whether the call was one that only reads, which no endpoint takes long for.
+        reads: bool,
     },
     Interrupted {
         signal: i32,
@@ -110,7 +112,7 @@ impl CallError {
             Problem::Signal { signal, stderr } => {
                 with_words(&format!("docker was killed by signal {signal}"), stderr)
             }
-            Problem::TimedOut { after, stderr } => {
+            Problem::TimedOut { after, stderr, .. } => {
                 let after = humantime::format_duration(*after);
                 with_words(
                     &format!("no answer within {after} (--timeout): the call was ended"),
@@ -145,6 +147,9 @@ impl CallError {
 
     pub fn hint(&self) -> Option<String> {
         match &self.problem {
+            Problem::TimedOut { reads: true, .. } => {
+                Some("check the endpoint's address, and the route and the firewalls on the way to it; raise --timeout if it is that slow".into())
+            }
             Problem::TimedOut { .. } => {
                 Some("a VCH may take 3 minutes to start a container; raise --timeout if the endpoint is that slow".into())
             }
@@ -276,7 +281,7 @@ impl Docker {
             })
             | Err(Lost::Interrupted) => Ok(()),
             Ok(output) => Err(ended(call, output)),
-            Err(lost) => Err(self.lost(call, lost)),
+            Err(lost) => Err(self.lost(call, lost, OnInterrupt::End)),
         }
     }
 
@@ -336,7 +341,7 @@ impl Docker {
                 stderr: String::from_utf8_lossy(&stderr).into_owned(),
             }),
             Ok(output) => Err(ended(call, output)),
-            Err(lost) => Err(self.lost(call, lost)),
+            Err(lost) => Err(self.lost(call, lost, on_interrupt)),
         }
     }
 
@@ -358,9 +363,11 @@ impl Docker {
         }
     }
 
-    fn lost(&self, call: String, lost: Lost) -> CallError {
+    fn lost(&self, call: String, lost: Lost, on_interrupt: OnInterrupt) -> CallError {
         let problem = match lost {
-            Lost::NotStarted(error) => Problem::NotStarted(format!("{}: {error}", self.program)),
+            Lost::NotStarted(error) => {
+                Problem::NotStarted(format!("{}: {}", self.program, ui::reason(&error)))
+            }
             Lost::NotAwaited(error) => {
                 Problem::Answer(format!("docker could not be waited for: {error}"))
             }
@@ -369,6 +376,7 @@ impl Docker {
                 Problem::TimedOut {
                     after: self.timeout,
                     stderr,
+                    reads: on_interrupt == OnInterrupt::End,
                 }
             }
             Lost::Interrupted => Problem::Interrupted {

@@ -236,7 +236,9 @@ pub(super) fn tls(way: &Way, answers: bool) -> Vec<Check> {
     let host = way.host().unwrap_or_default();
     let tcp = host.starts_with("tcp://") || (!host.is_empty() && !host.contains("://"));
     if let Some(name) = way.stored_context() {
-        return stored(ABOUT, way, name, tcp, &host);
+        let (context, at) = (way.context.as_ref(), host.as_str());
+        let context = context.filter(|_| tcp);
+        return context.map_or_else(Vec::new, |context| stored(way, name, context, at, answers));
     }
     let on = way.tls.is_some() || way.tls_verify.is_some();
     let mut checks = Vec::new();
@@ -266,16 +268,31 @@ pub(super) fn tls(way: &Way, answers: bool) -> Vec<Check> {
     }
     checks.extend(port(ABOUT, &host, on, answers).filter(|_| tcp));
     if checks.is_empty() && tcp {
-        checks.push(match (on, way.tls_verify.is_some()) {
-            (false, _) => Check::ok(
-                ABOUT,
-                "not used: the connection is open to all who can reach it",
-            ),
-            (true, true) => Check::ok(ABOUT, "used, and the endpoint's certificate is verified"),
-            (true, false) => Check::ok(ABOUT, "used, without verifying the endpoint's certificate"),
-        });
+        let used = used(answers);
+        let found = match (on, way.tls_verify.is_some()) {
+            (false, _) => not_used(answers),
+            (true, true) if answers => {
+                "used, and the endpoint's certificate is verified".to_owned()
+            }
+            (true, true) => format!("{used}, verifying the endpoint's certificate"),
+            (true, false) => format!("{used}, without verifying the endpoint's certificate"),
+        };
+        checks.push(Check::ok(ABOUT, found));
     }
     checks
+}
+
+/// How TLS is used. Where no endpoint answered, it is only known what would be.
+fn used(answers: bool) -> &'static str {
+    if answers { "used" } else { "switched on" }
+}
+
+fn not_used(answers: bool) -> String {
+    if answers {
+        "not used: the connection is open to all who can reach it".to_owned()
+    } else {
+        "not switched on".to_owned()
+    }
 }
 
 /// The habit of ports: 2375 is plain, 2376 is TLS.
@@ -351,10 +368,8 @@ fn files(about: &'static str, way: &Way) -> Vec<Check> {
 }
 
 /// TLS by a context of docker's own store.
-fn stored(about: &'static str, way: &Way, name: &str, tcp: bool, host: &str) -> Vec<Check> {
-    let Some(context) = way.context.as_ref().filter(|_| tcp) else {
-        return Vec::new();
-    };
+fn stored(way: &Way, name: &str, context: &DockerContext, host: &str, answers: bool) -> Vec<Check> {
+    let about = "tls";
     let skips = context.endpoints.docker.skip_tls_verify;
     let held = context.tls_material.get("docker");
     let held = held.map(Vec::as_slice).unwrap_or_default();
@@ -368,10 +383,11 @@ fn stored(about: &'static str, way: &Way, name: &str, tcp: bool, host: &str) -> 
             ..check
         }];
     }
+    let used = used(answers);
     let found = match (on, skips) {
-        (false, _) => "not used: the connection is open to all who can reach it".to_owned(),
-        (true, true) => "used, without verifying the endpoint's certificate".to_owned(),
-        (true, false) => format!("used, with {} of the context `{name}`", list(held)),
+        (false, _) => not_used(answers),
+        (true, true) => format!("{used}, without verifying the endpoint's certificate"),
+        (true, false) => format!("{used}, with {} of the context `{name}`", list(held)),
     };
     let check = Check::ok(about, found);
     if way.tls_verify.is_some() || way.cert_path.is_some() {
@@ -539,17 +555,14 @@ pub(crate) mod tests {
         let certs = ("DOCKER_CERT_PATH", "/certs");
         for (way, expected) in [
             (way(&[]), vec![]),
-            (
-                way(&[plain]),
-                vec!["ok: not used: the connection is open to all who can reach it"],
-            ),
+            (way(&[plain]), vec!["ok: not switched on"]),
             (
                 way(&[secure, verify, certs]),
-                vec!["ok: used, and the endpoint's certificate is verified"],
+                vec!["ok: switched on, verifying the endpoint's certificate"],
             ),
             (
                 way(&[secure, ("DOCKER_TLS", "1"), certs]),
-                vec!["ok: used, without verifying the endpoint's certificate"],
+                vec!["ok: switched on, without verifying the endpoint's certificate"],
             ),
             (
                 way(&[plain, verify, certs]),
@@ -596,6 +609,22 @@ pub(crate) mod tests {
             ),
         ] {
             assert_eq!(about(&tls(&way, false), "tls"), expected);
+        }
+        for (way, expected) in [
+            (
+                way(&[plain]),
+                "ok: not used: the connection is open to all who can reach it",
+            ),
+            (
+                way(&[secure, verify, certs]),
+                "ok: used, and the endpoint's certificate is verified",
+            ),
+            (
+                way(&[secure, ("DOCKER_TLS", "1"), certs]),
+                "ok: used, without verifying the endpoint's certificate",
+            ),
+        ] {
+            assert_eq!(about(&tls(&way, true), "tls"), [expected]);
         }
     }
 

@@ -272,6 +272,15 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
+/// Why a call of the operating system failed, in its words: without the number, and without the name of a temporary file.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
 /// `1 instance`, `3 instances`.
 pub fn plural(count: usize, noun: &str) -> String {
     if count == 1 {

@@ -139,7 +139,7 @@ failure  endpoint: `tcp://vch:2375` (DOCKER_HOST): the endpoint can't be used
            docker version --format '{{json .}}'
            | Cannot connect to the Docker daemon at tcp://vch:2375. Is the docker daemon running?
            nothing answers there: check that the endpoint is up, that DOCKER_HOST has its address and port (a VCH: 2376, or 2375 without TLS), and the firewalls between
-ok       TLS: not used: the connection is open to all who can reach it
+ok       TLS: not switched on
 ok       settings: every setting is usable
 ok       haproxy.cfg: renders to 16 lines, and `haproxy.cfg` can be written
 skipped  kind, external network, bridge network, names, room, images, reloads: they need an endpoint that answers

@@ -260,7 +260,8 @@ fn a_look_that_hangs_is_ended() {
         .up(&["--timeout", "1s"])
         .code(4)
         .stderr_has("error: the endpoint did not say what it is\n")
-        .stderr_has("no answer within 1s (--timeout)");
+        .stderr_has("no answer within 1s (--timeout)")
+        .stderr_has("hint: check the endpoint's address, and the route and the firewalls");
     let calls = sandbox.calls();
     let hanging = calls.iter().find(|call| call.words[0] == "info").unwrap();
     assert_gone(&sandbox, hanging.pid);

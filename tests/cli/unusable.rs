@@ -78,12 +78,18 @@ fn an_endpoint_that_is_not_there() {
     for (text, hint) in UNREACHABLE {
         let sandbox = Sandbox::new(Flavor::Vch);
         sandbox.config(json!({"unreachable": text}));
+        let unreachable = ["Cannot connect", "connection refused", "no such host"];
+        let what = if unreachable.iter().any(|words| text.contains(words)) {
+            "can't be reached"
+        } else {
+            "did not say what it is"
+        };
         for arguments in [vec!["up"], vec!["up", "--dry-run"], vec![]] {
             sandbox
                 .tool(&arguments)
                 .code(4)
                 .stdout("")
-                .stderr_has("error: the endpoint did not say what it is\n")
+                .stderr_has(&format!("error: the endpoint {what}\n"))
                 .stderr_has("  docker info --format '{{json .}}'\n")
                 .stderr_has(&format!("  | {text}\n"))
                 .stderr_has(hint);
