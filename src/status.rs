@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::again::Again;
+use crate::docker::argv::{self, Argv};
 use crate::haproxy::Config;
 use crate::haproxy::read::Found;
-use crate::inventory::{Container, Health, Inventory, State};
+use crate::inventory::{Conflict, Container, Health, Inventory, State};
 use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::running::OtherLb;
 use crate::ui::{list, plural};
@@ -67,6 +68,8 @@ pub struct Mends<'a> {
     pub up: Vec<String>,
     /// A load balancer of another name: nothing else can be told before it is known which one is meant.
     pub other_lb: Option<OtherLb>,
+    /// A call of docker's as a shell takes it.
+    pub docker: &'a dyn Fn(&Argv) -> String,
 }
 
 impl Mends<'_> {
@@ -78,6 +81,12 @@ impl Mends<'_> {
         let flags = self.up.iter().map(String::as_str);
         let words: Vec<&str> = flags.chain(more.iter().copied()).collect();
         self.again.command("up", &words)
+    }
+
+    /// One after the other.
+    fn docker(&self, calls: &[Argv]) -> String {
+        let calls: Vec<String> = calls.iter().map(self.docker).collect();
+        calls.join(" && ")
     }
 }
 
@@ -96,6 +105,7 @@ pub fn status(
     let mut drift = Vec::new();
     let mut reader = Reader {
         names,
+        external_net,
         inventory,
         config,
         mends,
@@ -103,12 +113,11 @@ pub fn status(
     };
     if let Some(OtherLb { what, remedy }) = &mends.other_lb {
         reader.note(what.clone(), remedy.clone());
-    } else {
-        if !inventory.is_empty() {
-            reader.lb();
-            reader.instances(wanted);
-        }
-        reader.conflicts();
+    } else if !inventory.is_empty() {
+        reader.lb();
+        reader.instances(wanted);
+    } else if let Some(conflict) = reader.conflict(names.lb.as_str()) {
+        reader.not_our_lb(conflict);
     }
     let verdict = match (inventory.is_empty(), drift.is_empty()) {
         (true, _) => Verdict::NotDeployed,
@@ -129,13 +138,14 @@ pub fn status(
 
 struct Reader<'a> {
     names: &'a Names,
+    external_net: &'a NetworkName,
     inventory: &'a Inventory,
     config: Option<&'a Config>,
     mends: &'a Mends<'a>,
     drift: &'a mut Vec<Drift>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn note(&mut self, what: String, mend: String) {
         self.drift.push(Drift {
             what,
@@ -151,12 +161,16 @@ impl Reader<'_> {
     fn lb(&mut self) {
         let name = self.names.lb.clone();
         let Some(lb) = &self.inventory.lb else {
-            self.note_up(format!("there is no load balancer `{name}`"));
+            match self.conflict(name.as_str()) {
+                Some(conflict) => self.not_our_lb(conflict),
+                None => self.note_up(format!("there is no load balancer `{name}`")),
+            }
             return;
         };
         if !lb.running() {
             let how = crate::autopsy::standing(lb);
-            self.note_up(format!("the load balancer `{name}` {how}"));
+            let what = format!("the load balancer `{name}` {how}");
+            self.note(what, self.start(lb));
             return;
         }
         match &self.inventory.config {
@@ -194,10 +208,22 @@ impl Reader<'_> {
         let sent_to = self.config.map(Config::numbers).unwrap_or_default();
         let lb = &self.names.lb;
         for number in &sent_to {
-            if !self.inventory.instances.contains_key(number) {
-                let instance = self.names.instance(*number);
+            let instance = self.names.instance(*number);
+            if self.inventory.instances.contains_key(number) {
+                continue;
+            }
+            if let Some(conflict) = self.conflict(&instance) {
+                self.off_the_network(conflict, true);
+            } else {
                 let what = format!("`{lb}` sends to `{instance}`, which is not there");
                 self.note_up(what);
+            }
+        }
+        for conflict in &self.inventory.conflicts {
+            let number = self.names.number_of(&conflict.name);
+            let not_told = number.is_some_and(|number| !sent_to.contains(&number));
+            if not_told && conflict.networks.is_empty() {
+                self.off_the_network(conflict, false);
             }
         }
         for (number, instance) in &self.inventory.instances {
@@ -209,6 +235,8 @@ impl Reader<'_> {
         } else {
             self.inventory.instances.len()
         };
+        // Which number there is can't be told as long as the load balancer's name is somebody else's.
+        let wanted = wanted.filter(|_| self.conflict(self.names.lb.as_str()).is_none());
         if let Some(wanted) = wanted.filter(|wanted| *wanted != there) {
             let instances = plural(there, "instance");
             let what = format!("{instances}, but NUM_INSTANCES is {wanted}");
@@ -241,7 +269,7 @@ impl Reader<'_> {
             (State::Running, _) => {}
             _ => {
                 let how = crate::autopsy::standing(instance);
-                self.note_up(format!("`{name}` {how}"));
+                self.note(format!("`{name}` {how}"), self.start(instance));
             }
         }
     }
@@ -266,18 +294,71 @@ impl Reader<'_> {
         }
     }
 
-    fn conflicts(&mut self) {
-        for conflict in &self.inventory.conflicts {
-            // Other containers called PREFIX-N are no harm to a service that is there.
-            if conflict.name == self.names.lb.as_str() {
-                let what = format!(
-                    "a container called `{}` is there and is not this service's",
-                    conflict.name
-                );
-                let mend = ["--lb-ctr-name", "NAME"];
-                self.note(what, self.mends.again.command("up", &mend));
+    fn conflict(&self, name: &str) -> Option<&'a Conflict> {
+        let mut conflicts = self.inventory.conflicts.iter();
+        conflicts.find(|conflict| conflict.name == name)
+    }
+
+    /// What makes a container run again that is there.
+    fn start(&self, container: &Container) -> String {
+        match &container.state {
+            State::Other(state) if state == "paused" => {
+                self.mends.docker(&[argv::unpause(&container.name)])
             }
+            _ => self.mends.up(),
         }
+    }
+
+    /// A container that is called LB_CTR_NAME. One that is where ours would be was taken off the instances' network.
+    fn not_our_lb(&mut self, conflict: &Conflict) {
+        let Conflict { name, image, .. } = conflict;
+        let external = self.external_net.as_str();
+        if self.inventory.bridge.is_some() && conflict.networks == [external] {
+            let bridge = self.names.network();
+            let what =
+                format!("`{name}`, made from `{image}`, is on `{external}`, but not on `{bridge}`");
+            self.note(what, self.put_back(name, false));
+        } else {
+            let what = format!("a container called `{name}` is there and is not this service's");
+            let mend = ["--lb-ctr-name", "NAME"];
+            self.note(what, self.mends.again.command("up", &mend));
+        }
+    }
+
+    /// An instance that is there, but where the load balancer can't reach it.
+    fn off_the_network(&mut self, conflict: &Conflict, sent_to: bool) {
+        let Conflict { name, networks, .. } = conflict;
+        let bridge = self.names.network();
+        if networks.is_empty() {
+            let what = format!("`{name}` is not on `{bridge}`: it was taken off its network");
+            self.note(what, self.put_back(name, sent_to));
+            return;
+        }
+        let lb = &self.names.lb;
+        let what = format!(
+            "`{lb}` sends to `{name}`, which is on {}, not on `{bridge}`",
+            list(networks)
+        );
+        let up = self.mends.up();
+        self.note(
+            what,
+            format!("connect `{name}` to `{bridge}`, or remove it, then {up}"),
+        );
+    }
+
+    /// What puts a container back on the instances' network. A VCH connects none that runs.
+    fn put_back(&self, name: &str, sent_to: bool) -> String {
+        let mends = self.mends;
+        if self.inventory.is_vch() {
+            let remove = mends.docker(&[argv::rm_force(&[name.to_owned()])]);
+            return format!("{remove} && {}", mends.up());
+        }
+        let mut calls = vec![argv::network_connect(&self.names.network(), name)];
+        // Its address may be another one now, and the load balancer asks only when it reads its file.
+        if sent_to && self.inventory.lb.as_ref().is_some_and(Container::running) {
+            calls.push(argv::kill("HUP", self.names.lb.as_str()));
+        }
+        mends.docker(&calls)
     }
 }
 
@@ -340,6 +421,7 @@ mod tests {
     use super::*;
     use crate::docker::answer::Network;
     use crate::inventory::tests::{container, engine};
+    use crate::inventory::{Endpoint, Kind};
     use crate::spec::Spec;
     use crate::spec::tests::spec;
 
@@ -388,6 +470,7 @@ mod tests {
             again: &Again::default(),
             up: Vec::new(),
             other_lb: None,
+            docker: &|call| format!("docker {call}"),
         };
         status(&names, &external_net, wanted, &mends, inventory)
     }
@@ -468,6 +551,109 @@ mod tests {
             assert_eq!(drift(&inventory, wanted), [told]);
             assert_eq!(read(&inventory, wanted).verdict, Verdict::Degraded);
         }
+    }
+
+    fn told(inventory: &Inventory, wanted: Option<usize>) -> Vec<(String, String)> {
+        let drift = read(inventory, wanted).drift.into_iter();
+        drift.map(|drift| (drift.what, drift.mend)).collect()
+    }
+
+    fn conflict(name: &str, networks: &[&str]) -> Conflict {
+        Conflict {
+            name: name.into(),
+            networks: networks.iter().map(|&name| name.into()).collect(),
+            image: "haproxy:1.7".into(),
+        }
+    }
+
+    #[test]
+    fn what_up_would_refuse_is_mended_by_docker() {
+        let paused = || State::Other("paused".into());
+        let two = || inventory(&[State::Running, State::Running], &[1, 2]);
+        let paused_lb = || {
+            let mut inventory = two();
+            inventory.lb.as_mut().unwrap().state = paused();
+            inventory
+        };
+        let off = |networks: &[&str]| {
+            let mut inventory = two();
+            inventory.instances.remove(&1);
+            inventory.conflicts = vec![conflict("web-1", networks)];
+            inventory
+        };
+        let lb_off = |networks: &[&str]| Inventory {
+            lb: None,
+            config: None,
+            conflicts: vec![conflict("lb", networks)],
+            ..two()
+        };
+        let vch = |inventory: Inventory| Inventory {
+            endpoint: Endpoint {
+                kind: Kind::Vch,
+                ..engine()
+            },
+            ..inventory
+        };
+        let taken_off = "`web-1` is not on `web-net`: it was taken off its network";
+        let lb_taken_off = "`lb`, made from `haproxy:1.7`, is on `routable`, but not on `web-net`";
+        for (inventory, what, mend) in [
+            (
+                inventory(&[paused(), State::Running], &[1, 2]),
+                "`web-1` is `paused`",
+                "docker unpause web-1",
+            ),
+            (
+                paused_lb(),
+                "the load balancer `lb` is `paused`",
+                "docker unpause lb",
+            ),
+            (
+                off(&[]),
+                taken_off,
+                "docker network connect web-net web-1 && docker kill -s HUP lb",
+            ),
+            (
+                vch(off(&[])),
+                taken_off,
+                "docker rm -f -v web-1 && vch-lb up",
+            ),
+            (
+                off(&["bridge"]),
+                "`lb` sends to `web-1`, which is on `bridge`, not on `web-net`",
+                "connect `web-1` to `web-net`, or remove it, then vch-lb up",
+            ),
+            (
+                lb_off(&["routable"]),
+                lb_taken_off,
+                "docker network connect web-net lb",
+            ),
+            (
+                vch(lb_off(&["routable"])),
+                lb_taken_off,
+                "docker rm -f -v lb && vch-lb up",
+            ),
+            (
+                lb_off(&["routable", "api-net"]),
+                "a container called `lb` is there and is not this service's",
+                "vch-lb up --lb-ctr-name NAME",
+            ),
+        ] {
+            let expected = [(what.to_owned(), mend.to_owned())];
+            assert_eq!(told(&inventory, None), expected);
+        }
+        assert_eq!(told(&lb_off(&["routable"]), Some(5)).len(), 1);
+        let off_and_lb_gone = Inventory {
+            lb: None,
+            config: None,
+            ..off(&[])
+        };
+        assert_eq!(
+            told(&off_and_lb_gone, None)[1],
+            (
+                taken_off.to_owned(),
+                "docker network connect web-net web-1".to_owned()
+            )
+        );
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
             &context.settings,
             &inventory,
         ),
+        docker: &|call| docker.shown(call),
     };
     let mut status = status(
         &spec.names,

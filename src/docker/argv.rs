@@ -232,6 +232,10 @@ pub fn stop(grace: u64, containers: &[String]) -> Argv {
         .and(containers)
 }
 
+pub fn unpause(container: &str) -> Argv {
+    Argv::new(["unpause", container])
+}
+
 pub fn rename(from: &str, to: &str) -> Argv {
     Argv::new(["rename", from, to])
 }

@@ -119,7 +119,10 @@ fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Fai
              from `{}`, and it is on {}, not on `{}`",
             conflict.name,
             conflict.image,
-            list(&conflict.networks),
+            match &conflict.networks[..] {
+                [] => "no network".to_owned(),
+                networks => list(networks),
+            },
             spec.names.network()
         );
         let hint = format!("choose another {setting}, or remove that container");
