@@ -422,3 +422,13 @@ fn an_address_that_never_comes_fails_and_is_undone() {
         sandbox.assert_state(&before, "");
     });
 }
+
+#[test]
+fn a_probe_of_what_was_not_there_is_told_to_be_none() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _served = sandbox.serve();
+    sandbox
+        .up(&["--probe"])
+        .success()
+        .stderr_has("--probe: nothing served before, so there is nothing to probe\n");
+}
