@@ -19,14 +19,17 @@ pub mod exit {
     /// What each code means.
     pub const MEANINGS: [(u8, &str); 8] = [
         (DONE, "done, or nothing to do"),
-        (FAILED, "something asked for did not happen"),
+        (
+            FAILED,
+            "something asked for did not happen; `doctor`: a deployment would fail",
+        ),
         (
             USAGE,
             "the command line or a setting is wrong; nothing was tried",
         ),
         (
             NOT_AS_DESIRED,
-            "not as desired: degraded (status), or something to do (--dry-run --exit-code)",
+            "not as desired: degraded or not deployed (`status`), something to do (`--dry-run --exit-code`)",
         ),
         (UNUSABLE, "docker or the endpoint can't be used"),
         (129, "interrupted by SIGHUP: the terminal was closed"),

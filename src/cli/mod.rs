@@ -31,6 +31,19 @@ const STYLES: Styles = Styles::styled()
 /// What `-h` shows of the settings and of what belongs to `up`; `--help` shows everything.
 const BASIC: [&str; 4] = [LB_IMG, "dry_run", "pull", "probe"];
 
+/// What `down` takes as every change does, without a use for it: its help leaves them out.
+const IDLE_IN_DOWN: [&str; 6] = ["keep", "wait", "settle", "drain", "config_out", "overwrite"];
+
+/// What people call the number of instances elsewhere.
+const COUNT_ALIASES: [&str; 6] = [
+    "--n",
+    "--num",
+    "--number",
+    "--count",
+    "--instances",
+    "--replicas",
+];
+
 /// Puts N instances of a container image behind HAProxy on whatever endpoint your docker client points at
 ///
 /// Without a subcommand: `vch-lb up`. Every setting is a flag, an environment variable and a line of the settings file;
@@ -94,7 +107,7 @@ impl Cli {
                 .unwrap_or_else(|| command.error(ErrorKind::InvalidSubcommand, subcommand)));
         }
         if let Some(complaint) = misplaced(subcommand, &matches) {
-            return Err(command.error(ErrorKind::ArgumentConflict, complaint));
+            return Err(error_of(subcommand, ErrorKind::ArgumentConflict, complaint));
         }
         let mut cli = Self::from_arg_matches(&matches)?;
         cli.settings.update_from_arg_matches(below)?;
@@ -127,7 +140,21 @@ pub fn command() -> Command {
             }
         });
     }
-    command
+    command.mut_subcommand("down", |down| {
+        IDLE_IN_DOWN
+            .iter()
+            .fold(down, |down, id| down.mut_arg(id, |arg| arg.hide(true)))
+    })
+}
+
+/// An error of the subcommand called `name`, with its usage.
+fn error_of(name: &str, kind: ErrorKind, complaint: String) -> clap::Error {
+    let mut command = command();
+    command.build();
+    match command.find_subcommand_mut(name) {
+        Some(subcommand) => subcommand.error(kind, complaint),
+        None => command.error(kind, complaint),
+    }
 }
 
 /// Whether a subcommand is about `vch-lb` alone, and not about any service.
@@ -219,7 +246,7 @@ fn value_among<'a>(setting: &Setting, words: &'a [OsString]) -> Option<&'a str> 
 }
 
 /// A setting that is unknown to the subcommand, but not to us, deserves more than `unexpected argument`.
-fn explain(error: clap::Error, words: &[OsString]) -> clap::Error {
+fn explain(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
@@ -231,6 +258,9 @@ fn explain(error: clap::Error, words: &[OsString]) -> clap::Error {
                 .is_some_and(|short| flag == format!("-{short}"))
     };
     let Some(setting) = TABLE.iter().find(named) else {
+        if error.kind() == ErrorKind::UnknownArgument && COUNT_ALIASES.contains(&flag) {
+            suggest_count(&mut error, words);
+        }
         return error;
     };
     let command = command();
@@ -242,9 +272,24 @@ fn explain(error: clap::Error, words: &[OsString]) -> clap::Error {
         Some(subcommand) if error.kind() == ErrorKind::UnknownArgument => {
             let value = value_among(setting, words);
             let complaint = not_taken(subcommand.get_name(), setting, value);
-            command.clone().error(ErrorKind::UnknownArgument, complaint)
+            error_of(subcommand.get_name(), ErrorKind::UnknownArgument, complaint)
         }
         _ => error,
+    }
+}
+
+/// The number of instances in place of whatever is spelt alike.
+fn suggest_count(error: &mut clap::Error, words: &[OsString]) {
+    let takes_no_count = |subcommand: &Command| {
+        let name = subcommand.get_name();
+        let takes = TABLE
+            .iter()
+            .any(|setting| setting.name == NUM_INSTANCES && takes(name, setting));
+        !takes && words.iter().any(|word| word == name)
+    };
+    if !command().get_subcommands().any(takes_no_count) {
+        let flag = ContextValue::String("--num-instances".to_owned());
+        error.insert(ContextKind::SuggestedArg, flag);
     }
 }
 
@@ -378,6 +423,46 @@ mod tests {
         assert!(ours.what.ends_with("--lb-port can't be given"), "{ours:?}");
         let hint = ours.hint.unwrap();
         assert!(hint.starts_with("`vch-lb up` changes it"), "{hint}");
+    }
+
+    #[test]
+    fn a_refused_setting_comes_with_the_usage_of_its_subcommand() {
+        for line in [["vch-lb", "scale", "-n5"], ["vch-lb", "-n5", "scale"]] {
+            let error = Cli::from_words(line).unwrap_err().to_string();
+            assert!(error.contains("Usage: vch-lb scale"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_instances_is_suggested_by_its_other_names() {
+        for line in [
+            &["vch-lb", "--n", "3"][..],
+            &["vch-lb", "up", "--instances", "3"],
+            &["vch-lb", "up", "--replicas=3"],
+        ] {
+            let error = Cli::from_words(line).unwrap_err().to_string();
+            assert!(error.contains("'--num-instances'"), "{line:?}: {error}");
+        }
+        let error = Cli::from_words(["vch-lb", "logs", "--n", "3"]).unwrap_err();
+        assert!(!error.to_string().contains("--num-instances"), "{error}");
+    }
+
+    #[test]
+    fn help_of_down_shows_only_what_down_uses() {
+        let mut command = command();
+        let help = command
+            .find_subcommand_mut("down")
+            .unwrap()
+            .render_long_help()
+            .to_string();
+        for idle in IDLE_IN_DOWN {
+            let flag = format!("--{}", idle.replace('_', "-"));
+            assert!(!help.contains(&flag), "{flag}");
+        }
+        assert!(
+            help.contains("--dry-run") && help.contains("--jobs"),
+            "{help}"
+        );
     }
 
     #[test]

@@ -175,11 +175,14 @@ impl<'a> Change<'a> {
 
     /// Requests through the load balancer that serves, if there is one and it can be reached.
     fn probe(&self, plan: &Plan) -> Option<Probe> {
-        let lb = self
-            .before
-            .lb
-            .as_ref()
-            .filter(|lb| self.probes && lb.running())?;
+        if !self.probes {
+            return None;
+        }
+        let Some(lb) = self.before.lb.as_ref().filter(|lb| lb.running()) else {
+            let said = "--probe: nothing served before, so there is nothing to probe";
+            self.context.ui.status(said);
+            return None;
+        };
         let config = self.before.config.as_ref()?.config.as_ref()?;
         let probe = lb
             .address_on(plan.spec.external_net.as_str())

@@ -6,9 +6,11 @@
 pub mod log;
 pub mod read;
 
-use handlebars::Handlebars;
+use anyhow::anyhow;
+use handlebars::{Handlebars, RenderError, RenderErrorReason};
 use serde::Serialize;
 
+use crate::settings::nearest;
 use crate::spec::Spec;
 use crate::spec::names::{ImageRef, Number, Port};
 use crate::spec::tuning::{self, HealthCheck, Mode, Sticky, Tuning};
@@ -135,7 +137,9 @@ impl Config {
         handlebars.set_strict_mode(true);
         handlebars.register_escape_fn(handlebars::no_escape);
         let template = self.template.as_deref().unwrap_or(TEMPLATE);
-        let text = handlebars.render_template(template, &self.model())?;
+        let text = handlebars
+            .render_template(template, &self.model())
+            .map_err(|error| anyhow!(self.explain(&error)))?;
         match (&self.template, self.tuning.line()) {
             // An own template need not care how its settings travel.
             (Some(_), Some(line)) if text.lines().next() != Some(&line) => {
@@ -143,6 +147,51 @@ impl Config {
             }
             _ => Ok(text),
         }
+    }
+
+    /// What is wrong with the template, in one sentence.
+    fn explain(&self, error: &RenderError) -> String {
+        let at = |line: Option<usize>, column: Option<usize>| match (line, column) {
+            (Some(line), Some(column)) => format!("line {line}, column {column}: "),
+            _ => String::new(),
+        };
+        let place = at(error.line_no, error.column_no);
+        match error.reason() {
+            RenderErrorReason::TemplateError(error) => {
+                let (line, column) = error.pos().unzip();
+                let why = error.reason().to_string();
+                format!(
+                    "{}{}",
+                    at(line, column),
+                    why.lines().next().unwrap_or_default()
+                )
+            }
+            RenderErrorReason::MissingVariable(Some(name)) => {
+                let known = self.variables();
+                let near = nearest(name, known.iter().map(String::as_str));
+                let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                format!("{place}there is no variable `{name}`{near}")
+            }
+            RenderErrorReason::HelperNotFound(name) => {
+                format!("{place}there is no helper `{name}`")
+            }
+            other => format!("{place}{other}"),
+        }
+    }
+
+    /// The names that a template may use, of the servers' too.
+    fn variables(&self) -> Vec<String> {
+        let server = Server {
+            number: 1,
+            name: String::new(),
+            address: String::new(),
+        };
+        let objects = [
+            serde_json::to_value(self.model()).unwrap_or_default(),
+            serde_json::to_value(server).unwrap_or_default(),
+        ];
+        let names = objects.iter().filter_map(|object| object.as_object());
+        names.flat_map(|object| object.keys().cloned()).collect()
     }
 
     fn model(&self) -> Model<'_> {

@@ -1,11 +1,12 @@
 //! The settings file: `NAME=value` lines in the script's own syntax, or an edited copy of the script itself. Pure.
 //!
 //! A file that begins with `#!` is a script: its lines that assign no known name are passed over. In any other file they
-//! are errors. Nothing is executed and nothing expanded.
+//! are errors. Nothing is executed; of a shell's expansions, only `$NAME` and `${NAME}` of what is assigned further up are
+//! made.
 
 use std::collections::BTreeMap;
 
-use super::TABLE;
+use super::{TABLE, nearest};
 
 /// What a settings file assigns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,22 +30,36 @@ impl Assignments {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let is_script = text.starts_with("#!");
         let mut values = BTreeMap::new();
+        // Of a script's own variables, too: its settings may be made of them.
+        let mut assigned: BTreeMap<&str, String> = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
             let complain = |why: String| format!("{path}, line {number}: {why}");
             match assignment(line.trim()) {
                 Line::Nothing => {}
-                Line::Assignment { name, value } => match known(name) {
-                    Some(known) => {
-                        let value = evaluate(known, value)
-                            .map_err(|why| complain(format!("{name}: {why}")))?;
-                        // As in a script, the last assignment counts.
-                        values.insert(known, (value, number));
+                Line::Assignment { name, value } => {
+                    match (known(name), evaluate(name, value, &assigned)) {
+                        (Some(known), value) => {
+                            let value = value.map_err(|why| complain(format!("{name}: {why}")))?;
+                            assigned.insert(name, value.clone());
+                            // As in a script, the last assignment counts.
+                            values.insert(known, (value, number));
+                        }
+                        (None, Ok(value)) if is_script => {
+                            assigned.insert(name, value);
+                        }
+                        // What it holds from here on, nobody knows.
+                        (None, Err(_)) if is_script => {
+                            assigned.remove(name);
+                        }
+                        (None, _) => return Err(complain(unknown(name))),
                     }
-                    None if is_script => {}
-                    None => return Err(complain(unknown(name))),
-                },
-                Line::Other if is_script => {}
+                }
+                Line::Blank { name } if known(name).is_some() => {
+                    return Err(complain(format!("{name}: no blanks around `=`")));
+                }
+                Line::Blank { .. } | Line::Other if is_script => {}
+                Line::Blank { .. } => return Err(complain("no blanks around `=`".into())),
                 Line::Other => return Err(complain("not of the form NAME=value".into())),
             }
         }
@@ -62,6 +77,10 @@ enum Line<'a> {
         name: &'a str,
         value: &'a str,
     },
+    /// As an assignment, but with blanks around the `=`.
+    Blank {
+        name: &'a str,
+    },
     Other,
 }
 
@@ -74,9 +93,20 @@ fn assignment(line: &str) -> Line<'_> {
         .find_map(|word| line.strip_prefix(word))
         .unwrap_or(line);
     match line.trim_start().split_once('=') {
-        Some((name, value)) if is_name(name) => Line::Assignment { name, value },
+        Some((name, value)) if is_name(name) && !is_apart(value) => {
+            Line::Assignment { name, value }
+        }
+        Some((name, _)) if is_name(name.trim_end()) => Line::Blank {
+            name: name.trim_end(),
+        },
         _ => Line::Other,
     }
+}
+
+/// Whether a value stands apart from its `=`. Blanks before a comment are none.
+fn is_apart(value: &str) -> bool {
+    let bare = value.trim_start();
+    bare.len() < value.len() && !bare.is_empty() && !bare.starts_with('#')
 }
 
 fn is_name(text: &str) -> bool {
@@ -92,14 +122,10 @@ fn known(name: &str) -> Option<&'static str> {
 }
 
 /// The value that the shell would assign, without running anything.
-fn evaluate(name: &str, value: &str) -> Result<String, String> {
+fn evaluate(name: &str, value: &str, assigned: &BTreeMap<&str, String>) -> Result<String, String> {
     let value = default_of(name, value).unwrap_or(value);
-    if let Some(expansion) = expansion(value) {
-        return Err(format!(
-            "`{expansion}` is not expanded here: write the value itself"
-        ));
-    }
-    let words = shell_words::split(value).map_err(|_| "a quote is not closed".to_owned())?;
+    let value = expand(value, assigned)?;
+    let words = shell_words::split(&value).map_err(|_| "a quote is not closed".to_owned())?;
     match words.as_slice() {
         [] => Ok(String::new()),
         [word] => Ok(word.clone()),
@@ -118,48 +144,81 @@ fn default_of<'a>(name: &str, value: &'a str) -> Option<&'a str> {
     rest.strip_prefix(":-").or_else(|| rest.strip_prefix('-'))
 }
 
-/// The first expansion that a shell would make: only single quotes keep it from doing so.
-fn expansion(value: &str) -> Option<&str> {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (index, c) in value.char_indices() {
+/// `value` with the variables that are `assigned` in place of their names; any other expansion is refused. Only single
+/// quotes and a backslash keep a shell from expanding, and so does a comment.
+fn expand(value: &str, assigned: &BTreeMap<&str, String>) -> Result<String, String> {
+    let mut expanded = String::new();
+    let (mut single, mut double, mut escaped) = (false, false, false);
+    let mut rest = value;
+    while let Some(c) = rest.chars().next() {
+        if !single && !escaped && (c == '$' || c == '`') {
+            let (length, variable) = reference(rest);
+            let Some(text) = variable.and_then(|name| assigned.get(name)) else {
+                let shown = rest[..length].trim_end();
+                return Err(format!(
+                    "`{shown}` is not expanded here: write the value itself"
+                ));
+            };
+            expanded.push_str(&protected(text, double));
+            rest = &rest[length..];
+            continue;
+        }
         match c {
             _ if escaped => escaped = false,
-            '\\' if !quoted => escaped = true,
-            '\'' => quoted = !quoted,
-            '$' | '`' if !quoted => return Some(value[index..].trim()),
+            '\\' if !single => escaped = true,
+            '\'' if !double => single = !single,
+            '"' if !single => double = !double,
+            '#' if !single
+                && !double
+                && (expanded.is_empty() || expanded.ends_with([' ', '\t'])) =>
+            {
+                return Ok(expanded);
+            }
             _ => {}
         }
+        expanded.push(c);
+        rest = &rest[c.len_utf8()..];
     }
-    None
+    Ok(expanded)
+}
+
+/// How long the expansion at the start of `text` is, and which variable it names if it is `$NAME` or `${NAME}`.
+fn reference(text: &str) -> (usize, Option<&str>) {
+    if let Some(inner) = text.strip_prefix("${")
+        && let Some(end) = inner.find('}')
+    {
+        return (end + 3, Some(&inner[..end]).filter(|name| is_name(name)));
+    }
+    let bare = text.strip_prefix('$').unwrap_or_default();
+    let end = bare
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(bare.len());
+    if is_name(&bare[..end]) {
+        return (end + 1, Some(&bare[..end]));
+    }
+    (text.find('"').unwrap_or(text.len()), None)
+}
+
+/// A variable's text, quoted so that it stays one word.
+fn protected(text: &str, double: bool) -> String {
+    if !double {
+        return shell_words::quote(text).into_owned();
+    }
+    let mut quoted = String::new();
+    for c in text.chars() {
+        if matches!(c, '"' | '\\' | '$' | '`') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted
 }
 
 fn unknown(name: &str) -> String {
-    let near = TABLE
-        .iter()
-        .map(|setting| (edits(name, setting.name), setting.name))
-        .min()
-        .filter(|(edits, known)| *edits <= known.len() / 3);
-    match near {
-        Some((_, known)) => format!("there is no setting `{name}`; did you mean `{known}`?"),
+    match nearest(name, TABLE.iter().map(|setting| setting.name)) {
+        Some(known) => format!("there is no setting `{name}`; did you mean `{known}`?"),
         None => format!("there is no setting `{name}`"),
     }
-}
-
-/// How many letters have to be changed, added or left out to make `b` of `a`.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = corner + usize::from(from != *to);
-            corner = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -192,6 +251,26 @@ mod tests {
             value("INSTANCE_ARGS='--env A=$B'", "INSTANCE_ARGS"),
             "--env A=$B"
         );
+    }
+
+    #[test]
+    fn what_is_assigned_further_up_is_expanded() {
+        for (line, expected) in [
+            ("LB_CTR_NAME=${INSTANCE_CTR_PREFIX}-lb", "it's-lb"),
+            ("LB_CTR_NAME=\"$INSTANCE_CTR_PREFIX-lb\" # why", "it's-lb"),
+            (
+                "LB_CTR_NAME=\"${LB_CTR_NAME:-${INSTANCE_CTR_PREFIX}-lb}\"",
+                "it's-lb",
+            ),
+            ("LB_CTR_NAME=\"'$INSTANCE_CTR_PREFIX'\"", "'it's'"),
+            ("LB_CTR_NAME='$INSTANCE_CTR_PREFIX'", "$INSTANCE_CTR_PREFIX"),
+            ("LB_CTR_NAME=lb # of $HOST", "lb"),
+        ] {
+            let text = format!("INSTANCE_CTR_PREFIX=\"it's\"\n{line}\n");
+            assert_eq!(value(&text, "LB_CTR_NAME"), expected, "{line}");
+        }
+        let script = "#!/bin/bash\nREGISTRY=registry.example.com\nINSTANCE_IMG=$REGISTRY/web:2\n";
+        assert_eq!(value(script, "INSTANCE_IMG"), "registry.example.com/web:2");
     }
 
     #[test]
@@ -237,7 +316,31 @@ mod tests {
             ),
             (
                 "INSTANCE_IMG=$REGISTRY/x",
-                "lb.conf, line 1: INSTANCE_IMG: `$REGISTRY/x` is not expanded here: write the value itself",
+                "lb.conf, line 1: INSTANCE_IMG: `$REGISTRY` is not expanded here: write the value itself",
+            ),
+            (
+                "LB_CTR_NAME=\"$FOO-lb\"",
+                "lb.conf, line 1: LB_CTR_NAME: `$FOO` is not expanded here: write the value itself",
+            ),
+            (
+                "LB_CTR_NAME=\"$(hostname)\"",
+                "lb.conf, line 1: LB_CTR_NAME: `$(hostname)` is not expanded here: write the value itself",
+            ),
+            (
+                "LB_PORT=80\nLB_CTR_NAME=${LB_PORT%0}",
+                "lb.conf, line 2: LB_CTR_NAME: `${LB_PORT%0}` is not expanded here: write the value itself",
+            ),
+            (
+                "#!/bin/sh\nFOO=a\nFOO=$(b)\nLB_CTR_NAME=$FOO",
+                "lb.conf, line 4: LB_CTR_NAME: `$FOO` is not expanded here: write the value itself",
+            ),
+            (
+                "INSTANCE_IMG = httpd:2",
+                "lb.conf, line 1: INSTANCE_IMG: no blanks around `=`",
+            ),
+            (
+                "#!/bin/sh\nINSTANCE_IMG= httpd:2",
+                "lb.conf, line 2: INSTANCE_IMG: no blanks around `=`",
             ),
             (
                 "#!/bin/sh\nLB_PORT=`port`",

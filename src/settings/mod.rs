@@ -347,6 +347,29 @@ pub fn table() -> String {
     text
 }
 
+/// Which of `known` somebody may have meant by `name`, if it is near enough.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|known| (edits(name, known), known)).min();
+    let near = near.filter(|(edits, known)| *edits <= known.len() / 3);
+    near.map(|(_, known)| known)
+}
+
+/// How many letters have to be changed, added or left out to make `b` of `a`.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let change = corner + usize::from(from != *to);
+            corner = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[b.len()]
+}
+
 /// The line of the table for the setting called `name`.
 pub fn setting(name: &str) -> Option<&'static Setting> {
     TABLE.iter().find(|setting| setting.name == name)

@@ -157,6 +157,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_template_is_one_sentence() {
+        let told = |template: &str| refusal(Some(template), None, &[]).unwrap();
+        assert_eq!(
+            told(&OWN.replace("{{mode}}", "{{lb_maxcon}}")),
+            "TEMPLATE is `own.hbs` (--template): line 3, column 7: there is no variable `lb_maxcon`; did you mean \
+             `lb_maxconn`?"
+        );
+        let nested = told(&OWN.replace("{{address}}", "{{addres}}"));
+        assert!(
+            nested.ends_with("there is no variable `addres`; did you mean `address`?"),
+            "{nested}"
+        );
+        assert!(told("{{nothing_such}}").ends_with("there is no variable `nothing_such`"));
+        for broken in ["x\n{{#each servers}}", "x {{", "x\n{{foo bar}}"] {
+            let told = told(broken);
+            assert_eq!(told.lines().count(), 1, "{told}");
+            assert!(
+                told.contains(": line ") && !told.contains("nnamed"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
     fn a_certificate_comes_with_its_key() {
         let cert = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n";
         let key = "-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----\n";

@@ -388,9 +388,15 @@ fn connections(text: &str) -> Result<u32, String> {
     }
 }
 
-/// HAProxy's own notation.
+/// HAProxy's own notation: with it, a number alone is in milliseconds.
 fn time(text: &str) -> Result<String, String> {
-    match time::milliseconds(text)? {
+    let alone = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let milliseconds = if alone {
+        text.parse().unwrap_or(u64::MAX)
+    } else {
+        time::milliseconds(text)?
+    };
+    match milliseconds {
         0 => Err("HAProxy waits for 1ms at least".into()),
         1..=LONGEST_TIME => Ok(text.to_owned()),
         _ => Err("HAProxy can wait for 2147483647ms at most, which is 596h".into()),
@@ -530,11 +536,19 @@ mod tests {
 
     #[test]
     fn times_reach_as_far_as_those_of_haproxy() {
-        for longest in ["2147483647ms", "2147483s", "35791m", "596h"] {
+        for longest in ["2147483647", "2147483647ms", "2147483s", "35791m", "596h"] {
             let given = tuning(&[("LB_TIMEOUT_CLIENT", longest)]).unwrap();
             assert_eq!(given.timeout_client, longest);
         }
-        for beyond in ["2147483648ms", "2147484s", "35792m", "597h", "4294967295h"] {
+        for beyond in [
+            "2147483648",
+            "99999999999999999999",
+            "2147483648ms",
+            "2147484s",
+            "35792m",
+            "597h",
+            "4294967295h",
+        ] {
             let why = complaint(&[("LB_TIMEOUT_CLIENT", beyond)]).why;
             assert!(why.contains("2147483647ms at most"), "{beyond}: {why}");
         }

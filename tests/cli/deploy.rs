@@ -438,3 +438,13 @@ fn a_run_that_changes_a_setting_of_the_load_balancer_says_which() {
             .stderr_has("\nLB_LOG: stdout → syslog\n");
     });
 }
+
+#[test]
+fn a_probe_of_what_was_not_there_is_told_to_be_none() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _served = sandbox.serve();
+    sandbox
+        .up(&["--probe"])
+        .success()
+        .stderr_has("--probe: nothing served before, so there is nothing to probe\n");
+}

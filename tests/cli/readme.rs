@@ -295,6 +295,10 @@ fn exit_codes_are_those_of_the_program() {
     ];
     assert_eq!(told[..5], codes);
     assert_eq!(told[5..], [1, 2, 15].map(|signal| 128 + signal));
+    for (code, meaning) in &exit::MEANINGS[..5] {
+        let row = format!("| {code} | {meaning} |");
+        assert!(readme.lines().any(|line| line == row), "no row {row}");
+    }
 }
 
 #[test]
