@@ -573,17 +573,28 @@ impl Planner<'_> {
         let needs = Self::needs(&[ready.pull, ready.network, files]);
         let mut in_lb = self.in_force();
         // What is only added or started again comes first, in one go.
-        let replacing = self.target.outdated.len().min(self.target.make.len());
+        let at_once = self.all_at_once();
+        let replacing = if at_once {
+            self.target.make.len()
+        } else {
+            self.target.outdated.len().min(self.target.make.len())
+        };
         let (added, successors) = {
             let split = self.target.make.len() - replacing;
             let (added, successors) = self.target.make.split_at(split);
             (added.to_vec(), successors.to_vec())
         };
+        let batch = if at_once {
+            successors.len()
+        } else {
+            self.options.batch
+        };
         let mut last = self.add_instances(&added, &mut in_lb, &needs);
         let mut predecessors = self.target.outdated.clone();
-        for batch in successors.chunks(self.options.batch.max(1)) {
+        for batch in successors.chunks(batch.max(1)) {
+            let leaves = if at_once { usize::MAX } else { batch.len() };
             let leaving: Vec<Number> = predecessors
-                .drain(..batch.len().min(predecessors.len()))
+                .drain(..leaves.min(predecessors.len()))
                 .collect();
             last = Some(self.replace(batch, &leaving, &mut in_lb, &needs, last));
         }
@@ -615,6 +626,16 @@ impl Planner<'_> {
         }
         let drained = last.map(|last| self.plan.add(Action::Drain, &[last]));
         self.leave(self.target.leaving(), drained);
+    }
+
+    /// Whether all are replaced by one reload: a configuration names one port for all instances, so that it can't send to
+    /// old ones at the old port and to new ones at another.
+    fn all_at_once(&self) -> bool {
+        let found = self.inventory.config.as_ref();
+        let config = found.and_then(|found| found.config.as_ref());
+        let other_port =
+            config.is_some_and(|config| config.instance_port != self.plan.spec.instance_port);
+        other_port && !self.options.stop_first
     }
 
     /// Brings in what is new or started again, all at once.
@@ -679,7 +700,8 @@ impl Planner<'_> {
     ) -> BroughtIn {
         let last_proved = last.map(|last| last.proved);
         // Nothing is as sure as those that serve: they go on until their successors have proved themselves.
-        let leaving = if self.plan.spec.tuning.checks() && !self.options.stop_first {
+        let relieves = !self.options.stop_first && !self.all_at_once();
+        let leaving = if self.plan.spec.tuning.checks() && relieves {
             &std::mem::replace(&mut self.relieved, leaving.to_vec())
         } else {
             leaving

@@ -502,6 +502,24 @@ fn a_published_port_can_not_be_moved_away_from_under_its_clients() {
     assert!(moved("never").is_ok());
 }
 
+#[test]
+fn instances_on_another_port_come_all_at_once() {
+    let two = complete(&wanted(2));
+    for check in ["none", "tcp"] {
+        let spec = spec(&[
+            ("NUM_INSTANCES", "3"),
+            ("INSTANCE_PORT", "8080"),
+            ("HEALTH_CHECK", check),
+        ]);
+        let planned = actions(&spec, &two);
+        let sent_to: Vec<&Action> = planned
+            .iter()
+            .filter(|action| matches!(action, Action::Reload(_)))
+            .collect();
+        assert_eq!(sent_to, [&Action::Reload(vec![3, 4, 5])], "{planned:?}");
+    }
+}
+
 fn states() -> impl Strategy<Value = State> {
     prop_oneof![
         4 => Just(State::Running),
