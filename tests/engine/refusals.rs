@@ -59,7 +59,7 @@ fn instances_that_listen_elsewhere_fail_the_deployment_with_their_port() {
         "--instance-img",
         "httpd:sick",
         "--wait",
-        "8",
+        "8s",
     ]);
     ran.exited(1).answers_nothing();
     ran.says("answers, but none of its instances does on port 80")

@@ -77,12 +77,12 @@ fn an_image_that_does_not_work_leaves_the_running_service_as_it_was() {
         "--instance-img",
         "httpd:sick",
         "--wait",
-        "4",
+        "4s",
     ]);
     sick.exited(1)
         .says("does not answer on port 80")
         .says("exposes `8080/tcp`");
-    let elsewhere = service.tool(&["up", "-n", "2", "--instance-port", "8000", "--wait", "4"]);
+    let elsewhere = service.tool(&["up", "-n", "2", "--instance-port", "8000", "--wait", "4s"]);
     elsewhere
         .exited(1)
         .says("does not answer on port 8000")
