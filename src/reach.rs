@@ -33,9 +33,26 @@ const ALREADY_THERE: Within = Within {
     respond: Duration::from_secs(5),
 };
 
-/// What a service that is there replies.
+/// What a service that is there replies. Two questions at a time, and the first answer counts: one of them may be handed
+/// to an instance that has died.
 pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
-    http::ask(address, port, speaks, ALREADY_THERE)
+    let (sender, replies) = std::sync::mpsc::channel();
+    for _ in 0..2 {
+        let (sender, address) = (sender.clone(), address.to_owned());
+        std::thread::spawn(move || {
+            // Nobody listens any more where the other question was answered.
+            let _ = sender.send(http::ask(&address, port, speaks, ALREADY_THERE));
+        });
+    }
+    drop(sender);
+    let mut last = Reply::Silent;
+    for reply in replies {
+        if reply.answers() == Some(true) {
+            return reply;
+        }
+        last = reply;
+    }
+    last
 }
 
 /// What that means, for the line that tells where the service is.
