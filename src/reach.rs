@@ -329,3 +329,26 @@ fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Fail
         (_, None) => failure,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn one_question_that_a_dead_instance_gets_does_not_hide_the_answer_of_the_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            // The first connection is held in silence.
+            let _dead = listener.accept().unwrap();
+            let (mut alive, _) = listener.accept().unwrap();
+            let _ = alive.read(&mut [0; 1024]);
+            let _ = alive.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            std::thread::park();
+        });
+        assert_eq!(ask("127.0.0.1", port, Speaks::Http).answers(), Some(true));
+    }
+}
