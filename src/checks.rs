@@ -99,10 +99,7 @@ fn former_end(performer: &Performer<'_>) -> Option<String> {
 /// Whether the load balancer sent to instance `number` before this run.
 fn served_before(performer: &Performer<'_>, number: Number) -> bool {
     let before = performer.before;
-    let config = before
-        .config
-        .as_ref()
-        .and_then(|found| found.config.as_ref());
+    let config = before.written_config();
     let sent_to = config.is_some_and(|config| config.numbers().contains(&number));
     sent_to && ran_before(performer, number)
 }
@@ -114,8 +111,7 @@ fn ran_before(performer: &Performer<'_>, number: Number) -> bool {
 
 /// Whether it was this run that brought instance `number`, or the check.
 fn is_news(performer: &Performer<'_>, number: Number) -> bool {
-    let found = performer.before.config.as_ref();
-    let config = found.and_then(|found| found.config.as_ref());
+    let config = performer.before.written_config();
     let other_check =
         config.is_some_and(|config| config.tuning.health != performer.spec.tuning.health);
     other_check || !ran_before(performer, number)

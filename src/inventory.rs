@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::docker::answer;
+use crate::haproxy::Config;
 use crate::haproxy::read::Found;
 use crate::spec::names::{Names, NetworkName, Number};
 
@@ -300,6 +301,11 @@ impl Inventory {
 
     pub fn is_vch(&self) -> bool {
         self.endpoint.kind == Kind::Vch
+    }
+
+    /// What the file in the load balancer says; `None` where there is none that can be read.
+    pub fn written_config(&self) -> Option<&Config> {
+        self.config.as_ref()?.config.as_ref()
     }
 
     /// Every container of the service, the load balancer first.

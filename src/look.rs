@@ -349,10 +349,7 @@ fn is_stale(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
     let Some(lb) = inventory.lb.as_ref().filter(|lb| lb.running()) else {
         return Ok(false);
     };
-    let config = inventory
-        .config
-        .as_ref()
-        .and_then(|found| found.config.as_ref());
+    let config = inventory.written_config();
     if config.is_some_and(|config| has_moved(config, inventory)) {
         return Ok(true);
     }

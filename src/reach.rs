@@ -1,4 +1,5 @@
-//! Whether the service can be reached from this workstation, once its load balancer was started.
+//! Whether the service can be reached from this workstation: as it is, while it is changed, and once its load balancer was
+//! started.
 
 use std::time::{Duration, Instant};
 
@@ -45,14 +46,17 @@ pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
         });
     }
     drop(sender);
-    let mut last = Reply::Silent;
+    let mut told = Reply::Silent;
     for reply in replies {
-        if reply.answers() == Some(true) {
-            return reply;
+        match reply.answers() {
+            Some(true) => return reply,
+            // That nobody is there is said for certain; that nothing came is not.
+            Some(false) => told = reply,
+            None if told.answers().is_none() => told = reply,
+            None => {}
         }
-        last = reply;
     }
-    last
+    told
 }
 
 /// What that means, for the line that tells where the service is.
@@ -70,7 +74,7 @@ pub fn in_words(reply: Reply) -> String {
 /// Where the service can be asked, as it is before this run: only where it will be afterwards, too.
 fn unmoved<'b>(performer: &'b Performer<'_>) -> Option<(&'b str, u16, Speaks)> {
     let Performer { spec, before, .. } = performer;
-    let config = before.config.as_ref()?.config.as_ref()?;
+    let config = before.written_config()?;
     let lb = before.lb.as_ref().filter(|lb| lb.running())?;
     let at = |port: Port, tuning: &Tuning| (port.get(), tuning.lb_speaks());
     let (port, speaks) = at(config.lb_port, &config.tuning);

@@ -149,8 +149,7 @@ impl<'a, 'b> Gate<'a, 'b> {
             return known;
         }
         let Performer { before, spec, .. } = self.performer;
-        let found = before.config.as_ref();
-        let config = found.and_then(|found| found.config.as_ref());
+        let config = before.written_config();
         let speaks = config.map_or(&spec.tuning, |config| &config.tuning);
         let speaks = speaks.instances_speak();
         let instances = before.instances.values();

@@ -98,10 +98,7 @@ pub fn status(
     mends: &Mends<'_>,
     inventory: &Inventory,
 ) -> Status {
-    let config = inventory
-        .config
-        .as_ref()
-        .and_then(|found| found.config.as_ref());
+    let config = inventory.written_config();
     let mut drift = Vec::new();
     let mut reader = Reader {
         names,

@@ -183,7 +183,7 @@ impl<'a> Change<'a> {
             self.context.ui.status(said);
             return None;
         };
-        let config = self.before.config.as_ref()?.config.as_ref()?;
+        let config = self.before.written_config()?;
         let probe = lb
             .address_on(plan.spec.external_net.as_str())
             .and_then(|address| {

@@ -78,10 +78,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         &mends,
         &inventory,
     );
-    let config = inventory
-        .config
-        .as_ref()
-        .and_then(|found| found.config.as_ref());
+    let config = inventory.written_config();
     let speaks = config.map_or(Speaks::Http, |config| config.tuning.lb_speaks());
     let reply = reply(&status, speaks);
     let answers = reply.and_then(Reply::answers);

@@ -20,6 +20,7 @@ use crate::settings::{
     EXTERNAL_NET, INSTANCE_CTR_PREFIX, INSTANCE_PORT, LB_ARGS, LB_CTR_NAME, LB_IMG, LB_PORT,
 };
 use crate::spec::names::{ImageRef, Number, Port};
+use crate::spec::running;
 use crate::spec::tuning::ServerAddress;
 use crate::spec::{LABEL, Publish, Spec};
 use crate::ui::{list, plural};
@@ -176,7 +177,7 @@ impl LbFate {
             return Ok(Self::Start);
         }
         if let Some(version) = inventory.config.as_ref().and_then(|found| found.newer) {
-            return Err(newer(lb, version));
+            return Err(running::newer(lb, version));
         }
         let edited = inventory.config.as_ref().is_some_and(Found::edited);
         if edited && !options.overwrite {
@@ -209,10 +210,7 @@ fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<String
             list(&others)
         ));
     }
-    let config = inventory
-        .config
-        .as_ref()
-        .and_then(|found| found.config.as_ref());
+    let config = inventory.written_config();
     if let Some(config) = config.filter(|config| config.tuning.lb_args != spec.tuning.lb_args) {
         differences.push(format!(
             "{LB_ARGS} is `{}`, but `{}` was created with `{}`",
@@ -271,14 +269,6 @@ fn ports_served(spec: &Spec) -> Vec<u16> {
 fn paused(container: &Container) -> Failure {
     Failure::failed(format!("`{}` is paused", container.name))
         .hinted(format!("docker unpause {}", container.name))
-}
-
-fn newer(lb: &Container, version: u32) -> Failure {
-    Failure::failed(format!(
-        "the haproxy.cfg in `{}` was written by a newer vch-lb (settings version {version})",
-        lb.name
-    ))
-    .hinted("use that version of vch-lb")
 }
 
 fn edited_by_hand(lb: &Container) -> Failure {
@@ -631,8 +621,7 @@ impl Planner<'_> {
     /// Whether all are replaced by one reload: a configuration names one port for all instances, so that it can't send to
     /// old ones at the old port and to new ones at another.
     fn all_at_once(&self) -> bool {
-        let found = self.inventory.config.as_ref();
-        let config = found.and_then(|found| found.config.as_ref());
+        let config = self.inventory.written_config();
         let other_port =
             config.is_some_and(|config| config.instance_port != self.plan.spec.instance_port);
         other_port && !self.options.stop_first
@@ -683,7 +672,7 @@ impl Planner<'_> {
     fn check_is_new(&self) -> bool {
         let spec = &self.plan.spec;
         let found = self.inventory.config.as_ref();
-        let config = found.and_then(|found| found.config.as_ref());
+        let config = self.inventory.written_config();
         let same = config.is_some_and(|config| config.tuning.health == spec.tuning.health)
             && found.and_then(|found| found.template.as_ref()) == spec.template.as_ref();
         spec.tuning.checks() && !same
@@ -751,8 +740,7 @@ impl Planner<'_> {
     /// The instances that the running configuration sends to and that run: a name that does not resolve is fatal to a
     /// reload.
     fn in_force(&self) -> BTreeSet<Number> {
-        let found = self.inventory.config.as_ref();
-        let config = found.and_then(|found| found.config.as_ref());
+        let config = self.inventory.written_config();
         let runs = |number: &Number| {
             let instance = self.inventory.instances.get(number);
             instance.is_some_and(Container::running)
@@ -822,8 +810,7 @@ impl Planner<'_> {
 
     /// The settings in which the configuration that is there differs from the one to come: `LB_LOG: stdout → syslog`.
     fn changed_settings(&self) -> Vec<String> {
-        let found = self.inventory.config.as_ref();
-        let Some(before) = found.and_then(|found| found.config.as_ref()) else {
+        let Some(before) = self.inventory.written_config() else {
             return Vec::new();
         };
         let spec = &self.plan.spec;

@@ -96,11 +96,7 @@ pub fn as_found(
 fn config<'a>(lb: &Container, inventory: &'a Inventory) -> Result<&'a Config, Failure> {
     let found = inventory.config.as_ref();
     if let Some(version) = found.and_then(|found| found.newer) {
-        return Err(Failure::failed(format!(
-            "the haproxy.cfg in `{}` was written by a newer vch-lb (settings version {version})",
-            lb.name
-        ))
-        .hinted("use that version of vch-lb"));
+        return Err(newer(lb, version));
     }
     found.and_then(|found| found.config.as_ref()).ok_or_else(|| {
         Failure::failed(format!(
@@ -188,6 +184,15 @@ pub fn other_lb(
              `{bridge}` first"
         ),
     })
+}
+
+/// A load balancer whose file an older version can't be trusted to understand.
+pub fn newer(lb: &Container, version: u32) -> Failure {
+    Failure::failed(format!(
+        "the haproxy.cfg in `{}` was written by a newer vch-lb (settings version {version})",
+        lb.name
+    ))
+    .hinted("use that version of vch-lb")
 }
 
 fn incomplete(names: &Names, inventory: &Inventory) -> Failure {

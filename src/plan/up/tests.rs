@@ -129,9 +129,8 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
 }
 
 fn in_config(inventory: &Inventory) -> Vec<Number> {
-    let found = inventory.config.as_ref();
-    found
-        .and_then(|found| found.config.as_ref())
+    inventory
+        .written_config()
         .map(Config::numbers)
         .unwrap_or_default()
 }
