@@ -4,6 +4,7 @@
 //! and executes it (`execute`, `perform`) or shows it (`script`). Only `docker::spawn` starts processes, only `ui` prints.
 
 pub mod again;
+pub mod ambiguous;
 pub mod autopsy;
 pub mod calls;
 pub mod checks;

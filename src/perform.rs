@@ -25,7 +25,7 @@ use crate::spec::Spec;
 use crate::spec::names::Number;
 use crate::spec::tuning::ServerAddress;
 use crate::ui::Ui;
-use crate::{config_file, look};
+use crate::{ambiguous, config_file, look};
 
 /// How long to pause before a call that met a passing trouble is repeated; after the last one it has failed.
 const PAUSES: [Duration; 5] = [
@@ -233,8 +233,10 @@ impl Performer<'_> {
         call: impl Fn() -> Result<Answer, CallError>,
     ) -> Result<Answer, CallError> {
         let mut pauses = PAUSES.iter();
+        let mut settled = false;
         loop {
             match call() {
+                Err(error) if self.settles(&error, &mut settled) => {}
                 Err(error) if error.cause().is_some_and(Cause::is_transient) => match pauses.next()
                 {
                     Some(&pause) if self.pause(argv, &error, pause) => {}
@@ -243,6 +245,16 @@ impl Performer<'_> {
                 result => return result,
             }
         }
+    }
+
+    /// Whether `error` is that there are several networks called PREFIX-net, about which something was done for the first time.
+    fn settles(&self, error: &CallError, settled: &mut bool) -> bool {
+        if error.cause() != Some(Cause::NetworkAmbiguous) || *settled {
+            return false;
+        }
+        *settled = true;
+        ambiguous::settle(&self.docker, self.ui, &self.spec.names.network());
+        true
     }
 
     /// Says that `argv` will be repeated and waits; `false` if an interrupt came meanwhile.
@@ -324,6 +336,7 @@ impl Performer<'_> {
             &argv::rm_force(&[name.to_owned()]),
         ));
         let mut pauses = PAUSES.iter();
+        let mut settled = false;
         loop {
             let error = match self.docker.change(&argv) {
                 Ok(answer) if printed_id(&answer) => return Ok(Done::ByUs),
@@ -337,11 +350,15 @@ impl Performer<'_> {
             if cause.is_some_and(Cause::is_name_conflict) {
                 return self.made_meanwhile(action, name, &error);
             }
+            let settles = self.settles(&error, &mut settled);
             let passes = cause.is_some_and(|cause| {
                 cause.is_transient() || cause.retry_after_removal() || cause.is_port_conflict()
             });
-            if !passes || !self.ready_to_repeat(action, name)? {
+            if !(passes || settles) || !self.ready_to_repeat(action, name)? {
                 return Err(self.not_done(action, &error));
+            }
+            if settles {
+                continue;
             }
             match pauses.next() {
                 Some(&pause) if self.pause(&argv, &error, pause) => {}

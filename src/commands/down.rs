@@ -7,7 +7,7 @@ use super::change::{Change, show};
 use crate::cli::DownArgs;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
-use crate::look::{self, Detail, Wanted};
+use crate::look::{Detail, Wanted};
 use crate::plan::down as planner;
 use crate::spec::names::Names;
 use crate::ui::list;
@@ -22,7 +22,7 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
         other_lb: true,
         ..Wanted::service(&spec.names, &spec.external_net)
     };
-    let inventory = look::look(&docker, wanted)?;
+    let inventory = context.look(&docker, wanted, &args.change)?;
     context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
     let plan = planner::plan(&spec, &inventory);
     if args.change.dry_run {

@@ -14,7 +14,8 @@ mod status;
 mod up;
 
 use crate::again::Again;
-use crate::cli::{Cli, Subcommands};
+use crate::ambiguous;
+use crate::cli::{ChangeArgs, Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
@@ -91,14 +92,34 @@ impl Context<'_> {
         })
     }
 
+    /// Looks, for a command that changes something. Several networks called PREFIX-net become one first.
+    pub fn look(
+        &self,
+        docker: &Docker,
+        wanted: Wanted<'_>,
+        args: &ChangeArgs,
+    ) -> Result<Inventory, Failure> {
+        match look::look(docker, wanted) {
+            Err(failure) if ambiguous::in_the_way(&failure) && !args.dry_run => {
+                ambiguous::settle(docker, self.ui, &wanted.names.network());
+                look::look(docker, wanted)
+            }
+            looked => looked,
+        }
+    }
+
     /// The service that is running, and everything that is there of it.
-    pub fn service_as_found(&self, docker: &Docker) -> Result<(Spec, Inventory), Failure> {
+    pub fn service_as_found(
+        &self,
+        docker: &Docker,
+        args: &ChangeArgs,
+    ) -> Result<(Spec, Inventory), Failure> {
         let (names, external_net) = spec::identity(&self.settings)?;
         let wanted = Wanted {
             other_lb: true,
             ..Wanted::service(&names, &external_net)
         };
-        let inventory = look::look(docker, wanted)?;
+        let inventory = self.look(docker, wanted, args)?;
         self.refuse_other_lb(&names, &external_net, &inventory)?;
         let spec = spec::running::spec(&names, &external_net, &inventory)?;
         Ok((spec, inventory))

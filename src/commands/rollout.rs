@@ -18,7 +18,7 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     let given = given_image(context)?;
     let docker = context.docker()?;
     context.listen()?;
-    let (found, mut inventory) = context.service_as_found(&docker)?;
+    let (found, mut inventory) = context.service_as_found(&docker, &args.change)?;
     let spec = Spec {
         image: given.unwrap_or_else(|| found.image.clone()),
         ..found

@@ -15,7 +15,7 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
         .map_err(|why| Failure::usage(format!("N is `{}`: {why}", args.count)))?;
     let docker = context.docker()?;
     context.listen()?;
-    let (found, inventory) = context.service_as_found(&docker)?;
+    let (found, inventory) = context.service_as_found(&docker, &args.change)?;
     let spec = Spec { count, ..found };
     spec.names.fits(count.get()).map_err(Failure::usage)?;
     let options = Options {

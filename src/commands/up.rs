@@ -24,7 +24,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
         recreate_lb: args.recreate_lb,
         ..Options::default()
     };
-    let inventory = inventory(&docker, &spec, args)?;
+    let inventory = inventory(context, &docker, &spec, args)?;
     context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
     require_external(&docker, &spec, &inventory)?;
     let plan = planner::plan(&spec, &inventory, options)?;
@@ -45,7 +45,12 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
 }
 
 /// Image IDs are asked for only where a decision depends on them: a look at an endpoint without the service is short.
-fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, Failure> {
+fn inventory(
+    context: &Context<'_>,
+    docker: &Docker,
+    spec: &Spec,
+    args: &UpArgs,
+) -> Result<Inventory, Failure> {
     let mut images = Vec::new();
     if args.pull.is_some_and(|pull| pull != planner::Pull::Always) {
         images.extend([spec.image.as_str(), spec.lb_image.as_str()]);
@@ -61,7 +66,7 @@ fn inventory(docker: &Docker, spec: &Spec, args: &UpArgs) -> Result<Inventory, F
         other_lb: true,
         ..Wanted::service(&spec.names, &spec.external_net)
     };
-    let mut inventory = look::look(docker, wanted)?;
+    let mut inventory = context.look(docker, wanted, &args.change)?;
     let others = inventory
         .instances
         .values()

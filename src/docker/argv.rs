@@ -91,6 +91,13 @@ pub fn network_ls_drivers() -> Argv {
     Argv::new(["network", "ls", "--format", NETWORK_FORMAT])
 }
 
+/// The IDs, with their names, of all networks whose names contain `name` (as a regular expression on some endpoints).
+pub fn network_ls_ids(name: &str) -> Argv {
+    Argv::new(["network", "ls", "--no-trunc"])
+        .and(["--filter".to_owned(), format!("name={name}")])
+        .and(["--format", "{{.ID}}/{{.Name}}"])
+}
+
 /// The names of all containers, in whatever state, that match `name_pattern` (a regular expression without slash:
 /// a VCH matches the bare name).
 pub fn ps(name_pattern: &str) -> Argv {
@@ -99,7 +106,7 @@ pub fn ps(name_pattern: &str) -> Argv {
         .and(["--format", "{{.Names}}"])
 }
 
-/// The names of all containers, in whatever state, on `network`.
+/// The names of all containers, in whatever state, on `network`, by its name or ID.
 pub fn ps_on_network(network: &str) -> Argv {
     Argv::new(["ps", "-a", "--no-trunc"])
         .and(["--filter".to_owned(), format!("network={network}")])

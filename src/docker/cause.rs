@@ -381,7 +381,7 @@ static TABLE: &[Row] = &[
     says(&["endpoint with name ", " already exists in network "], C::AlreadyConnected),
     says(&["is already attached to network "], C::AlreadyConnected),
     says(&["network ", " already exists"], C::NetworkExists), // also `vicnetwork x already exists`
-    says(&["network ", " is ambiguous ("], C::NetworkAmbiguous),
+    says(&["network ", " is ambiguous"], C::NetworkAmbiguous),
     says(&["has active endpoints"], C::NetworkInUse),
     says(&["cannot remove builtin scope"], C::NetworkBuiltin),
     says(&["is a pre-defined network and cannot be removed"], C::NetworkBuiltin),
@@ -605,7 +605,7 @@ impl Cause {
             C::Paused => "someone paused the container; `docker unpause` it",
             C::NetworkExists => "a network of that name exists; use it if it is a bridge network of this service, else choose another INSTANCE_CTR_PREFIX",
             C::NetworkNotFound => "set EXTERNAL_NET to a network from `docker network ls`; on a VCH it has to be a container network that its admin made (`--container-network`)",
-            C::NetworkAmbiguous => "several networks have that name; remove the unused ones by the id that `docker network ls` shows",
+            C::NetworkAmbiguous => "several networks have that name: remove those that nobody is on by the IDs that `docker network ls` shows; of an INSTANCE_CTR_PREFIX-net `vch-lb up` and `vch-lb down` do that",
             C::NetworkInUse => "containers are still on the network, perhaps stopped ones: see `docker ps -a --filter network=NAME`; if there are none, a VCH 1.5.2 to 1.5.4 leaked one: restart or upgrade it",
             C::NetworkBuiltin => "that network belongs to the endpoint itself; choose another INSTANCE_CTR_PREFIX or EXTERNAL_NET",
             C::AlreadyConnected => "the container is on that network already; nothing to do",

@@ -5,6 +5,7 @@
     reason = "in tests a panic is how to fail, and a skipped test has to say so"
 )]
 
+mod ambiguous;
 #[path = "../blocks.rs"]
 mod blocks;
 mod checks;

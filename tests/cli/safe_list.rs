@@ -38,6 +38,10 @@ const SAFE: &[(&str, &str)] = &[
         "works; the names alone are reliable",
     ),
     (
+        "network ls --no-trunc --filter name=NAME --format {{.ID}}/{{.Name}}",
+        "name is a regular expression; only asked where an engine says that a name is ambiguous",
+    ),
+    (
         "network ls --format {{.Driver}}/{{.Name}}",
         "works; the driver of a container network is `external`",
     ),

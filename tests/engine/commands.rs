@@ -194,7 +194,7 @@ fn down_removes_all_that_is_the_services_and_nothing_else() {
     service.tool(&["down"]).succeeded();
     let left: Vec<String> = service.containers().into_keys().collect();
     assert_eq!(left, std::slice::from_ref(&stranger));
-    assert!(!service.has_network());
+    assert_eq!(service.networks(), 0);
     service.docker(&["rm", &stranger]);
 
     // Others may be on the network: it stays then.
@@ -209,7 +209,7 @@ fn down_removes_all_that_is_the_services_and_nothing_else() {
     ]);
     let ran = service.tool(&["down"]);
     ran.succeeded().says("was left alone");
-    assert!(service.has_network());
+    assert_eq!(service.networks(), 1);
     service.docker(&["rm", &stranger]);
     service.tool(&["down"]).succeeded();
     service.is_gone();
@@ -241,6 +241,6 @@ fn a_deployment_that_was_killed_is_taken_down() {
     // The endpoint may still be at work on what those calls had asked for.
     wait_until("nothing is left", || {
         service.tool(&["down"]).succeeded();
-        service.containers().is_empty() && !service.has_network()
+        service.containers().is_empty() && service.networks() == 0
     });
 }

@@ -1,5 +1,7 @@
 //! A run that is told to leave, or killed outright.
 
+use std::process::Command;
+
 use crate::service::{Service, end};
 
 /// Words of the lines that a deployment says one after the other, each when a step is done.
@@ -32,6 +34,69 @@ fn a_deployment_that_was_killed_is_finished_by_another_run() {
         service.serves(&service.instances(1..=3), "1");
         service.is_up_to_date(&["up", "-n", "3"]);
     }
+}
+
+/// A second network of the service's name, as two `network create` that meet leave it. docker's client asks the engine not
+/// to make one; whether it does all the same is a matter of milliseconds.
+fn double_network(service: &Service) {
+    let certs = &service.endpoint.certs;
+    let output = Command::new("curl")
+        .args(["-sS", "--fail", "--noproxy", "*", "--max-time", "30"])
+        .arg("--cacert")
+        .arg(certs.join("ca.pem"))
+        .arg("--cert")
+        .arg(certs.join("cert.pem"))
+        .arg("--key")
+        .arg(certs.join("key.pem"))
+        .args(["-H", "Content-Type: application/json", "-d"])
+        .arg(format!("{{\"Name\":\"{}\"}}", service.network()))
+        .arg(format!(
+            "https://{}:2376/networks/create",
+            service.endpoint.address()
+        ))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(service.networks(), 2);
+}
+
+#[test]
+fn a_second_network_of_the_name_is_removed() {
+    let Some(service) = Service::new("twice") else {
+        return;
+    };
+    // In the middle of a deployment, by a call that was still on its way.
+    let mut running = service.start(&["up", "-n", "3", "--jobs", "1"]);
+    assert!(running.until("create network"));
+    double_network(&service);
+    let ran = running.end();
+    ran.says("removing 1 that nobody is on");
+    service.answers(ran.succeeded());
+    assert_eq!(service.networks(), 1);
+    service.serves(&service.instances(1..=3), "1");
+    // An instance that is stopped can't be started on another network than the one that it was on.
+    service.docker(&["stop", "-t", "1", &service.instance(1)]);
+    double_network(&service);
+    service.tool(&["up", "-n", "3"]).succeeded();
+    assert_eq!(service.networks(), 1);
+    service.serves(&service.instances(1..=3), "1");
+    // All instances are stopped: nothing is seen on either network.
+    service.docker(&[
+        "stop",
+        "-t",
+        "1",
+        &service.instance(1),
+        &service.instance(2),
+        &service.instance(3),
+        &service.lb,
+    ]);
+    double_network(&service);
+    service.tool(&["up", "-n", "3"]).succeeded();
+    assert_eq!(service.networks(), 1);
+    service.serves(&service.instances(1..=3), "1");
+    double_network(&service);
+    service.tool(&["down"]).succeeded();
+    service.is_gone();
 }
 
 #[test]

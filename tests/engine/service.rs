@@ -214,17 +214,17 @@ impl Service {
         self.docker(&call).lines().map(split).collect()
     }
 
-    pub(crate) fn has_network(&self) -> bool {
-        let filter = format!("name={}", self.network());
-        !self
-            .docker(&["network", "ls", "-q", "--filter", &filter])
-            .is_empty()
+    /// How many networks are called like the service's.
+    pub(crate) fn networks(&self) -> usize {
+        let filter = format!("name=^{}$", self.network());
+        let ids = self.docker(&["network", "ls", "-q", "--filter", &filter]);
+        ids.lines().count()
     }
 
     /// Nothing of the service is on the endpoint.
     pub(crate) fn is_gone(&self) {
         assert_eq!(self.containers(), BTreeMap::new());
-        assert!(!self.has_network(), "{} is still there", self.network());
+        assert_eq!(self.networks(), 0, "{}", self.network());
     }
 
     /// Running the tool again finds nothing to do and touches nothing.

@@ -428,6 +428,12 @@ fn join(
     } else {
         name.to_owned()
     };
+    if let Some(refusal) = networks::ambiguity(store, name) {
+        return Err(Failure::Refused {
+            shown: String::new(),
+            refusal,
+        });
+    }
     let Some(network) = networks::find_any(store, config, name) else {
         return Err(daemon(if config.is_vch() {
             format!(

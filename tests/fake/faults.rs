@@ -31,6 +31,8 @@ pub(crate) struct Rule {
     delay_ms: u64,
     /// Waits until this file is in the state's folder.
     hang: Option<String>,
+    /// Makes this file in the state's folder.
+    touch: Option<String>,
     /// A signal for the process that called.
     kill_parent: Option<i32>,
     stdout: Option<String>,
@@ -54,6 +56,7 @@ impl Default for Rule {
             before: true,
             delay_ms: 0,
             hang: None,
+            touch: None,
             kill_parent: None,
             stdout: None,
             stdout_bytes: 0,
@@ -131,6 +134,9 @@ impl Rule {
             while !store.exists(file) {
                 sleep(Duration::from_millis(5));
             }
+        }
+        if let Some(file) = &self.touch {
+            store.touch(file);
         }
         if let (Some(number), Some(parent)) = (self.kill_parent, getppid())
             && let Some(signal) = Signal::from_named_raw(number)

@@ -271,7 +271,9 @@ pub(crate) fn ps(ctx: &mut Ctx, call: &Parsed) -> Reply {
     let mut networks = filters.networks.clone();
     if !config.is_vch() {
         for wanted in &filters.networks {
-            networks.extend(networks::find_any(store, config, wanted).map(|network| network.name));
+            let known = networks::find_any(store, config, wanted)
+                .filter(|found| found.name == *wanted || !networks::is_twin(store, config, found));
+            networks.extend(known.map(|network| network.name));
         }
     }
     let all = call.on("all") || !filters.statuses.is_empty() || !filters.exits.is_empty();

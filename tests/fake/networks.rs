@@ -140,13 +140,39 @@ pub(crate) fn find(store: &Store, config: &Config, name: &str) -> Option<Network
         .map(|preset| from_preset(name, preset, config))
 }
 
-/// A network by its name or id.
+/// A network by its name or id. Of several of that name, one.
 pub(crate) fn find_any(store: &Store, config: &Config, reference: &str) -> Option<Network> {
     find(store, config, reference).or_else(|| {
         let id = reference.len() >= 12 && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
         let mut all = if id { all(store, config) } else { Vec::new() }.into_iter();
         all.find(|network| network.id.starts_with(reference))
     })
+}
+
+/// The mark of a second network of that name, on which nobody is: two `network create` met on the endpoint.
+fn twin_name(network: &str) -> String {
+    format!("networks/{}.twin", encode(network))
+}
+
+fn twin(store: &Store, network: &Network) -> Option<Network> {
+    let there = store.exists(&twin_name(&network.name));
+    there.then(|| Network {
+        id: digest(&format!("twin of {}", network.id)),
+        ..network.clone()
+    })
+}
+
+/// Whether it is the second one of its name.
+pub(crate) fn is_twin(store: &Store, config: &Config, network: &Network) -> bool {
+    find(store, config, &network.name).is_some_and(|first| first.id != network.id)
+}
+
+/// The engine's refusal of a call by a name that several networks have.
+pub(crate) fn ambiguity(store: &Store, name: &str) -> Option<Refusal> {
+    let text = format!("network {name} is ambiguous (2 matches found on name)");
+    store
+        .exists(&twin_name(name))
+        .then_some(Refusal::Daemon(text))
 }
 
 pub(crate) fn all(store: &Store, config: &Config) -> Vec<Network> {
@@ -157,6 +183,8 @@ pub(crate) fn all(store: &Store, config: &Config) -> Vec<Network> {
     names
         .iter()
         .filter_map(|name| find(store, config, name))
+        .flat_map(|network| [twin(store, &network), Some(network)])
+        .flatten()
         .collect()
 }
 
@@ -257,6 +285,9 @@ impl Container {
         let endpoint = self.networks.get(name).cloned().unwrap_or_default();
         if !endpoint.address.is_empty() || endpoint.dead {
             return Ok(());
+        }
+        if let Some(refusal) = ambiguity(store, name) {
+            return Err(refusal);
         }
         let network = find(store, config, name).filter(|network| network.id == endpoint.network_id);
         let Some(network) = network else {
@@ -435,13 +466,19 @@ pub(crate) fn rm(ctx: &mut Ctx, call: &Parsed) -> Reply {
             }
             continue;
         };
-        let refusal = if network.builtin {
+        let is_twin = is_twin(store, config, &network);
+        let used = store.has_bound(&network.name) || store.exists(&leak_name(&network.name));
+        let refusal = if ambiguity(store, name).is_some() {
+            Some(format!(
+                "network {name} is ambiguous (2 matches found based on name)"
+            ))
+        } else if network.builtin {
             Some(if config.is_vch() {
                 "cannot remove builtin scope".to_owned()
             } else {
                 format!("{name} is a pre-defined network and cannot be removed")
             })
-        } else if store.has_bound(&network.name) || store.exists(&leak_name(&network.name)) {
+        } else if used && !is_twin {
             Some(if config.is_vch() {
                 format!("{name} has active endpoints")
             } else {
@@ -457,9 +494,19 @@ pub(crate) fn rm(ctx: &mut Ctx, call: &Parsed) -> Reply {
             reply.fail(&format!("Error response from daemon: {text}"));
             continue;
         }
-        store.remove(&format!("networks/{}.json", encode(&network.name)));
-        store.remove(&map_name(&network));
-        store.touch(&format!("networks/{}.removed", encode(&network.name)));
+        let file = format!("networks/{}.json", encode(&network.name));
+        let twin = twin(store, &network).filter(|_| !is_twin);
+        store.remove(&twin_name(&network.name));
+        match twin {
+            // The second one is the first one now.
+            Some(twin) => store.store(&file, &twin),
+            None if is_twin => {}
+            None => {
+                store.remove(&file);
+                store.remove(&map_name(&network));
+                store.touch(&format!("networks/{}.removed", encode(&network.name)));
+            }
+        }
         reply.out(name);
     }
     if reply.code != 0 && config.client_at_least(28) {
@@ -485,6 +532,9 @@ pub(crate) fn connect(ctx: &mut Ctx, call: &Parsed) -> Reply {
         };
         return Reply::daemon_error(&text);
     };
+    if let Some(refusal) = ambiguity(store, name) {
+        return refusal.reply();
+    }
     let Some(network) = find_any(store, config, name) else {
         let text = if config.is_vch() {
             format!("Server error from portlayer: scope {name} not found")
@@ -566,6 +616,9 @@ pub(crate) fn inspect(ctx: &mut Ctx, call: &Parsed) -> Reply {
     let mut found = Inspected::new(call.value("format"), config);
     for name in &call.operands {
         match find_any(store, config, name) {
+            Some(_) if ambiguity(store, name).is_some() => found.missing(format!(
+                "Error response from daemon: 2 matches found based on name: network {name} is ambiguous"
+            )),
             Some(network) => found.add(details(store, config, &network)),
             None => found.missing(texts::no_such_network(config, name).text()),
         }
@@ -576,11 +629,9 @@ pub(crate) fn inspect(ctx: &mut Ctx, call: &Parsed) -> Reply {
 fn details(store: &Store, config: &Config, network: &Network) -> Value {
     let vch = config.is_vch();
     let mut containers = Map::new();
-    for bound in store
-        .bound(&network.name)
-        .into_iter()
-        .filter(|bound| !bound.alias)
-    {
+    let is_twin = is_twin(store, config, network);
+    let bound = store.bound(&network.name).into_iter();
+    for bound in bound.filter(|bound| !bound.alias && !is_twin) {
         let shown = if vch && network.dhcp || bound.address.is_empty() {
             String::new()
         } else {

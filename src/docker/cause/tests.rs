@@ -173,6 +173,7 @@ fn of_the_engine() -> Vec<(String, Cause)> {
         (run("failed to set up container networking: network routable not found"), C::NetworkNotFound),
         (daemon("network web-net not found") + "exit status 1\n", C::NetworkNotFound),
         (daemon("network web-net is ambiguous (2 matches found on name)"), C::NetworkAmbiguous),
+        (daemon("2 matches found based on name: network web-net is ambiguous"), C::NetworkAmbiguous),
         (daemon("error while removing network: network web-net id 07c16f6378598a6a has active endpoints") + "exit status 1\n", C::NetworkInUse),
         (daemon("error while removing network: network web-net has active endpoints (name:\"web-1\" id:\"0c374bb68bee\")") + "exit status 1\n", C::NetworkInUse),
         (daemon("bridge is a pre-defined network and cannot be removed") + "exit status 1\n", C::NetworkBuiltin),
