@@ -38,8 +38,8 @@ pub fn check(path: &Path, overwrite: bool) -> Result<(), Failure> {
 }
 
 /// Whether something is lost if the file is replaced. Of one that can't be read, nobody knows.
-fn is_foreign(target: &Path) -> bool {
-    match fs::read(target) {
+pub fn is_foreign(path: &Path) -> bool {
+    match fs::read(path) {
         Err(error) => error.kind() != ErrorKind::NotFound,
         Ok(bytes) if bytes.is_empty() => false,
         Ok(bytes) => !str::from_utf8(&bytes).is_ok_and(is_ours),

@@ -1,7 +1,9 @@
 //! The settings of the table as flags.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use super::BASIC;
@@ -35,6 +37,8 @@ impl SettingArgs {
             .long(setting.flag())
             .value_name(setting.value)
             .value_hint(hint)
+            .value_parser(AnyText(setting.choices))
+            .hide_possible_values(true)
             .help(short)
             .long_help(format!(
                 "{}\n[env: {}]{default}",
@@ -77,5 +81,29 @@ impl FromArgMatches for SettingArgs {
             }
         }
         Ok(())
+    }
+}
+
+/// Takes whatever is given: what is wrong with it `spec` tells, wherever it came from. The choices are for completions.
+#[derive(Clone)]
+struct AnyText(&'static [&'static str]);
+
+impl TypedValueParser for AnyText {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
     }
 }

@@ -48,6 +48,13 @@ pub(super) fn show(
         drain: args.drain.as_secs().max(1),
     };
     let text = script(plan, style)?;
+    let config = Path::new(&args.config_out);
+    if writes_config(plan) && !args.overwrite && config_file::is_foreign(config) {
+        context.ui.warn(&format!(
+            "the script replaces `{}`, which is no haproxy.cfg of vch-lb's or the script's",
+            config.display()
+        ));
+    }
     if context.ui.json() {
         let steps: Vec<String> = plan
             .actions()
@@ -68,6 +75,11 @@ pub(super) fn show(
     } else {
         exit::DONE
     })
+}
+
+fn writes_config(plan: &Plan) -> bool {
+    plan.actions()
+        .any(|action| matches!(action, Action::CopyConfig(_) | Action::Reload(_)))
 }
 
 /// A run that may change something.
@@ -111,10 +123,7 @@ impl<'a> Change<'a> {
     /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
     pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
         let started = Instant::now();
-        if plan
-            .actions()
-            .any(|action| matches!(action, Action::CopyConfig(_) | Action::Reload(_)))
-        {
+        if writes_config(plan) {
             config_file::check(Path::new(&self.args.config_out), self.args.overwrite)?;
         }
         self.context.interrupt.note_changing();

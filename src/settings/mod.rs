@@ -33,6 +33,8 @@ pub struct Setting {
     /// What stands for the value in `--help`.
     pub value: &'static str,
     pub help: &'static str,
+    /// Its values, or how they begin, where they are words to choose from: for completions.
+    pub choices: &'static [&'static str],
     pub group: Group,
 }
 
@@ -113,6 +115,7 @@ pub static TABLE: &[Setting] = &[
         default: "httpd",
         value: "IMAGE",
         help: "Image of the service",
+        choices: &[],
         group: Group::Service,
     },
     Setting {
@@ -121,6 +124,7 @@ pub static TABLE: &[Setting] = &[
         default: "3",
         value: "N",
         help: "How many instances, 1 to 10000",
+        choices: &[],
         group: Group::Service,
     },
     Setting {
@@ -129,6 +133,7 @@ pub static TABLE: &[Setting] = &[
         default: "80",
         value: "PORT",
         help: "Port that the service listens on",
+        choices: &[],
         group: Group::Service,
     },
     Setting {
@@ -137,6 +142,7 @@ pub static TABLE: &[Setting] = &[
         default: "web",
         value: "NAME",
         help: "Instances are NAME-1, NAME-2, …; their network is NAME-net",
+        choices: &[],
         group: Group::Service,
     },
     Setting {
@@ -145,6 +151,7 @@ pub static TABLE: &[Setting] = &[
         default: "",
         value: "ARGS",
         help: "Further arguments for docker run of each instance, split as a shell splits words",
+        choices: &[],
         group: Group::Service,
     },
     Setting {
@@ -153,6 +160,7 @@ pub static TABLE: &[Setting] = &[
         default: "",
         value: "COMMAND",
         help: "Command of each instance in place of the image's, split as a shell splits words",
+        choices: &[],
         group: Group::Service,
     },
     Setting {
@@ -161,6 +169,7 @@ pub static TABLE: &[Setting] = &[
         default: "80",
         value: "PORT",
         help: "Port that the load balancer serves on",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -169,6 +178,7 @@ pub static TABLE: &[Setting] = &[
         default: "lb",
         value: "NAME",
         help: "Name of the load balancer's container",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -177,6 +187,7 @@ pub static TABLE: &[Setting] = &[
         default: "routable",
         value: "NETWORK",
         help: "Network of the load balancer's clients",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -185,6 +196,7 @@ pub static TABLE: &[Setting] = &[
         default: "haproxy:1.7",
         value: "IMAGE",
         help: "Image of the load balancer; 1.8 and later reload without losing a connection",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -193,6 +205,7 @@ pub static TABLE: &[Setting] = &[
         default: "",
         value: "ARGS",
         help: "Further arguments for docker create of the load balancer",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -201,6 +214,7 @@ pub static TABLE: &[Setting] = &[
         default: "auto",
         value: "WHEN",
         help: "Create the load balancer with -p LB_PORT:LB_PORT: auto (on a VCH's container network), always, never",
+        choices: &["auto", "always", "never"],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -209,6 +223,7 @@ pub static TABLE: &[Setting] = &[
         default: "name",
         value: "HOW",
         help: "How the load balancer finds instances: by name or by ip",
+        choices: &["name", "ip"],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -217,6 +232,7 @@ pub static TABLE: &[Setting] = &[
         default: "http",
         value: "MODE",
         help: "http or tcp",
+        choices: &["http", "tcp"],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -225,6 +241,7 @@ pub static TABLE: &[Setting] = &[
         default: "roundrobin",
         value: "ALGORITHM",
         help: "roundrobin, static-rr, leastconn, first or source",
+        choices: &["roundrobin", "static-rr", "leastconn", "first", "source"],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -233,6 +250,7 @@ pub static TABLE: &[Setting] = &[
         default: "256",
         value: "N",
         help: "Connections that the load balancer takes at a time",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -241,6 +259,7 @@ pub static TABLE: &[Setting] = &[
         default: "32",
         value: "N",
         help: "Connections that an instance gets at a time",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -249,6 +268,7 @@ pub static TABLE: &[Setting] = &[
         default: "5000ms",
         value: "TIME",
         help: "How long a connection to an instance may take",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -257,6 +277,7 @@ pub static TABLE: &[Setting] = &[
         default: "50000ms",
         value: "TIME",
         help: "How long a client may be silent",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -265,6 +286,7 @@ pub static TABLE: &[Setting] = &[
         default: "5000ms",
         value: "TIME",
         help: "How long an instance may be silent",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -273,6 +295,7 @@ pub static TABLE: &[Setting] = &[
         default: "none",
         value: "CHECK",
         help: "none, tcp, http:/path (2xx and 3xx count) or http:/path,STATUS: dead instances are left out",
+        choices: &["none", "tcp", "http:/"],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -281,6 +304,7 @@ pub static TABLE: &[Setting] = &[
         default: "none",
         value: "HOW",
         help: "Send a client to the same instance again: none, cookie or source",
+        choices: &["none", "cookie", "source"],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -289,6 +313,7 @@ pub static TABLE: &[Setting] = &[
         default: "no",
         value: "YES/NO",
         help: "Tell instances the client's address in X-Forwarded-For",
+        choices: &["yes", "no"],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -297,6 +322,7 @@ pub static TABLE: &[Setting] = &[
         default: "syslog",
         value: "WHERE",
         help: "Access log: syslog (as the script, which nobody reads) or stdout (the container's own log; 1.9 and later)",
+        choices: &["syslog", "stdout"],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -305,6 +331,7 @@ pub static TABLE: &[Setting] = &[
         default: "",
         value: "FILE",
         help: "PEM with certificate and key: the load balancer terminates TLS on LB_PORT",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -313,6 +340,7 @@ pub static TABLE: &[Setting] = &[
         default: "",
         value: "PORT",
         help: "Port of HAProxy's statistics page, and from 2.4 on of its Prometheus exporter at /metrics",
+        choices: &[],
         group: Group::LoadBalancer,
     },
     Setting {
@@ -321,6 +349,7 @@ pub static TABLE: &[Setting] = &[
         default: "",
         value: "FILE",
         help: "Handlebars template in place of the built-in haproxy.cfg",
+        choices: &[],
         group: Group::LoadBalancer,
     },
 ];

@@ -258,6 +258,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_completions_offer_is_accepted() {
+        for setting in settings::TABLE {
+            for choice in setting.choices {
+                spec(&[(setting.name, choice), (settings::LB_IMG, "haproxy:2.6")]);
+            }
+        }
+    }
+
+    #[test]
     fn a_refusal_names_setting_value_and_source() {
         assert_eq!(
             refusal(&[("LB_PORT", "80x")]),

@@ -142,25 +142,26 @@ fn completing(shell: &str, lines: &str) -> Option<String> {
 }
 
 #[test]
-fn bash_completes_subcommands_and_the_flags_that_each_takes() {
+fn bash_completes_subcommands_their_flags_and_values() {
     let lines = "complete -p vch-lb | grep -q -- '-F _vch__lb'
         words() { COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _vch__lb vch-lb \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; }
         words vch-lb sc; echo \"${COMPREPLY[@]}\"
-        words vch-lb scale --lb; echo \"${COMPREPLY[@]}\"";
+        words vch-lb scale --lb; echo \"${COMPREPLY[@]}\"
+        words vch-lb up --lb-balance s; echo \"${COMPREPLY[@]}\"";
     if let Some(text) = completing("bash", lines) {
-        assert_eq!(text, "scale\n--lb-ctr-name\n");
+        assert_eq!(text, "scale\n--lb-ctr-name\nstatic-rr source\n");
     }
 }
 
 #[test]
-fn fish_completes_subcommands_and_the_flags_that_each_takes() {
-    let lines = "complete -C 'vch-lb sc'; complete -C 'vch-lb scale --lb'";
+fn fish_completes_subcommands_their_flags_and_values() {
+    let lines = "complete -C 'vch-lb sc'; complete -C 'vch-lb scale --lb'; complete -C 'vch-lb up --lb-mode '";
     if let Some(text) = completing("fish", lines) {
         let words: Vec<&str> = text
             .lines()
             .filter_map(|line| line.split('\t').next())
             .collect();
-        assert_eq!(words, ["scale", "--lb-ctr-name"]);
+        assert_eq!(words, ["scale", "--lb-ctr-name", "http", "tcp"]);
     }
 }
 

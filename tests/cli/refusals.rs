@@ -312,6 +312,12 @@ fn a_file_of_somebody_elses_is_not_replaced_unasked() {
             .stderr_has("hint: --config-out PATH writes elsewhere, --overwrite replaces it\n");
         assert_eq!(sandbox.changing_calls(), Vec::<String>::new());
         assert_eq!(sandbox.read("haproxy.cfg"), foreign);
+        let replaces = "warning: the script replaces `haproxy.cfg`, which is no haproxy.cfg of vch-lb's or the script's\n";
+        sandbox.up(&["--dry-run"]).success().stderr_has(replaces);
+        for fine in ["--overwrite", "--config-out=other.cfg"] {
+            let ran = sandbox.up(&["--dry-run", fine]);
+            ran.success().stderr_lacks("replaces");
+        }
         sandbox.up(&["--config-out", "other.cfg"]).success();
         assert_eq!(sandbox.read("haproxy.cfg"), foreign);
         sandbox.up(&["-n", "4", "--overwrite"]).success();
