@@ -173,12 +173,15 @@ fn text(status: &Status, prefix: &str, reply: Option<Reply>, now: SystemTime) ->
     if !status.drift.is_empty() {
         text.push('\n');
     }
-    for Drift { what, lines, mend } in &status.drift {
-        let _ = writeln!(text, "{what}");
-        for line in lines {
-            let _ = writeln!(text, "  | {}", printable(line));
+    for together in status.drift.chunk_by(|one, next| one.mend == next.mend) {
+        for Drift { what, lines, .. } in together {
+            let _ = writeln!(text, "{what}");
+            for line in lines {
+                let _ = writeln!(text, "  | {}", printable(line));
+            }
         }
-        let _ = writeln!(text, "  to mend it: {mend}");
+        let these = if together.len() == 1 { "it" } else { "them" };
+        let _ = writeln!(text, "  to mend {these}: {}", together[0].mend);
     }
     text
 }
@@ -254,16 +257,21 @@ mod tests {
             started_at: Some("2026-01-02T03:04:05.123456789Z".into()),
             in_lb,
         };
+        let drift = |what: &str, lines: &[&str], mend: &str| Drift {
+            what: what.into(),
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            mend: mend.into(),
+        };
         let status = Status {
             verdict: Verdict::Degraded,
             address: Some("10.0.0.2".into()),
             port: Some(80),
             containers: vec![row("lb", None), row("web-10", Some(true))],
-            drift: vec![Drift {
-                what: "something".into(),
-                lines: Vec::new(),
-                mend: "vch-lb up".into(),
-            }],
+            drift: vec![
+                drift("something", &[], "vch-lb up"),
+                drift("another thing", &["a line"], "vch-lb up"),
+                drift("a third", &[], "vch-lb down"),
+            ],
         };
         let now = humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap();
         assert_eq!(
@@ -272,7 +280,8 @@ mod tests {
              NAME    STATE  IMAGE  ADDRESS     PUBLISHED  SINCE  IN LB\n\
              lb      ready  httpd  172.18.0.2  -          40 s   -\n\
              web-10  ready  httpd  172.18.0.2  -          40 s   yes\n\n\
-             something\n  to mend it: vch-lb up\n"
+             something\nanother thing\n  | a line\n  to mend them: vch-lb up\n\
+             a third\n  to mend it: vch-lb down\n"
         );
     }
 }
