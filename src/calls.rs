@@ -4,7 +4,7 @@
 
 use crate::docker::argv::{self, Argv};
 use crate::haproxy;
-use crate::plan::Action;
+use crate::plan::{Action, Back};
 use crate::spec::Spec;
 use crate::spec::names::Number;
 
@@ -44,8 +44,8 @@ pub fn changing(action: &Action, spec: &Spec, config: &str) -> Vec<Argv> {
         Action::CopyFiles => files(spec).iter().map(|_| restore(lb)).collect(),
         Action::StartLb => vec![argv::start(&[lb.to_owned()])],
         Action::Reload(_) => vec![copy(spec, config), check(lb), reload(lb)],
-        Action::RestoreConfig { reload: true } => vec![restore(lb), reload(lb)],
-        Action::RestoreConfig { reload: false } => vec![restore(lb)],
+        Action::RestoreConfig(Back::Stopped) => vec![restore(lb)],
+        Action::RestoreConfig(_) => vec![restore(lb), reload(lb)],
         Action::Stop(numbers) => portions(spec, numbers, |names| argv::stop(GRACE, names)),
         Action::Remove(numbers) => portions(spec, numbers, argv::rm_force),
         Action::StopLb => vec![argv::kill("TERM", lb)],
@@ -134,7 +134,7 @@ pub fn label(action: &Action, spec: &Spec) -> String {
         Action::RemoveLbAside => format!("remove {}", spec.names.lb_aside()),
         Action::RemoveLb => format!("remove {lb}"),
         Action::RemoveNetwork => format!("remove network {}", spec.names.network()),
-        Action::RestoreConfig { .. } => format!("restore haproxy.cfg in {lb}"),
+        Action::RestoreConfig(_) => format!("restore haproxy.cfg in {lb}"),
     }
 }
 
@@ -183,7 +183,7 @@ pub fn not_done(action: &Action, spec: &Spec) -> String {
         ),
         Action::RemoveLb => format!("the load balancer `{lb}` was not removed"),
         Action::RemoveNetwork => format!("the network `{}` was not removed", names.network()),
-        Action::RestoreConfig { .. } => {
+        Action::RestoreConfig(_) => {
             format!("the haproxy.cfg from before is not back in `{lb}`")
         }
     }

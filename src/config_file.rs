@@ -60,6 +60,15 @@ pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(result.with_context(|| format!("`{}` was not written", path.display()))?)
 }
 
+/// The file itself, where `path` is a symbolic link: docker copies a link as a link.
+pub fn behind_links(path: &str) -> String {
+    let target = target(Path::new(path));
+    target.map_or_else(
+        |_| path.to_owned(),
+        |target| target.to_string_lossy().into_owned(),
+    )
+}
+
 /// Where a symbolic link leads, even to a file that is not there yet: the link itself stays. A device, say, is never
 /// replaced by a file.
 fn target(path: &Path) -> anyhow::Result<PathBuf> {

@@ -83,7 +83,7 @@ pub struct Execution<'a> {
     /// How many steps at most go side by side.
     pub jobs: usize,
     pub interrupt: &'a Interrupt,
-    /// Go on after failures, as far as possible: for undoing.
+    /// Go on after failures, as far as possible and wise: for undoing.
     pub go_on: bool,
     pub perform: &'a (dyn Fn(&Action) -> Result<Done, Failure> + Sync),
     pub on_done: &'a (dyn Fn(&Action, Duration) + Sync),
@@ -185,7 +185,7 @@ impl Execution<'_> {
             Err(failure) => {
                 progress.outcome.uncertain.push(action.clone());
                 progress.outcome.failure.get_or_insert(failure);
-                if self.go_on {
+                if self.go_on && !action.has_to_succeed() {
                     progress.schedule.done(id);
                 }
             }
@@ -234,6 +234,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::plan::Back;
     use crate::spec::tests::spec;
 
     fn diamond() -> Plan {
@@ -356,6 +357,27 @@ mod tests {
         let outcome = execution.run(&diamond());
         assert_eq!(outcome.done, [Action::CreateNetwork, Action::StartLb]);
         assert_eq!(outcome.uncertain.len(), 2);
+    }
+
+    #[test]
+    fn undoing_takes_nothing_away_that_the_load_balancer_may_send_to() {
+        let interrupt = Interrupt::default();
+        let mut plan = Plan::new(&spec(&[]));
+        let restore = plan.add(Action::RestoreConfig(Back::Elsewhere), &[]);
+        plan.add(Action::Remove(vec![2]), &[restore]);
+        plan.add(Action::TakeLbBack, &[]);
+        let execution = Execution {
+            jobs: 1,
+            interrupt: &interrupt,
+            go_on: true,
+            perform: &|action| match action {
+                Action::RestoreConfig(_) => Err(Failure::failed("no")),
+                _ => Ok(Done::ByUs),
+            },
+            on_done: &|_, _| {},
+        };
+        let outcome = execution.run(&plan);
+        assert_eq!(outcome.done, [Action::TakeLbBack]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Left {
     pub standing: Vec<Standing>,
     /// The load balancer sends to some of what this run made: to remove that would be an outage.
     pub serves: bool,
+    /// Some of it may be gone by now, or what is called so may be what was there before.
+    pub undoing: bool,
 }
 
 impl Interrupt {
@@ -81,8 +83,16 @@ impl Interrupt {
     /// Notes that all that was noted serves from here on.
     pub fn note_all_serving(&self) {
         *self.lock() = Left {
-            standing: Vec::new(),
             serves: true,
+            ..Left::default()
+        };
+    }
+
+    /// Notes that what was done is being undone from here on.
+    pub fn note_undoing(&self) {
+        *self.lock() = Left {
+            undoing: true,
+            ..Left::default()
         };
     }
 
@@ -196,6 +206,8 @@ mod tests {
         assert!(left.serves);
         let left: Vec<&str> = left.standing.iter().map(|left| &*left.what).collect();
         assert_eq!(left, ["container `web-4`"]);
+        interrupt.note_undoing();
+        assert!(interrupt.left().standing.is_empty() && interrupt.left().undoing);
         interrupt.forget_standing();
         assert_eq!(interrupt.left(), Left::default());
     }

@@ -3,12 +3,13 @@
 //! A container is ours if it is called LB_CTR_NAME or PREFIX-<number> and is on PREFIX-net. Never by label and never by
 //! a remembered ID, so that what the bash script made is found too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::docker::answer;
-use crate::haproxy::Config;
 use crate::haproxy::read::Found;
+use crate::haproxy::{Config, Server};
 use crate::spec::names::{Names, NetworkName, Number};
+use crate::spec::tuning::ServerAddress;
 
 /// What the docker client talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -299,6 +300,12 @@ impl Inventory {
             && self.instances.is_empty()
     }
 
+    /// Whether the load balancer ever was started.
+    pub fn has_served(&self) -> bool {
+        let lb = self.lb.as_ref();
+        lb.is_some_and(|lb| lb.state != State::Created)
+    }
+
     pub fn is_vch(&self) -> bool {
         self.endpoint.kind == Kind::Vch
     }
@@ -312,6 +319,31 @@ impl Inventory {
     pub fn containers(&self) -> impl Iterator<Item = &Container> {
         let lbs = self.lb.iter().chain(&self.lb_aside);
         lbs.chain(self.instances.values())
+    }
+}
+
+/// `config` with those of its servers that can be sent to: `there` are the instances as they are now.
+pub fn as_far_as_there(config: &Config, there: &[Container], names: &Names) -> Config {
+    let bridge = names.network();
+    let by_name = there
+        .iter()
+        .map(|instance| (instance.name.as_str(), instance));
+    let by_name: HashMap<&str, &Container> = by_name.collect();
+    let servers = config.servers.iter().filter_map(|server| {
+        let instance = by_name.get(names.instance(server.number).as_str())?;
+        let address = match (&instance.state, config.tuning.server_address) {
+            (State::Created | State::Exited { .. }, _) => return None,
+            (_, ServerAddress::Name) => server.address.clone(),
+            (_, ServerAddress::Ip) => instance.address_on(&bridge)?.to_owned(),
+        };
+        Some(Server {
+            address,
+            ..server.clone()
+        })
+    });
+    Config {
+        servers: servers.collect(),
+        ..config.clone()
     }
 }
 
@@ -478,6 +510,32 @@ pub(crate) mod tests {
             let mut inventory = Inventory::new(&names, &external_net, engine(), networks, ours);
             inventory.find_other_lb(&strangers, &external_net);
             assert_eq!(inventory.other_lb.as_deref(), found, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_goes_back_to_those_that_are_there() {
+        let on_bridge =
+            |name: &str, state, address| container(name, state, &[("web-net", address)], "httpd");
+        let exited = State::Exited { code: 1 };
+        let there = [
+            on_bridge("web-1", State::Running, "172.18.0.7"),
+            on_bridge("web-2", exited, ""),
+            on_bridge("web-3", State::Other("paused".into()), "172.18.0.3"),
+        ];
+        for (how, addresses) in [
+            ("name", ["web-1", "web-3"]),
+            ("ip", ["172.18.0.7", "172.18.0.3"]),
+        ] {
+            let spec = spec(&[("SERVER_ADDRESS", how)]);
+            let before = Config::by_address(&spec, &[1, 2, 3, 4], |number, name| match how {
+                "name" => name.to_owned(),
+                _ => format!("172.18.0.{number}"),
+            });
+            let back = as_far_as_there(&before, &there, &spec.names);
+            let found: Vec<&str> = back.servers.iter().map(|server| &*server.address).collect();
+            assert_eq!(found, addresses);
+            assert_eq!(back.tuning, before.tuning);
         }
     }
 

@@ -15,10 +15,11 @@ use crate::docker::layers::{Layers, PullLines};
 use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Standing};
 use crate::execute::Done;
+use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
 use crate::interrupt::Interrupt;
-use crate::inventory::Inventory;
-use crate::plan::Action;
+use crate::inventory::{self, Inventory};
+use crate::plan::{Action, Back};
 use crate::reach::Reach;
 use crate::reload::Workers;
 use crate::spec::Spec;
@@ -61,7 +62,7 @@ pub struct Performer<'a> {
     pub interrupt: Interrupt,
     pub patience: Patience,
     /// Where haproxy.cfg is written on this workstation.
-    pub config_path: &'a str,
+    pub config_path: String,
     /// The host on which the endpoint publishes ports, if it is known.
     pub published_on: Option<String>,
     pub memo: Mutex<Memo>,
@@ -103,7 +104,7 @@ impl Performer<'_> {
                 self.note_serving(&self.spec.names.instances(servers));
                 crate::reload::reload(self, &text, true).map(|()| Done::ByUs)
             }
-            Action::RestoreConfig { reload } => self.restore_config(*reload),
+            Action::RestoreConfig(back) => self.restore_config(*back),
             Action::Drain => crate::reload::drain(self).map(|()| Done::ByUs),
             Action::StopLb => self.stop_lb(action),
             Action::Stop(_) => self.tolerating(action, Cause::is_not_found),
@@ -119,7 +120,11 @@ impl Performer<'_> {
                 }
                 self.plainly(action)
             }
-            Action::Start(_) | Action::SetLbAside | Action::TakeLbBack => self.plainly(action),
+            // Where it was not set aside after all, it is in its place.
+            Action::TakeLbBack => self.tolerating(action, |cause| {
+                cause.is_not_found() || cause.is_name_conflict()
+            }),
+            Action::Start(_) | Action::SetLbAside => self.plainly(action),
         }
     }
 
@@ -129,7 +134,7 @@ impl Performer<'_> {
 
     /// The calls of `action`, one after the other.
     fn plainly(&self, action: &Action) -> Result<Done, Failure> {
-        for argv in calls::changing(action, self.spec, self.config_path) {
+        for argv in calls::changing(action, self.spec, &self.config_path) {
             self.change(&argv)
                 .map_err(|error| self.not_done(action, &error))?;
         }
@@ -139,7 +144,7 @@ impl Performer<'_> {
     /// A pull tells on the way how many layers are there.
     fn pull(&self, action: &Action) -> Result<Done, Failure> {
         let label = calls::label(action, self.spec);
-        for argv in calls::changing(action, self.spec, self.config_path) {
+        for argv in calls::changing(action, self.spec, &self.config_path) {
             self.repeated(&argv, || {
                 let mut lines = PullLines::default();
                 let (ui, label) = (self.ui.clone(), label.clone());
@@ -156,7 +161,7 @@ impl Performer<'_> {
 
     /// Like [`Self::plainly`], where a failure of one of these causes means that there is nothing to do.
     fn tolerating(&self, action: &Action, fine: fn(Cause) -> bool) -> Result<Done, Failure> {
-        for argv in calls::changing(action, self.spec, self.config_path) {
+        for argv in calls::changing(action, self.spec, &self.config_path) {
             match self.change(&argv) {
                 Err(error) if !error.cause().is_some_and(fine) => {
                     return Err(self.not_done(action, &error));
@@ -170,7 +175,7 @@ impl Performer<'_> {
     /// A removal is done where nothing of it is left, whatever became of the call.
     fn remove(&self, action: &Action) -> Result<Done, Failure> {
         let mut failure = None;
-        for argv in calls::changing(action, self.spec, self.config_path) {
+        for argv in calls::changing(action, self.spec, &self.config_path) {
             // A network is not left by what could not be removed, however long we wait.
             let removed = if self.memo().left_over {
                 self.docker.change(&argv)
@@ -293,7 +298,7 @@ impl Performer<'_> {
 
     fn create_network(&self, action: &Action) -> Result<Done, Failure> {
         let network = self.spec.names.network();
-        for argv in calls::changing(action, self.spec, self.config_path) {
+        for argv in calls::changing(action, self.spec, &self.config_path) {
             match self.change(&argv) {
                 Ok(_) => {}
                 Err(error) if error.cause().is_some_and(Cause::is_already_there) => {
@@ -327,7 +332,7 @@ impl Performer<'_> {
 
     /// `docker run` and `docker create`: repeated only after a look at what the failed call left behind.
     fn make_container(&self, action: &Action, name: &str) -> Result<Done, Failure> {
-        let Some(argv) = calls::changing(action, self.spec, self.config_path).pop() else {
+        let Some(argv) = calls::changing(action, self.spec, &self.config_path).pop() else {
             return Ok(Done::ByUs);
         };
         self.interrupt.note_standing(self.standing(
@@ -464,12 +469,12 @@ impl Performer<'_> {
     /// Renders haproxy.cfg for `servers` and writes it on this workstation.
     fn write_config(&self, servers: &[Number]) -> Result<String, Failure> {
         let text = self.config(servers)?.render()?;
-        config_file::write(Path::new(self.config_path), &text)?;
+        config_file::write(Path::new(&self.config_path), &text)?;
         Ok(text)
     }
 
     /// Puts the file from before back into the load balancer.
-    fn restore_config(&self, reload: bool) -> Result<Done, Failure> {
+    fn restore_config(&self, back: Back) -> Result<Done, Failure> {
         let Some(found) = &self.before.config else {
             return Ok(Done::ByUs);
         };
@@ -483,12 +488,35 @@ impl Performer<'_> {
                 Failure::from_call(format!("the {name} from before is not back"), &error)
             })?;
         }
-        if reload {
-            crate::reload::back_to(self, &found.text)?;
-        } else {
+        if back == Back::Stopped {
             self.put_config(&found.text)?;
+        } else {
+            crate::reload::back_to(self, &self.text_to_go_back_to(found)?)?;
         }
         Ok(Done::ByUs)
+    }
+
+    /// The file from before, sending to those of its servers that can be sent to now: HAProxy takes no name that does not
+    /// resolve, and one that was stopped and started again may have another address.
+    fn text_to_go_back_to(&self, found: &Found) -> Result<String, Failure> {
+        let Some(config) = found.config.as_ref().filter(|_| !found.edited()) else {
+            return Ok(found.text.clone());
+        };
+        let names = self.spec.names.instances(&config.numbers());
+        let there = look::containers(&self.docker, &names)?;
+        let back = inventory::as_far_as_there(config, &there, &self.spec.names);
+        if back.servers.is_empty() {
+            return Ok(found.text.clone());
+        }
+        for lost in config.numbers() {
+            if !back.numbers().contains(&lost) {
+                self.ui.status(&format!(
+                    "`{}` does not run: the load balancer goes back to the others",
+                    self.spec.names.instance(lost)
+                ));
+            }
+        }
+        Ok(back.render()?)
     }
 
     /// Writes `text` straight into the load balancer, past the local file.

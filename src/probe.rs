@@ -42,7 +42,7 @@ impl Phase {
     /// The phase that `action` belongs to.
     pub fn of(action: &Action) -> Self {
         match action {
-            Action::Reload(_) | Action::RestoreConfig { .. } => Self::Reloading,
+            Action::Reload(_) | Action::RestoreConfig(_) => Self::Reloading,
             Action::Watch(_) => Self::Watching,
             Action::Drain => Self::Draining,
             Action::Stop(_)

@@ -83,7 +83,7 @@ fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure>
     let spec = performer.spec;
     let lb = spec.names.lb.as_str();
     for _ in 0..COPIES {
-        let copy = calls::copy(spec, performer.config_path);
+        let copy = calls::copy(spec, &performer.config_path);
         performer.change(&copy).map_err(|error| {
             Failure::from_call(
                 format!("haproxy.cfg was not copied into the load balancer `{lb}`"),

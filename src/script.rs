@@ -8,7 +8,7 @@ use crate::checks;
 use crate::docker::argv::Argv;
 use crate::docker::words::quote;
 use crate::haproxy::{self, Config};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Back, Plan};
 use crate::spec::Spec;
 use crate::spec::names::Number;
 use crate::spec::tuning::ServerAddress;
@@ -76,7 +76,7 @@ fn write_action(
     }
     if matches!(
         action,
-        Action::Reload(_) | Action::RestoreConfig { reload: true }
+        Action::Reload(_) | Action::RestoreConfig(Back::Asked | Back::Elsewhere)
     ) {
         let _ = writeln!(
             text,

@@ -167,7 +167,16 @@ impl<'a> Reader<'a> {
         if !lb.running() {
             let how = crate::autopsy::standing(lb);
             let what = format!("the load balancer `{name}` {how}");
-            self.note(what, self.start(lb));
+            let found = self.inventory.config.as_ref();
+            match found.filter(|_| lb.state != State::Created) {
+                // That decides what starts it again.
+                Some(found) if found.edited() => {
+                    self.config(found);
+                    let mend = self.drift.last().map(|drift| drift.mend.clone());
+                    self.note(what, mend.unwrap_or_else(|| self.start(lb)));
+                }
+                _ => self.note(what, self.start(lb)),
+            }
             return;
         }
         match &self.inventory.config {

@@ -40,7 +40,7 @@ pub(super) fn show(
 ) -> Result<u8, Failure> {
     let style = Style {
         docker: &docker.prefix(),
-        config: &args.config_out,
+        config: &config_file::behind_links(&args.config_out),
         cert: &context.settings.get(settings::TLS_CERT).text,
         template: &context.settings.get(settings::TEMPLATE).text,
         title,
@@ -249,7 +249,7 @@ impl<'a> Change<'a> {
                 settle: self.args.settle,
                 drain: self.args.drain,
             },
-            config_path: &self.args.config_out,
+            config_path: config_file::behind_links(&self.args.config_out),
             published_on: host::published_on(args.host.as_deref(), args.context.as_deref()),
             memo: Mutex::default(),
         }
@@ -285,10 +285,19 @@ impl<'a> Change<'a> {
             failure.standing = self.standing(leaving(plan, outcome), now.as_ref());
             return failure;
         }
-        failure.undoing.extend(self.go_back(&undo, performer));
-        failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
+        let undone = self.go_back(&undo, performer);
+        let lb_is_not_back = undone.uncertain.iter().any(Action::has_to_succeed);
+        let second = undone.failure;
+        failure
+            .undoing
+            .extend(second.map(|second| second.render().trim_end().to_owned()));
+        if !lb_is_not_back {
+            failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
+        }
         failure.aftermath = Some(
-            if failure.undoing.is_empty() && failure.standing.is_empty() {
+            if lb_is_not_back {
+                "what was done could not be undone: the load balancer may send to new instances, so they stay"
+            } else if failure.undoing.is_empty() && failure.standing.is_empty() {
                 "what was done has been undone"
             } else {
                 "what was done could not be undone wholly"
@@ -298,19 +307,17 @@ impl<'a> Change<'a> {
         failure
     }
 
-    /// Executes `undo`, deaf to interrupts; the result is what went wrong with that.
-    fn go_back(&self, undo: &Plan, performer: &Performer<'_>) -> Option<String> {
+    /// Executes `undo`, deaf to interrupts.
+    fn go_back(&self, undo: &Plan, performer: &Performer<'_>) -> Outcome {
         self.context.ui.status("undoing what was done");
+        self.context.interrupt.note_undoing();
         let deaf = self.performer(undo, self.docker.uninterruptible(), Interrupt::default());
         std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
         let perform = |action: &Action| deaf.perform(action);
-        let undone = self.run(undo, &perform, true, &|action, took| {
+        self.run(undo, &perform, true, &|action, took| {
             let label = calls::label(action, &undo.spec);
             self.context.ui.step_done(&label, took);
-        });
-        undone
-            .failure
-            .map(|second| second.render().trim_end().to_owned())
+        })
     }
 
     /// The service as it is now, if that can be told.
@@ -338,7 +345,7 @@ impl<'a> Change<'a> {
                     containers.extend(numbers.iter().filter_map(|n| now.instances.get(n)));
                 }
                 // The one from before, back at its place, is nothing to remove.
-                Action::CreateLb { .. } if self.before.lb.is_none() || now.lb_aside.is_some() => {
+                Action::CreateLb { .. } if !self.before.has_served() || now.lb_aside.is_some() => {
                     containers.extend(&now.lb);
                 }
                 Action::RemoveLbAside => containers.extend(&now.lb_aside),

@@ -137,9 +137,13 @@ impl Config {
         handlebars.set_strict_mode(true);
         handlebars.register_escape_fn(handlebars::no_escape);
         let template = self.template.as_deref().unwrap_or(TEMPLATE);
-        let text = handlebars
+        let mut text = handlebars
             .render_template(template, &self.model())
             .map_err(|error| anyhow!(self.explain(&error)))?;
+        // HAProxy takes a last line without an end for a truncated file.
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
         match (&self.template, self.tuning.line()) {
             // An own template need not care how its settings travel.
             (Some(_), Some(line)) if text.lines().next() != Some(&line) => {
@@ -317,6 +321,14 @@ mod tests {
             text,
             "# vch-lb 1 TEMPLATE=yes\nlisten x\n\tbind *:80\n\tserver server1 web-1:80\n\tserver server2 web-2:80\n"
         );
+    }
+
+    #[test]
+    fn the_last_line_of_an_own_template_gets_its_end() {
+        let mut own = spec(&[("TEMPLATE", "own.hbs")]);
+        own.template = Some("listen x\n\tbind *:{{lb_port}}".into());
+        let text = Config::by_name(&own, &[1]).render().unwrap();
+        assert!(text.ends_with("\tbind *:80\n"), "{text}");
     }
 
     #[test]

@@ -54,13 +54,28 @@ pub enum Action {
     RemoveLbAside,
     RemoveLb,
     RemoveNetwork,
-    /// Puts the file from before into the load balancer and, if `reload`, makes it run that.
-    RestoreConfig {
-        reload: bool,
-    },
+    /// Puts the file from before back into the load balancer.
+    RestoreConfig(Back),
+}
+
+/// From where a load balancer comes back to its file from before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    /// It does not run: the file is all.
+    Stopped,
+    /// It was asked to run another file, and may.
+    Asked,
+    /// It runs another file, and sends to instances that the one from before does not know.
+    Elsewhere,
 }
 
 impl Action {
+    /// Whether what comes after it must not happen without it, not even in undoing, which otherwise goes on: an instance
+    /// would be taken away that the load balancer sends to.
+    pub fn has_to_succeed(&self) -> bool {
+        *self == Self::RestoreConfig(Back::Elsewhere)
+    }
+
     /// Whether it only waits: nothing on the endpoint is changed.
     #[cfg(test)]
     fn waits(&self) -> bool {

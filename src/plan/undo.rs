@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Plan, StepId};
+use super::{Action, Back, Plan, StepId};
 use crate::inventory::{Inventory, State};
 use crate::spec::Spec;
 use crate::spec::names::Number;
@@ -20,12 +20,22 @@ pub struct Happened<'a> {
 
 /// Whether there is a way back: what was removed does not come back. `now` tells how far a removal that failed has come;
 /// without it none has come anywhere.
+///
+/// Of load balancers only the one that this run has made another for was needed: what an earlier run left aside, or
+/// what never served (`RemoveLb`), is nothing to go back to.
 pub fn possible(happened: Happened<'_>, now: Option<&Inventory>) -> bool {
-    let removed = happened.done.iter().any(|action| {
-        matches!(
-            action,
-            Action::Remove(_) | Action::RemoveLb | Action::RemoveLbAside | Action::RemoveNetwork
-        )
+    let removed = happened.done.iter().enumerate().any(|(at, action)| {
+        let made_another = || {
+            let before = &happened.done[..at];
+            before
+                .iter()
+                .any(|done| matches!(done, Action::CreateLb { .. }))
+        };
+        match action {
+            Action::Remove(_) | Action::RemoveNetwork => true,
+            Action::RemoveLbAside => made_another(),
+            _ => false,
+        }
     });
     let lacks = |numbers: &[Number]| {
         now.is_some_and(|now| {
@@ -47,6 +57,8 @@ pub fn plan(spec: &Spec, before: &Inventory, happened: Happened<'_>) -> Plan {
     for action in happened.done.iter().chain(happened.uncertain) {
         traces.add(action, before);
     }
+    let reload = |action: &Action| matches!(action, Action::Reload(_));
+    traces.elsewhere = happened.done.iter().any(reload);
     traces.undo(spec, before)
 }
 
@@ -60,6 +72,8 @@ struct Traces {
     aside: bool,
     copied: bool,
     reloaded: bool,
+    /// One of the reloads succeeded.
+    elsewhere: bool,
     made: BTreeSet<Number>,
     started: BTreeSet<Number>,
     stopped: BTreeSet<Number>,
@@ -100,7 +114,7 @@ impl Traces {
             | Action::RemoveLbAside
             | Action::RemoveLb
             | Action::RemoveNetwork
-            | Action::RestoreConfig { .. } => {}
+            | Action::RestoreConfig(_) => {}
         }
     }
 
@@ -120,7 +134,12 @@ impl Traces {
             last = vec![ready];
         }
         if self.reloaded {
-            last = vec![plan.add(Action::RestoreConfig { reload: true }, &last)];
+            let back = if self.elsewhere {
+                Back::Elsewhere
+            } else {
+                Back::Asked
+            };
+            last = vec![plan.add(Action::RestoreConfig(back), &last)];
             if !self.made.is_empty() || !self.started.is_empty() {
                 last = vec![plan.add(Action::Drain, &last)];
             }
@@ -139,7 +158,7 @@ impl Traces {
                 last = vec![plan.add(Action::StopLb, &last)];
             }
             if self.copied && before.config.is_some() {
-                last = vec![plan.add(Action::RestoreConfig { reload: false }, &last)];
+                last = vec![plan.add(Action::RestoreConfig(Back::Stopped), &last)];
             }
         }
         if !self.started.is_empty() {
@@ -236,7 +255,7 @@ mod tests {
         assert_eq!(
             undone(&[1], &done, &[Action::AwaitReady(vec![4])]),
             [
-                Action::RestoreConfig { reload: true },
+                Action::RestoreConfig(Back::Elsewhere),
                 Action::Drain,
                 Action::Remove(vec![2, 3])
             ]
@@ -251,7 +270,7 @@ mod tests {
             [
                 Action::Start(2),
                 Action::AwaitReady(vec![2]),
-                Action::RestoreConfig { reload: true }
+                Action::RestoreConfig(Back::Elsewhere)
             ]
         );
     }
@@ -271,12 +290,22 @@ mod tests {
 
     #[test]
     fn what_was_removed_does_not_come_back() {
-        let done = [Action::Remove(vec![3])];
-        let happened = Happened {
-            done: &done,
-            uncertain: &[],
-        };
-        assert!(!possible(happened, None));
+        let create = Action::CreateLb { publish: vec![] };
+        for (done, there_is_a_way) in [
+            (vec![Action::Remove(vec![3])], false),
+            (vec![create.clone(), Action::RemoveLbAside], false),
+            // Left over from an earlier run.
+            (vec![Action::RemoveLbAside, create.clone()], true),
+            (vec![Action::RemoveLbAside, Action::Stop(vec![1])], true),
+            // It never served.
+            (vec![Action::RemoveLb, create], true),
+        ] {
+            let happened = Happened {
+                done: &done,
+                uncertain: &[],
+            };
+            assert_eq!(possible(happened, None), there_is_a_way, "{done:?}");
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! 2. An instance is current if it was made from the wanted image and publishes the wanted port. Current ones stay, up
 //!    to the wanted number, the lowest first; stopped ones are started. Missing ones get the lowest free numbers.
 //! 3. Into a load balancer that serves, changes go by reload: new instances first, ready before they are sent to, the
-//!    next batch on its way while the last one comes in; then, out of the configuration and drained, the others leave. All of the old ones stay until the last new one has
-//!    proved itself, so that there is always a way back. With HEALTH_CHECK they are sent to until then, too.
+//!    next batch on its way while the last one comes in; then, out of the configuration and drained, the others leave.
+//!    All of the old ones stay until the last new one has proved itself, so that there is always a way back. With
+//!    HEALTH_CHECK they are sent to until then, too.
 //! 4. A load balancer that does not serve is made or completed, and started last.
 
 use std::collections::BTreeSet;
@@ -173,17 +174,20 @@ impl LbFate {
             let hint = "set what it has, or replace it with --recreate-lb: a short outage";
             return Err(Failure::failed(what).hinted(hint));
         }
-        if !lb.running() {
-            return Ok(Self::Start);
-        }
         if let Some(version) = inventory.config.as_ref().and_then(|found| found.newer) {
             return Err(running::newer(lb, version));
         }
+        // What lies in one that never served is a copy of ours, perhaps half of one.
+        let served = lb.state != State::Created;
         let edited = inventory.config.as_ref().is_some_and(Found::edited);
-        if edited && !options.overwrite {
+        if served && edited && !options.overwrite {
             return Err(edited_by_hand(lb));
         }
-        Ok(Self::Reload)
+        Ok(if lb.running() {
+            Self::Reload
+        } else {
+            Self::Start
+        })
     }
 
     fn makes_one(self) -> bool {
@@ -490,20 +494,39 @@ impl Planner<'_> {
         let mut up = self.start(&Self::needs(&[ready.network]));
         let make = self.target.make.clone();
         up.extend(self.run(&make, &Self::needs(&[ready.pull, ready.network])));
+        let mut aside = self.inventory.lb_aside.is_some();
         if self.fate == LbFate::Replace {
             // Everything else first: from here to the new one's start nobody serves.
             let needs: Vec<StepId> = up.iter().copied().chain(ready.lb_pull).collect();
-            let lb_runs = self.inventory.lb.as_ref().is_some_and(Container::running);
-            let stop = lb_runs.then(|| self.plan.add(Action::StopLb, &needs));
-            let needs = stop.map_or(needs, |stop| vec![stop]);
-            up = vec![self.plan.add(Action::SetLbAside, &needs)];
+            let never_served = self.has_lb(|lb| lb.state == State::Created);
+            up = vec![if never_served {
+                self.plan.add(Action::RemoveLb, &needs)
+            } else {
+                self.set_lb_aside(needs)
+            }];
+            aside |= !never_served;
         }
         let start = self.complete_lb(&ready, up);
         let serves = self.plan.add(Action::AwaitService, &[start]);
-        if self.fate == LbFate::Replace || self.inventory.lb_aside.is_some() {
+        if aside {
             self.plan.add(Action::RemoveLbAside, &[serves]);
         }
         self.leave(self.target.leaving(), Some(serves));
+    }
+
+    fn has_lb(&self, what: impl Fn(&Container) -> bool) -> bool {
+        self.inventory.lb.as_ref().is_some_and(what)
+    }
+
+    /// What an earlier replacement left in its place is gone before anything stops.
+    fn set_lb_aside(&mut self, mut needs: Vec<StepId>) -> StepId {
+        if self.inventory.lb_aside.is_some() {
+            needs = vec![self.plan.add(Action::RemoveLbAside, &needs)];
+        }
+        if self.has_lb(Container::running) {
+            needs = vec![self.plan.add(Action::StopLb, &needs)];
+        }
+        self.plan.add(Action::SetLbAside, &needs)
     }
 
     /// Creates, connects and fills the load balancer as far as needed, and starts it after `up`.
@@ -604,18 +627,17 @@ impl Planner<'_> {
                 reload
             });
         }
+        if !self.target.leaving().is_empty() {
+            if !successors.is_empty() {
+                let needs = Self::needs(&[last]);
+                last = Some(self.plan.add(Action::Watch(servers), &needs));
+            }
+            let drained = last.map(|last| self.plan.add(Action::Drain, &[last]));
+            last = self.leave(self.target.leaving(), drained);
+        }
         if self.inventory.lb_aside.is_some() {
             self.plan.add(Action::RemoveLbAside, &Self::needs(&[last]));
         }
-        if self.target.leaving().is_empty() {
-            return;
-        }
-        if !successors.is_empty() {
-            let needs = Self::needs(&[last]);
-            last = Some(self.plan.add(Action::Watch(servers), &needs));
-        }
-        let drained = last.map(|last| self.plan.add(Action::Drain, &[last]));
-        self.leave(self.target.leaving(), drained);
     }
 
     /// Whether all are replaced by one reload: a configuration names one port for all instances, so that it can't send to
@@ -722,9 +744,10 @@ impl Planner<'_> {
         BroughtIn { gate, proved }
     }
 
-    fn leave(&mut self, numbers: Vec<Number>, after: Option<StepId>) {
+    /// The result is the step after which they are gone.
+    fn leave(&mut self, numbers: Vec<Number>, after: Option<StepId>) -> Option<StepId> {
         if numbers.is_empty() {
-            return;
+            return after;
         }
         let running: Vec<Number> = numbers
             .iter()
@@ -733,8 +756,8 @@ impl Planner<'_> {
             .collect();
         let stop = (!running.is_empty())
             .then(|| self.plan.add(Action::Stop(running), &Self::needs(&[after])));
-        self.plan
-            .add(Action::Remove(numbers), &Self::needs(&[stop.or(after)]));
+        let needs = Self::needs(&[stop.or(after)]);
+        Some(self.plan.add(Action::Remove(numbers), &needs))
     }
 
     /// The instances that the running configuration sends to and that run: a name that does not resolve is fatal to a

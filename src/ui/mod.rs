@@ -209,10 +209,14 @@ impl Ui {
     /// The last words before leaving while calls are still running.
     pub fn leaving_at_once(&self, signal: i32, left: Left) {
         self.clear_bars();
-        let hint = left.serves.then_some(
+        let hint = (left.serves || left.undoing).then_some(
             "`vch-lb status` shows what stands; the same command, run again, goes on from there",
         );
-        let what = "interrupted again: left at once, nothing was undone";
+        let what = if left.undoing {
+            "interrupted again: left at once, not everything was undone"
+        } else {
+            "interrupted again: left at once, nothing was undone"
+        };
         if self.json() {
             let mut failure = Failure::new(Kind::Interrupted(signal), what);
             failure.standing = left.standing;

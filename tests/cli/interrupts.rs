@@ -103,6 +103,24 @@ fn a_signal_that_comes_twice_at_once_is_one() {
 }
 
 #[test]
+fn a_second_signal_while_undoing_tells_to_remove_nothing() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.rule(json!({"when": ["run", "web-2"], "exit": 125, "stderr": "docker: no"}));
+        sandbox.rule(json!({"when": ["rm", "web-1"], "hang": "go"}));
+        let mut tool = sandbox.start(&["up", "--jobs", "1"]);
+        sandbox.wait_for_call("rm -f -v web-1");
+        tool.interrupt(SIGINT);
+        tool.insist(SIGINT);
+        let ran = tool.finish().code(130).stdout("");
+        ran.stderr_has("interrupted again: left at once, not everything was undone\n")
+            .stderr_has("hint: `vch-lb status` shows what stands")
+            .stderr_lacks("to remove it");
+        sandbox.release("go");
+    });
+}
+
+#[test]
 fn a_second_signal_leaves_at_once_and_says_what_stands() {
     on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);

@@ -126,7 +126,7 @@ fn a_load_balancer_that_does_not_serve_is_completed() {
     let copy = format!("docker cp haproxy.cfg lb:{CONFIG}");
     let start = "docker start lb".to_owned();
     let connect = "docker network connect web-net lb".to_owned();
-    let old = "defaults\n";
+    let old = script_config(1);
     on_both(|flavor| {
         let create = create_call(flavor);
         for (what, damage, config, expected) in [
@@ -135,7 +135,7 @@ fn a_load_balancer_that_does_not_serve_is_completed() {
             (
                 "with an old file",
                 vec!["stop lb"],
-                Some(old),
+                Some(&old),
                 vec![copy.clone(), start.clone()],
             ),
             (

@@ -749,3 +749,147 @@ fn a_replacement_that_fails_puts_the_old_load_balancer_back() {
         }
     }
 }
+
+#[test]
+fn the_load_balancer_goes_back_to_those_that_still_run() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(3);
+        sandbox.docker(&["kill", "web-2"]).success();
+        let fault = json!({"when": ["stop"], "nth": 0, "exit": 1, "stderr": "no such luck"});
+        sandbox.rule(fault);
+        // On a VCH the new ones can't be stopped either, and are removed all the same.
+        sandbox
+            .quick("rollout", &["--instance-img", "httpd:2"])
+            .code(1)
+            .stderr_has("no such luck")
+            .stderr_has("`web-2` does not run: the load balancer goes back to the others\n");
+        let config = script_config(3).replace("\tserver server2 web-2:80 maxconn 32\n", "");
+        assert_eq!(sandbox.loaded_config("lb"), Some(config));
+        assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2", "web-3"]);
+    });
+}
+
+#[test]
+fn nobody_leaves_whom_the_load_balancer_still_sends_to() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        for when in [["stop", "web-1"], ["-", "lb:*"]] {
+            sandbox.rule(json!({"when": when, "nth": 0, "exit": 1, "stderr": "no such luck"}));
+        }
+        sandbox
+            .quick("rollout", &["--instance-img", "httpd:2"])
+            .code(1)
+            .stderr_has("while undoing: error: the haproxy.cfg from before is not back in `lb`")
+            .stderr_has("the load balancer may send to new instances, so they stay\n")
+            .stderr_lacks("to remove it");
+        let serving = sandbox.loaded_config("lb").unwrap();
+        assert!(serving.contains("web-3:80") && serving.contains("web-4:80"));
+        for name in ["web-1", "web-2", "web-3", "web-4"] {
+            assert_eq!(sandbox.container(name)["status"], "running", "{name}");
+        }
+        sandbox.no_rules();
+        let up = ["-n", "2", "--instance-img", "httpd:2"];
+        sandbox.up(&up).success().stdout(ANSWER);
+        assert_eq!(sandbox.containers().len(), 3);
+    });
+}
+
+/// What a replacement of the load balancer leaves that is killed after its `docker rename`.
+fn set_aside(sandbox: &Sandbox) {
+    sandbox.docker(&["stop", "lb"]).success();
+    sandbox.docker(&["rename", "lb", "lb-before"]).success();
+}
+
+fn create_lb(sandbox: &Sandbox, image: &str) {
+    let publish = ["-p", "80:80"];
+    let publish = if sandbox.is_vch() { &publish[..] } else { &[] };
+    let create = [
+        &["create", "--name", "lb", "--net", "routable"],
+        publish,
+        &[image],
+    ];
+    sandbox.docker(&create.concat()).success();
+    sandbox
+        .docker(&["network", "connect", "web-net", "lb"])
+        .success();
+}
+
+#[test]
+fn a_replacement_that_was_given_up_halfway_is_no_obstacle_to_another() {
+    on_both(|flavor| {
+        for image in ["haproxy:2.6", "haproxy:1.7"] {
+            let sandbox = Sandbox::new(flavor);
+            let _around = around(&sandbox);
+            sandbox.script_has_run(2);
+            set_aside(&sandbox);
+            create_lb(&sandbox, "haproxy:2.6");
+            // The settings of before, or those of the replacement.
+            sandbox.up(&["-n", "2", "--lb-img", image]).success();
+            assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2"]);
+            let lb = sandbox.container("lb");
+            assert_eq!(
+                (&lb["image"], &lb["status"]),
+                (&json!(image), &json!("running"))
+            );
+        }
+    });
+}
+
+#[test]
+fn a_load_balancer_that_was_left_over_makes_room_for_the_next_one() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _around = around(&sandbox);
+        sandbox.script_has_run(2);
+        set_aside(&sandbox);
+        sandbox.up(&["-n", "2", "--keep"]).success();
+        create_left_over(&sandbox);
+        let fault = json!({"when": ["start", "lb"], "exit": 1, "stderr": "no such luck"});
+        sandbox.rule(fault);
+        let replace = ["-n", "2", "--recreate-lb", "--lb-img", "haproxy:2.6"];
+        let old = sandbox.container("lb")["id"].clone();
+        sandbox
+            .up(&replace)
+            .code(1)
+            .stderr_has("no such luck")
+            .stderr_has("what was done has been undone\n");
+        assert_eq!(sandbox.container("lb")["id"], old);
+        assert_eq!(sandbox.container("lb")["status"], "running");
+        sandbox.no_rules();
+        create_left_over(&sandbox);
+        sandbox.up(&replace).success();
+        assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2"]);
+    });
+}
+
+fn create_left_over(sandbox: &Sandbox) {
+    let create = "create --name lb-before --net web-net haproxy:1.7";
+    sandbox.docker_line(create).success();
+}
+
+#[test]
+fn a_load_balancer_that_was_left_over_goes_last() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        create_left_over(&sandbox);
+        let ids = ids(&sandbox);
+        sandbox.rule(json!({"when": ["stop", "web-1"], "exit": 1, "stderr": "no such luck"}));
+        sandbox
+            .quick("rollout", &["--instance-img", "httpd:2"])
+            .code(1)
+            .stderr_has("what was done has been undone\n");
+        for name in ["lb", "web-1", "web-2"] {
+            assert_eq!(sandbox.container(name)["id"], ids[name], "{name}");
+        }
+        sandbox.no_rules();
+        let up = ["--instance-img", "httpd:2"];
+        sandbox.quick("rollout", &up).success();
+        assert_eq!(sandbox.containers(), ["lb", "web-3", "web-4"]);
+    });
+}

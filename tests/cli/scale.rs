@@ -340,3 +340,30 @@ fn a_file_that_was_edited_by_hand_is_not_overwritten_unasked() {
         sandbox.assert_serves(3);
     }
 }
+
+#[test]
+fn a_stopped_load_balancers_edited_file_is_left_alone_too() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        let edited = script_config(2).replace("maxconn 256", "maxconn 4096");
+        let file = sandbox.write("edited.cfg", &edited);
+        let target = format!("lb:{CONFIG}");
+        let copy = ["cp", file.to_str().unwrap(), &target];
+        sandbox.docker(&copy).success();
+        sandbox.docker(&["stop", "lb"]).success();
+        let before = sandbox.state();
+        let edit = "the haproxy.cfg in `lb` was edited by hand";
+        sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout_has(edit)
+            .stdout_has("the load balancer `lb` exited")
+            .stdout_has("to mend them: vch-lb up --num-instances 2 --overwrite\n");
+        sandbox.up(&["-n", "2"]).code(1).stderr_has(edit);
+        sandbox.assert_state(&before, "up");
+        sandbox.up(&["-n", "2", "--overwrite"]).success();
+        sandbox.assert_serves(2);
+    }
+}

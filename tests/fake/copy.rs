@@ -130,11 +130,12 @@ fn copy_in(ctx: &mut Ctx, from: &str, name: &str, path: &str) -> Reply {
     let local = if from == "-" { None } else { Some(from) };
     let entries = match local {
         None => untar(&ctx.stdin),
-        Some(file) => match fs::metadata(file) {
+        Some(file) => match fs::symlink_metadata(file) {
             Err(_) => return Reply::error(&format!("lstat {file}: no such file or directory"), 1),
-            Ok(metadata) if metadata.is_dir() => {
+            // An engine gets the link, not what it leads to.
+            Ok(metadata) if metadata.is_dir() || metadata.is_symlink() => {
                 return Reply::error(
-                    &format!("fake docker: {file}: copying folders is not simulated"),
+                    &format!("fake docker: {file}: copying folders and links is not simulated"),
                     99,
                 );
             }

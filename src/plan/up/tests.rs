@@ -121,7 +121,14 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
         Action::StopLb => {
             inventory.lb.as_mut().unwrap().state = State::Exited { code: 0 };
         }
-        Action::SetLbAside => inventory.lb_aside = inventory.lb.take(),
+        Action::SetLbAside => {
+            assert!(inventory.lb_aside.is_none(), "the name is taken");
+            inventory.lb_aside = inventory.lb.take();
+        }
+        Action::RemoveLb => {
+            let removed = inventory.lb.take().unwrap();
+            assert_eq!(removed.state, State::Created, "it has served");
+        }
         Action::RemoveLbAside => inventory.lb_aside = None,
         Action::Watch(_) | Action::Drain => {}
         other => panic!("{other:?} is nothing that makes an endpoint match"),
