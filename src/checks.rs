@@ -241,7 +241,5 @@ impl Found {
 
 /// `HEALTH_CHECK=http:/health`.
 fn check(spec: &Spec) -> String {
-    let mut given = spec.tuning.given();
-    let text = given.find(|(name, _)| *name == HEALTH_CHECK);
-    format!("{HEALTH_CHECK}={}", text.map_or("", |(_, text)| text))
+    format!("{HEALTH_CHECK}={}", spec.tuning.text(HEALTH_CHECK))
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::Context;
 use super::change::{Change, Report};
 use crate::error::{Failure, exit};
-use crate::inventory::Inventory;
+use crate::inventory::{Container, Inventory};
+use crate::look;
 use crate::plan::Plan;
 use crate::reach::{self, Reach};
 use crate::spec::{Publish, Spec};
@@ -14,7 +15,9 @@ use crate::ui::{plural, seconds};
 /// Executes `plan` and answers; the result is the exit code.
 pub(super) fn carry_out(change: &Change<'_>, plan: &Plan) -> Result<u8, Failure> {
     let report = change.execute(plan)?;
-    answer(change.context, &plan.spec, change.before, &report)?;
+    // What was asked for is done by now: whatever can't be told is no failure of it.
+    let reach = reach_after(change, &plan.spec, &report);
+    say(change.context, &plan.spec, reach.as_ref(), Some(&report));
     Ok(exit::DONE)
 }
 
@@ -26,58 +29,68 @@ pub(super) fn nothing_to_do(
     said: &str,
 ) -> Result<u8, Failure> {
     context.ui.status(said);
-    let mut reach = reach_before(spec, inventory)?;
-    let (port, speaks) = (spec.lb_port.get(), spec.tuning.lb_speaks());
-    // Not being reachable from here is no sign of anything.
-    reach.answered = reach::ask(&reach.address, port, speaks).answers() != Some(false);
-    if !reach.answered {
-        let lb = &spec.names.lb;
-        let warning = format!(
-            "{}: `vch-lb status` and `vch-lb logs` say more",
-            reach::no_answer(lb)
-        );
-        context.ui.warn(&context.again.complete(&warning));
-    }
-    say(context, spec, &reach, None);
+    let address = address(spec, inventory.lb.as_ref());
+    let address = address.ok_or_else(|| Failure::failed(no_address(spec)))?;
+    say(context, spec, Some(&ask(context, spec, address)), None);
     Ok(exit::DONE)
 }
 
-/// The address as it was when this run looked: what changed since did not touch it.
-fn reach_before(spec: &Spec, inventory: &Inventory) -> Result<Reach, Failure> {
-    let lb = inventory.lb.as_ref();
-    match lb.and_then(|lb| lb.address_on(spec.external_net.as_str())) {
-        Some(address) => Ok(Reach {
-            address: address.to_owned(),
-            answered: true,
-        }),
-        None => Err(Failure::failed(format!(
-            "the load balancer `{}` runs, but has no address on `{}`",
-            spec.names.lb, spec.external_net
-        ))),
-    }
+/// The load balancer's address on EXTERNAL_NET.
+fn address(spec: &Spec, lb: Option<&Container>) -> Option<String> {
+    lb?.address_on(spec.external_net.as_str())
+        .map(str::to_owned)
 }
 
-/// Answers for an executed plan.
-fn answer(
-    context: &Context<'_>,
-    spec: &Spec,
-    before: &Inventory,
-    report: &Report,
-) -> Result<(), Failure> {
-    let reach = match report.reach.clone() {
-        Some(reach) => reach,
-        None => reach_before(spec, before)?,
-    };
-    if !reach.answered {
-        let warning = why_no_answer(spec, before, &reach.address);
-        context.ui.warn(&context.again.complete(&warning));
+fn no_address(spec: &Spec) -> String {
+    format!(
+        "the load balancer `{}` runs, but has no address on `{}`",
+        spec.names.lb, spec.external_net
+    )
+}
+
+/// Asks the service, and warns where it does not answer. Not being reachable from here is no sign of anything.
+fn ask(context: &Context<'_>, spec: &Spec, address: String) -> Reach {
+    let (port, speaks) = (spec.lb_port.get(), spec.tuning.lb_speaks());
+    let answered = reach::ask(&address, port, speaks).answers() != Some(false);
+    if !answered {
+        warn(context, &reach::no_answer(&spec.names.lb));
     }
-    say(context, spec, &reach, Some(report));
-    Ok(())
+    Reach { address, answered }
+}
+
+fn warn(context: &Context<'_>, what: &str) {
+    let warning = format!("{what}: `vch-lb status` and `vch-lb logs` say more");
+    context.ui.warn(&context.again.complete(&warning));
+}
+
+/// Where the service is after an executed plan; warns where it does not answer, or is nowhere.
+fn reach_after(change: &Change<'_>, spec: &Spec, report: &Report) -> Option<Reach> {
+    let Change {
+        context, before, ..
+    } = change;
+    if let Some(reach) = report.reach.clone() {
+        if !reach.answered {
+            let warning = why_no_answer(spec, before, &reach.address);
+            context.ui.warn(&context.again.complete(&warning));
+        }
+        return Some(reach);
+    }
+    // The address as it was when this run looked: what changed since did not touch it.
+    if let Some(address) = address(spec, before.lb.as_ref()) {
+        let answered = true;
+        return Some(Reach { address, answered });
+    }
+    let docker = change.docker.uninterruptible();
+    let now = look::container(&docker, spec.names.lb.as_str());
+    let found = address(spec, now.ok().flatten().as_ref());
+    if found.is_none() {
+        warn(context, &no_address(spec));
+    }
+    Some(ask(context, spec, found?))
 }
 
 /// The last lines of the script that this tool replaces: the answer of every command that leaves a service behind.
-fn say(context: &Context<'_>, spec: &Spec, reach: &Reach, report: Option<&Report>) {
+fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option<&Report>) {
     if context.ui.json() {
         let steps: Vec<_> = report
             .iter()
@@ -87,9 +100,9 @@ fn say(context: &Context<'_>, spec: &Spec, reach: &Reach, report: Option<&Report
         context.ui.answer_json(&json!({
             "schema": "vch-lb/up/1",
             "changed": report.is_some(),
-            "address": reach.address,
+            "address": reach.map(|reach| &reach.address),
             "port": spec.lb_port.get(),
-            "answered": reach.answered,
+            "answered": reach.is_some_and(|reach| reach.answered),
             "seconds": report.map(|report| report.took.as_secs_f64()),
             "steps": steps,
             "probe": report.and_then(|report| report.receipt.as_ref()),
@@ -107,10 +120,12 @@ fn say(context: &Context<'_>, spec: &Spec, reach: &Reach, report: Option<&Report
     if let Some(receipt) = report.and_then(|report| report.receipt.as_ref()) {
         context.ui.answer(&receipt.text());
     }
-    let (address, port) = (&reach.address, spec.lb_port);
-    context.ui.answer(&format!(
-        "\nService is available at\n{address}\non port {port}\n"
-    ));
+    if let Some(Reach { address, .. }) = reach {
+        let port = spec.lb_port;
+        context.ui.answer(&format!(
+            "\nService is available at\n{address}\non port {port}\n"
+        ));
+    }
 }
 
 /// Why a load balancer that runs may not answer, as far as that can be told from here.

@@ -1,17 +1,21 @@
 //! `vch-lb logs`: the logs of all containers merged, each line behind its container's name.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 
 use super::Context;
 use crate::cli::LogsArgs;
-use crate::docker::Docker;
-use crate::docker::argv;
+use crate::docker::spawn::Piece;
+use crate::docker::{Docker, argv};
 use crate::error::{Failure, exit, printable};
-use crate::haproxy::log;
+use crate::haproxy::log::{self, Line};
 use crate::inventory::Inventory;
 use crate::look::{self, Detail, Wanted};
 use crate::ui::{LogLine, list};
+
+/// How much is kept to be brought into the order of time.
+const KEPT: usize = 64 << 20;
 
 pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure> {
     let docker = context.docker()?;
@@ -62,25 +66,32 @@ fn merged(
     args: &LogsArgs,
     names: &[String],
 ) -> Result<(), Failure> {
-    let mut all = Vec::new();
+    let mut merged = Merged::new(KEPT);
     for (index, name) in names.iter().enumerate() {
         let argv = argv::logs(name, &args.range(), true, false);
-        let answer = docker.query(&argv).map_err(|error| {
-            Failure::from_call(format!("the log of `{name}` could not be read"), &error)
-        })?;
-        all.extend(
-            log::lines(&answer.text(), &answer.stderr)
-                .into_iter()
-                .map(|line| (line, index)),
-        );
+        let mut timed = Timed::default();
+        docker
+            .read_out(&argv, |piece| {
+                if let Some(line) = timed.line(piece) {
+                    merged.add(index, line);
+                }
+            })
+            .map_err(|error| {
+                Failure::from_call(format!("the log of `{name}` could not be read"), &error)
+            })?;
     }
-    all.sort_by(|(a, _), (b, _)| a.time.cmp(&b.time));
+    if let Some(time) = &merged.cut {
+        context.ui.warn(&format!(
+            "only the last {} MiB are shown, what was logged after {time}; --since and --tail ask for less",
+            KEPT >> 20
+        ));
+    }
     let width = width(names);
-    for (line, index) in all {
+    for ((time, _), (index, text)) in merged.lines {
         let text = if args.timestamps {
-            format!("{} {}", line.time, line.text)
+            format!("{time} {text}")
         } else {
-            line.text
+            text
         };
         if !context.ui.log_line(&LogLine {
             name: &names[index],
@@ -92,6 +103,77 @@ fn merged(
         }
     }
     Ok(())
+}
+
+/// One container's lines with their times, as they come.
+#[derive(Default)]
+struct Timed {
+    /// Of the line that is being read, by stream.
+    times: [Option<String>; 2],
+}
+
+impl Timed {
+    /// Each part of a long line is a line of its own here, at that line's time.
+    fn line(&mut self, piece: Piece) -> Option<Line> {
+        let time = &mut self.times[piece.stream as usize];
+        if piece.begins {
+            let line = log::line(&piece.text);
+            *time = line.as_ref().map(|line| line.time.clone());
+            return line;
+        }
+        let (time, text) = (time.clone()?, piece.text);
+        Some(Line { time, text })
+    }
+}
+
+/// The lines of several containers in the order of their times: the last of them, if they are too many.
+struct Merged {
+    /// By time, and by when they came: the container's place, and the text.
+    lines: BTreeMap<(String, usize), (usize, String)>,
+    came: usize,
+    bytes: usize,
+    limit: usize,
+    /// Nothing that was logged until then is here.
+    cut: Option<String>,
+}
+
+impl Merged {
+    fn new(limit: usize) -> Self {
+        Self {
+            lines: BTreeMap::new(),
+            came: 0,
+            bytes: 0,
+            limit,
+            cut: None,
+        }
+    }
+
+    fn add(&mut self, index: usize, Line { time, text }: Line) {
+        if self.is_cut(&time) {
+            return;
+        }
+        self.bytes += size(&time, &text);
+        self.came += 1;
+        self.lines.insert((time, self.came), (index, text));
+        while let Some(first) = self.lines.first_entry() {
+            let of_this_time = self.cut.as_ref() == Some(&first.key().0);
+            if self.bytes <= self.limit && !of_this_time {
+                break;
+            }
+            let ((time, _), (_, text)) = first.remove_entry();
+            self.bytes -= size(&time, &text);
+            self.cut = Some(time);
+        }
+    }
+
+    fn is_cut(&self, time: &str) -> bool {
+        self.cut.as_deref().is_some_and(|cut| time <= cut)
+    }
+}
+
+/// What a line takes, that it has a place of its own included.
+fn size(time: &str, text: &str) -> usize {
+    time.len() + text.len() + size_of::<((String, usize), (usize, String))>()
 }
 
 /// Lines as they come, until the containers end, the reader goes away, or Ctrl-C.
@@ -110,7 +192,7 @@ fn follow(
             let sender = sender.clone();
             followers.push(scope.spawn(move || {
                 // Once nobody reads any more, the call is ended.
-                docker.stream(&argv, |line| sender.send((index, line)).is_ok())
+                docker.follow(&argv, |line| sender.send((index, line)).is_ok())
             }));
         }
         drop(sender);
@@ -142,4 +224,63 @@ fn follow(
 
 fn width(names: &[String]) -> usize {
     names.iter().map(String::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::docker::spawn::Stream::{self, Stderr, Stdout};
+
+    fn line(time: &str, text: &str) -> Line {
+        Line {
+            time: time.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn of_too_many_lines_the_last_are_kept_whosever_they_are() {
+        let room_for = |lines| lines * size("T1", "a");
+        for (lines, limit, kept, cut) in [
+            (&["T2", "T1", "T3"][..], 3, &["T1", "T2", "T3"][..], None),
+            (&["T1", "T2", "T3"], 2, &["T2", "T3"], Some("T1")),
+            // What comes late and is as old as what was left out is left out, too.
+            (
+                &["T2", "T3", "T4", "T1", "T2"],
+                2,
+                &["T3", "T4"],
+                Some("T2"),
+            ),
+            (&["T1", "T1", "T2"], 2, &["T2"], Some("T1")),
+        ] {
+            let mut merged = Merged::new(room_for(limit));
+            for time in lines {
+                merged.add(0, line(time, "a"));
+            }
+            let times: Vec<&str> = merged.lines.keys().map(|(time, _)| time.as_str()).collect();
+            assert_eq!(
+                (&times[..], merged.cut.as_deref()),
+                (kept, cut),
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_long_line_have_its_time() {
+        let mut timed = Timed::default();
+        let mut told = |stream: Stream, begins, text: &str| {
+            let text = text.to_owned();
+            timed.line(Piece {
+                text,
+                stream,
+                begins,
+            })
+        };
+        assert_eq!(told(Stdout, true, "T1 begin"), Some(line("T1", "begin")));
+        assert_eq!(told(Stderr, true, "T2 other"), Some(line("T2", "other")));
+        assert_eq!(told(Stdout, false, "T9 on"), Some(line("T1", "T9 on")));
+        assert_eq!(told(Stdout, true, "Error of docker's"), None);
+        assert_eq!(told(Stdout, false, "that is long"), None);
+    }
 }

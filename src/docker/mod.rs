@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use argv::Argv;
 use cause::Cause;
-use spawn::{Command, End, Group, Lost, OnInterrupt, Output};
+use spawn::{Command, End, Group, Lost, OnInterrupt, Output, Piece};
 
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
@@ -265,21 +265,43 @@ impl Docker {
         self.call(argv, Some(stdin), OnInterrupt::Complete)
     }
 
+    /// A call that only reads and may print more than an answer holds: each line of either stream goes to `on_piece`.
+    pub fn read_out(&self, argv: &Argv, mut on_piece: impl FnMut(Piece)) -> Result<(), CallError> {
+        self.stream(argv, self.timeout, |piece| {
+            on_piece(piece);
+            true
+        })
+    }
+
     /// A call that prints line by line for as long as it takes: each line of either stream goes to `on_line`, which says
     /// whether to go on.
-    pub fn stream(
+    pub fn follow(
         &self,
         argv: &Argv,
-        on_line: impl FnMut(String) -> bool,
+        mut on_line: impl FnMut(String) -> bool,
+    ) -> Result<(), CallError> {
+        match self.stream(argv, Duration::MAX, |piece| on_line(piece.text)) {
+            Err(error) if error.interrupted().is_some() => Ok(()),
+            ended => ended,
+        }
+    }
+
+    fn stream(
+        &self,
+        argv: &Argv,
+        timeout: Duration,
+        on_piece: impl FnMut(Piece) -> bool,
     ) -> Result<(), CallError> {
         let call = self.shown(argv);
         self.ui.echo(&call);
-        let command = self.command(argv, None, OnInterrupt::End);
-        match spawn::stream(&command, &self.interrupt, on_line) {
+        let command = Command {
+            timeout,
+            ..self.command(argv, None, OnInterrupt::End)
+        };
+        match spawn::stream(&command, &self.interrupt, on_piece) {
             Ok(Output {
                 end: End::Code(0), ..
-            })
-            | Err(Lost::Interrupted) => Ok(()),
+            }) => Ok(()),
             Ok(output) => Err(ended(call, output)),
             Err(lost) => Err(self.lost(call, lost, OnInterrupt::End)),
         }

@@ -98,65 +98,109 @@ pub fn run_watched(
     child.wait(interrupt)
 }
 
-/// Runs `command` for as long as it takes and hands over the lines of both streams as they come. Ends it when `on_line`
-/// says so, or at an interrupt.
+/// A line; of one that is longer than [`LINE_LIMIT`], a part.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub text: String,
+    pub stream: Stream,
+    /// `false` for all parts of a line but the first.
+    pub begins: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Runs `command` and hands over the lines of both streams as they come, however many. Ends it when `on_piece` says so,
+/// at an interrupt, or when its time is over.
 pub fn stream(
     command: &Command<'_>,
     interrupt: &Interrupt,
-    mut on_line: impl FnMut(String) -> bool,
+    mut on_piece: impl FnMut(Piece) -> bool,
 ) -> Result<Output, Lost> {
-    let (lines_sender, lines) = mpsc::sync_channel::<String>(1024);
+    let deadline = Instant::now().checked_add(command.timeout);
+    let (sender, pieces) = mpsc::sync_channel::<Piece>(1024);
     let (stdout, stdout_writer) = io::pipe().map_err(Lost::NotStarted)?;
     let (stderr, stderr_writer) = io::pipe().map_err(Lost::NotStarted)?;
     let expression = expression(command, stdout_writer, stderr_writer);
     let handle = expression.start().map_err(Lost::NotStarted)?;
     drop(expression);
-    read_lines(stdout, lines_sender.clone()).map_err(Lost::NotStarted)?;
-    read_lines(stderr, lines_sender).map_err(Lost::NotStarted)?;
+    read_pieces(stdout, Stream::Stdout, sender.clone()).map_err(Lost::NotStarted)?;
+    read_pieces(stderr, Stream::Stderr, sender).map_err(Lost::NotStarted)?;
     let mut said = Vec::new();
+    let mut heard = Instant::now();
     let mut go_on = true;
     while go_on && !interrupt.ends_reading() {
-        match lines.recv_timeout(POLL) {
-            Ok(line) => {
+        match pieces.recv_timeout(POLL) {
+            Ok(piece) => {
+                heard = Instant::now();
                 // What it said last explains a failure.
                 said.clear();
-                said.extend_from_slice(line.as_bytes());
-                go_on = on_line(line);
+                said.extend_from_slice(piece.text.as_bytes());
+                go_on = on_piece(piece);
             }
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            // A grandchild still holds the pipes of a child that ended, or it goes on.
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                if heard.elapsed() >= LINGER
+                    && let Some(output) = handle.try_wait().map_err(Lost::NotAwaited)?
+                {
+                    return Ok(streamed(output.status, said));
+                }
+            }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return match handle.wait() {
-                    Ok(output) => Ok(Output {
-                        stdout: Vec::new(),
-                        stderr: said,
-                        end: end_of(output.status),
-                    }),
-                    Err(error) => Err(Lost::NotAwaited(error)),
-                };
+                let output = handle.wait().map_err(Lost::NotAwaited)?;
+                return Ok(streamed(output.status, said));
             }
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            end(&handle, command.group);
+            // What came were lines of an answer, and explain nothing.
+            return Err(Lost::TimedOut { stderr: Vec::new() });
         }
     }
     end(&handle, command.group);
     Err(Lost::Interrupted)
 }
 
-fn read_lines(reader: io::PipeReader, sender: mpsc::SyncSender<String>) -> io::Result<()> {
+fn streamed(status: std::process::ExitStatus, said: Vec<u8>) -> Output {
+    Output {
+        stdout: Vec::new(),
+        stderr: said,
+        end: end_of(status),
+    }
+}
+
+fn read_pieces(
+    reader: io::PipeReader,
+    stream: Stream,
+    sender: mpsc::SyncSender<Piece>,
+) -> io::Result<()> {
     std::thread::Builder::new()
         .stack_size(128 * 1024)
         .spawn(move || {
             let mut reader = io::BufReader::new(reader);
-            let mut line = Vec::new();
+            let mut bytes = Vec::new();
+            let mut begins = true;
             loop {
-                line.clear();
+                bytes.clear();
                 // A line without an end must not fill the memory.
-                match (&mut reader).take(LINE_LIMIT).read_until(b'\n', &mut line) {
+                match (&mut reader).take(LINE_LIMIT).read_until(b'\n', &mut bytes) {
                     Ok(0) | Err(_) => return,
                     Ok(_) => {}
                 }
-                let text = String::from_utf8_lossy(&line)
+                let text = String::from_utf8_lossy(&bytes)
                     .trim_end_matches(['\n', '\r'])
                     .to_owned();
-                if sender.send(text).is_err() {
+                let piece = Piece {
+                    text,
+                    stream,
+                    begins,
+                };
+                begins = bytes.ends_with(b"\n");
+                let only_the_end = !piece.begins && piece.text.is_empty();
+                if !only_the_end && sender.send(piece).is_err() {
                     return;
                 }
             }
@@ -592,6 +636,56 @@ mod tests {
         .unwrap();
         assert!(output.stderr.len() <= 2 * STDERR_KEPT);
         assert!(output.stderr.ends_with(b"END"));
+    }
+
+    /// What a stream hands over.
+    fn pieces(command: &Command<'_>) -> (Vec<Piece>, Result<Output, Lost>) {
+        let mut pieces = Vec::new();
+        let ended = stream(command, &Interrupt::default(), |piece| {
+            pieces.push(piece);
+            true
+        });
+        (pieces, ended)
+    }
+
+    #[test]
+    fn a_stream_hands_over_more_than_is_kept_of_a_call() {
+        let script =
+            "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo end; head -c 500000 /dev/zero >&2";
+        let (pieces, ended) = pieces(&sh(script));
+        assert_eq!(ended.unwrap().end, End::Code(0));
+        let of = |stream| pieces.iter().filter(move |piece| piece.stream == stream);
+        let bytes = |stream| of(stream).map(|piece| piece.text.len()).sum::<usize>();
+        assert_eq!(
+            (bytes(Stream::Stdout), bytes(Stream::Stderr)),
+            (20_000_003, 500_000)
+        );
+        let begin: Vec<usize> = of(Stream::Stdout)
+            .filter(|piece| piece.begins)
+            .map(|piece| piece.text.len())
+            .collect();
+        assert_eq!(begin, [64 << 10, 3]);
+    }
+
+    #[test]
+    fn the_end_of_a_line_that_fills_its_pieces_is_none_of_its_own() {
+        let (pieces, _) = pieces(&sh("head -c 65536 /dev/zero; echo; echo; echo next"));
+        let texts: Vec<usize> = pieces.iter().map(|piece| piece.text.len()).collect();
+        assert_eq!(texts, [65536, 0, 4]);
+    }
+
+    #[test]
+    fn a_stream_that_hangs_is_ended_and_one_whose_pipes_stay_open_is_not_awaited() {
+        let hangs = Command {
+            timeout: Duration::from_secs(1),
+            ..sh("echo soon; sleep 60")
+        };
+        let (seen, ended) = pieces(&hangs);
+        assert!(matches!(ended, Err(Lost::TimedOut { .. })));
+        assert_eq!(seen[0].text, "soon");
+        let (seen, ended) = pieces(&sh("sleep 30 & echo done; exit 3"));
+        assert_eq!(ended.unwrap().end, End::Code(3));
+        assert_eq!(seen[0].text, "done");
     }
 
     #[test]

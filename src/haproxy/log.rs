@@ -12,15 +12,17 @@ pub struct Line {
     pub text: String,
 }
 
+/// A line as it was printed; docker's own words have no time.
+pub fn line(line: &str) -> Option<Line> {
+    let (time, text) = line.split_once(' ')?;
+    time.contains('T').then(|| Line {
+        time: time.to_owned(),
+        text: text.to_owned(),
+    })
+}
+
 /// The lines of both streams, in the order of their times.
 pub fn lines(stdout: &str, stderr: &str) -> Vec<Line> {
-    let line = |line: &str| {
-        let (time, text) = line.split_once(' ')?;
-        time.contains('T').then(|| Line {
-            time: time.to_owned(),
-            text: text.to_owned(),
-        })
-    };
     let mut lines: Vec<Line> = stdout
         .lines()
         .chain(stderr.lines())

@@ -107,6 +107,9 @@ pub const TRAVELLING: [&str; 16] = [
     TEMPLATE,
 ];
 
+/// The settings that name a file: what travels of them is that there is one.
+pub const FILES: [&str; 2] = [TLS_CERT, TEMPLATE];
+
 /// All settings, in the order in which they are documented.
 pub static TABLE: &[Setting] = &[
     Setting {

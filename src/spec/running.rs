@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use super::arguments::Arguments;
 use super::names::{Count, ImageRef, Names, NetworkName};
+use super::tuning::Tuning;
 use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::{Container, Inventory};
-use crate::settings::{self, LB_CTR_NAME, Origin, Settings};
+use crate::settings::{self, FILES, LB_CTR_NAME, Origin, Settings, TRAVELLING};
 
 /// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
 /// tells better.
@@ -41,17 +42,7 @@ pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {
             shell_words::join(&spec.instance_cmd),
         ),
     ];
-    let travelling = spec.tuning.given().map(|(name, text)| {
-        let is_file = matches!(name, settings::TLS_CERT | settings::TEMPLATE);
-        (
-            name,
-            if is_file {
-                "FILE".to_owned()
-            } else {
-                text.to_owned()
-            },
-        )
-    });
+    let travelling = TRAVELLING.map(|name| (name, travelling(&spec.tuning, settings, name)));
     for (name, text) in own.into_iter().chain(travelling) {
         let value = settings.get(name);
         let identity = settings::IDENTITY.contains(&name);
@@ -60,6 +51,20 @@ pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {
         }
     }
     words
+}
+
+/// What `up` has to be told of a setting that travels. Of a file the load balancer tells only that there is one: which,
+/// the settings may say.
+fn travelling(found: &Tuning, settings: &Settings, name: &str) -> String {
+    let text = found.text(name);
+    let own = &settings.get(name).text;
+    let is_file = FILES.contains(&name) && !text.is_empty();
+    match own.as_str() {
+        "" if is_file => "FILE",
+        own if is_file => own,
+        _ => text,
+    }
+    .to_owned()
 }
 
 /// The spec as it can be read off a load balancer, whether it runs or not.
@@ -284,6 +289,51 @@ mod tests {
             up_flags(&found, &given).join(" "),
             "--instance-img httpd:2 --num-instances 3 --lb-img haproxy:2.6 --lb-balance leastconn --tls-cert FILE"
         );
+    }
+
+    #[test]
+    fn the_command_that_mends_a_service_changes_no_setting_on_the_side() {
+        let of_file = |lines: &str| {
+            let file = settings::file::Assignments::parse("shop.conf", lines).unwrap();
+            Settings::resolve(|_| None, |_| None, &file)
+        };
+        let same = "INSTANCE_IMG=httpd:2\nEXTERNAL_NET=dmz\nLB_IMG=haproxy:2.6\n";
+        for (head, lines, flags) in [
+            // A file that the settings name is the one.
+            (
+                "TLS_CERT=yes TEMPLATE=yes",
+                "TLS_CERT=shop.pem\nTEMPLATE=shop.hbs\n",
+                "",
+            ),
+            (
+                "TLS_CERT=yes",
+                "TEMPLATE=shop.hbs\n",
+                "--tls-cert FILE --template ''",
+            ),
+            // What the service has not, though the settings say so.
+            (
+                "",
+                "TLS_CERT=shop.pem\nSTATS_PORT=9000\n",
+                "--tls-cert '' --stats-port ''",
+            ),
+            (
+                "",
+                "HEALTH_CHECK=tcp\nLB_ARGS='--ip 10.0.0.9'\n",
+                "--lb-args '' --health-check none",
+            ),
+            (
+                "HEALTH_CHECK=tcp",
+                "HEALTH_CHECK=http:/\n",
+                "--health-check tcp",
+            ),
+            ("HEALTH_CHECK=tcp", "HEALTH_CHECK=tcp\n", ""),
+        ] {
+            let cfg = include_str!("../../tests/golden/default.cfg");
+            let cfg = format!("# vch-lb 1 {head}\n{cfg}");
+            let found = running(&inventory(&["httpd:2", "httpd:2", "httpd:2"], &cfg)).unwrap();
+            let words = up_flags(&found, &of_file(&format!("{same}{lines}")));
+            assert_eq!(shell_words::join(words), flags, "{head}: {lines}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::arguments::Arguments;
 use super::names::Port;
 use super::time;
 use crate::http::Speaks;
-use crate::settings::{self, TRAVELLING};
+use crate::settings::{self, FILES, TRAVELLING};
 
 /// The version of the line; it changes when an older vch-lb would misread it.
 const VERSION: u32 = 1;
@@ -122,9 +122,10 @@ impl Tuning {
         }
     }
 
-    /// What was given and is not the default, by name; `yes` where a file is named.
-    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.given.iter().map(|(name, text)| (*name, text.as_str()))
+    /// The text of the setting called `name`, the default's too; `yes` where a file is named.
+    pub fn text(&self, name: &str) -> &str {
+        let default = settings::setting(name).map_or("", |setting| setting.default);
+        self.given.get(name).map_or(default, String::as_str)
     }
 
     /// What becomes of each setting that `new` has otherwise: its name, its text now and then.
@@ -132,13 +133,9 @@ impl Tuning {
         &'a self,
         new: &'a Self,
     ) -> impl Iterator<Item = (&'static str, &'a str, &'a str)> {
-        let text = |tuning: &'a Self, name: &'static str| {
-            let default = settings::setting(name).map_or("", |setting| setting.default);
-            tuning.given.get(name).map_or(default, String::as_str)
-        };
         TRAVELLING
             .into_iter()
-            .map(move |name| (name, text(self, name), text(new, name)))
+            .map(|name| (name, self.text(name), new.text(name)))
             .filter(|(_, old, new)| old != new)
     }
 
@@ -303,7 +300,7 @@ impl Reader<'_> {
         for name in TRAVELLING {
             let text = (self.text)(name);
             if settings::setting(name).is_some_and(|setting| setting.default != text) {
-                let is_file = matches!(name, settings::TLS_CERT | settings::TEMPLATE);
+                let is_file = FILES.contains(&name);
                 given.insert(name, if is_file { "yes".to_owned() } else { text });
             }
         }

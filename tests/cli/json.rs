@@ -302,6 +302,14 @@ fn life(judge: &Judge, flavor: Flavor) {
         phases: phases.into(),
     });
     judge.check("vch-lb/up/1", &scaled);
+    sandbox.config(json!({"address_delay_inspects": 1000}));
+    let nowhere = quick_json(&sandbox, "scale", &["3"]).success();
+    let nowhere = judge.answer("vch-lb/up/1", &nowhere);
+    assert_eq!(
+        (&nowhere["address"], &nowhere["answered"]),
+        (&json!(null), &json!(false))
+    );
+    sandbox.config(json!({"address_delay_inspects": 0}));
     let rollout = ["--instance-img", "httpd:2"];
     let dry = [&rollout[..], &["--dry-run"]].concat();
     judge.answer("vch-lb/plan/1", &quick_json(&sandbox, "rollout", &dry));

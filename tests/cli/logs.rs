@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::interrupts::assert_gone;
 use super::sandbox::{FLAVORS, Flavor, Sandbox};
+use super::scene::on_both;
 
 /// A service whose instances say something on both streams when they start.
 fn talking(flavor: Flavor) -> Sandbox {
@@ -95,6 +96,21 @@ fn the_last_lines_of_each() {
                 .stdout("");
         }
     }
+}
+
+#[test]
+fn no_line_of_a_long_log_is_lost() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let said: Vec<String> = (0..3000).map(|n| format!("!{n:0100}")).collect();
+        sandbox.config(json!({"images": {"httpd": {"logs": said}}}));
+        sandbox.script_has_run(1);
+        let ran = sandbox.tool(&["logs", "--tail", "all", "web-1"]).success();
+        let expected: Vec<String> = (0..3000).map(|n| format!("web-1 | {n:0100}")).collect();
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert!(lines == expected, "{} lines", lines.len());
+        assert_eq!(ran.stderr, "");
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, reload_calls, run_call};
+use super::scene::{ANSWER, CONFIG, on_both, quickly, reload_calls, run_call};
 
 /// The script's configuration, sending to these instances.
 fn config(numbers: &[usize]) -> String {
@@ -47,6 +47,28 @@ fn what_the_script_made_is_scaled_up_by_one_reload() {
         let check = at("docker exec lb haproxy -c -f");
         assert!(copy < check && check < at("docker kill -s HUP lb"));
     }
+}
+
+#[test]
+fn a_load_balancer_that_lost_its_address_does_not_make_a_failure_of_what_was_done() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.script_has_run(1);
+        sandbox.config(json!({"address_delay_inspects": 1000}));
+        let ran = sandbox.quick("scale", &["2"]).success().stdout("");
+        ran.stderr_has("done in ").stderr_has(
+            "warning: the load balancer `lb` runs, but has no address on `routable`: `vch-lb status` and",
+        );
+        sandbox.assert_serves(2);
+        // One that comes back meanwhile is told, and asked.
+        sandbox.rule(json!({"when": ["run", "web-3"], "hang": "go"}));
+        let tool = sandbox.start(&quickly("scale", &["3"]));
+        sandbox.wait_for_call("run -d -p 80 --name web-3");
+        sandbox.config(json!({"address_delay_inspects": 0}));
+        sandbox.release("go");
+        let ran = tool.finish().success().stdout(ANSWER);
+        ran.stderr_has("warning: `lb` does not answer, or answers that no instance is there");
+    });
 }
 
 #[test]
