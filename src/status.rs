@@ -158,9 +158,14 @@ impl<'a> Reader<'a> {
     fn lb(&mut self) {
         let name = self.names.lb.clone();
         let Some(lb) = &self.inventory.lb else {
-            match self.conflict(name.as_str()) {
-                Some(conflict) => self.not_our_lb(conflict),
-                None => self.note_up(format!("there is no load balancer `{name}`")),
+            if let Some(conflict) = self.conflict(name.as_str()) {
+                self.not_our_lb(conflict);
+                return;
+            }
+            self.note_up(format!("there is no load balancer `{name}`"));
+            if let Some(drift) = self.drift.last_mut() {
+                let gone = "its settings went with it: give those again that are not the defaults";
+                drift.lines.push(gone.to_owned());
             }
             return;
         };
@@ -182,6 +187,9 @@ impl<'a> Reader<'a> {
         match &self.inventory.config {
             None => self.note_up(format!("`{name}` has no haproxy.cfg")),
             Some(found) => self.config(found),
+        }
+        if !lb.is_on(self.external_net.as_str()) {
+            self.not_for_clients(lb);
         }
         if self.inventory.stale {
             self.note_up(format!("an instance was started after `{name}` last resolved its name: requests may go astray"));
@@ -328,6 +336,32 @@ impl<'a> Reader<'a> {
             let what = format!("a container called `{name}` is there and is not this service's");
             let mend = ["--lb-ctr-name", "NAME"];
             self.note(what, self.mends.again.command("up", &mend));
+        }
+    }
+
+    /// A load balancer that EXTERNAL_NET's clients don't reach.
+    fn not_for_clients(&mut self, lb: &Container) {
+        let (name, external) = (&lb.name, self.external_net.as_str());
+        let bridge = self.names.network();
+        let others: Vec<&str> = lb.network_names().filter(|name| *name != bridge).collect();
+        match others[..] {
+            [] => {
+                let what =
+                    format!("`{name}` is not on `{external}`: it was taken off that network");
+                let mend = if self.inventory.is_vch() {
+                    self.mends.up_with(&["--recreate-lb"])
+                } else {
+                    self.mends.docker(&[argv::network_connect(external, name)])
+                };
+                self.note(what, mend);
+            }
+            [other, ..] => {
+                let what = format!(
+                    "`{name}` is on {}, not on `{external}` (EXTERNAL_NET)",
+                    list(&others)
+                );
+                self.note(what, format!("set EXTERNAL_NET to `{other}`, where it is"));
+            }
         }
     }
 

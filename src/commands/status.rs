@@ -126,11 +126,7 @@ fn up_flags(
         found.count = count.unwrap_or(found.count);
         return running::up_flags(&found, settings);
     }
-    let given = settings.get(settings::NUM_INSTANCES);
-    match given.origin {
-        Origin::Flag => vec![format!("--{}", given.setting.flag()), given.text.clone()],
-        _ => Vec::new(),
-    }
+    running::up_flags_by_containers(inventory, count, settings)
 }
 
 /// NUM_INSTANCES, if somebody set it.

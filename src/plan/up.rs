@@ -127,7 +127,16 @@ fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Fai
             },
             spec.names.network()
         );
-        let hint = format!("choose another {setting}, or remove that container");
+        let other = format!("choose another {setting}, or remove that container");
+        let half_off = is_lb && conflict.networks == [spec.external_net.as_str()];
+        let hint = if inventory.bridge.is_some() && (conflict.networks.is_empty() || half_off) {
+            let (network, name) = (spec.names.network(), &conflict.name);
+            format!(
+                "`docker network connect {network} {name}` puts it back, if it was taken off; else {other}"
+            )
+        } else {
+            other
+        };
         return Err(Failure::failed(what).hinted(hint));
     }
     match &inventory.bridge {
@@ -171,7 +180,8 @@ impl LbFate {
                 "a load balancer can't be changed in this: {}",
                 differences.join("; ")
             );
-            let hint = "set what it has, or replace it with --recreate-lb: a short outage";
+            let hint =
+                "set what it has, or replace it with `vch-lb up --recreate-lb`: a short outage";
             return Err(Failure::failed(what).hinted(hint));
         }
         if let Some(version) = inventory.config.as_ref().and_then(|found| found.newer) {

@@ -1,7 +1,7 @@
 //! The spec that is running: read off the containers and the configuration in the load balancer, so that `scale` and
 //! `rollout` change one thing and leave the rest as it is. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::arguments::Arguments;
 use super::names::{Count, ImageRef, Names, NetworkName};
@@ -28,7 +28,6 @@ pub fn spec(
 /// The flags with which `up` brings the service of `spec` back to what it is, for somebody whose settings are `settings`.
 /// What a flag said this time has to be said again.
 pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {
-    let mut words = Vec::new();
     let own = [
         (settings::INSTANCE_IMG, spec.image.to_string()),
         (settings::NUM_INSTANCES, spec.count.to_string()),
@@ -43,7 +42,40 @@ pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {
         ),
     ];
     let travelling = TRAVELLING.map(|name| (name, travelling(&spec.tuning, settings, name)));
-    for (name, text) in own.into_iter().chain(travelling) {
+    flags(own.into_iter().chain(travelling), settings)
+}
+
+/// What `up` has to be told so that it at least keeps the image and the number of instances, where no load balancer tells
+/// more. `count` is how many are wanted, if that is known.
+pub fn up_flags_by_containers(
+    inventory: &Inventory,
+    count: Option<Count>,
+    settings: &Settings,
+) -> Vec<String> {
+    let instances = inventory.instances.values();
+    let images: BTreeSet<&str> = instances.map(|each| each.image.as_str()).collect();
+    let image = images.first().filter(|_| images.len() == 1);
+    let lb_image = inventory.lb.as_ref().map(|lb| lb.image.clone());
+    let there = Some(inventory.instances.len()).filter(|there| *there > 0);
+    let count = count.map(Count::get).or(there);
+    let known = [
+        (settings::INSTANCE_IMG, image.map(|&image| image.to_owned())),
+        (
+            settings::NUM_INSTANCES,
+            count.map(|count| count.to_string()),
+        ),
+        (settings::LB_IMG, lb_image),
+    ];
+    let known = known
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?)));
+    flags(known, settings)
+}
+
+/// Those of the settings that `settings` does not say, or only for this command.
+fn flags<'n>(values: impl Iterator<Item = (&'n str, String)>, settings: &Settings) -> Vec<String> {
+    let mut words = Vec::new();
+    for (name, text) in values {
         let value = settings.get(name);
         let identity = settings::IDENTITY.contains(&name);
         if value.text != text || (value.origin == Origin::Flag && !identity) {

@@ -243,14 +243,7 @@ fn every_drift_is_told_and_mended_by_its_command() {
             for call in damage {
                 sandbox.docker_line(call).success();
             }
-            // As far as the load balancer still tells, the service is mended as what it is.
-            let told =
-                sandbox.find_container("lb").is_some() && sandbox.file_in("lb", CONFIG).is_some();
-            let mend = if told {
-                "vch-lb up --num-instances 2"
-            } else {
-                "vch-lb up"
-            };
+            let mend = "vch-lb up --num-instances 2";
             assert_eq!(
                 drifts(&sandbox, &[]),
                 [(what.to_owned(), mend.to_owned())],
@@ -258,7 +251,8 @@ fn every_drift_is_told_and_mended_by_its_command() {
             );
             let text = sandbox.tool(&["status"]).code(3);
             text.stdout_has("service web: degraded")
-                .stdout_has(&format!("\n{what}\n  to mend it: {mend}\n"));
+                .stdout_has(&format!("\n{what}\n"))
+                .stdout_has(&format!("\n  to mend it: {mend}\n"));
             sandbox.forget_calls();
             sandbox.up(&["-n", "2"]).success();
             assert_eq!(drifts(&sandbox, &[]), [], "{what}");
@@ -648,4 +642,67 @@ fn a_status_that_nobody_reads_is_no_failure_of_its_own() {
         (Some(0), 0),
         "{output:?}"
     );
+}
+
+#[test]
+fn a_load_balancer_that_clients_do_not_reach_is_told() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(2);
+    let elsewhere = (
+        "`lb` is on `routable`, not on `bridge` (EXTERNAL_NET)".to_owned(),
+        "set EXTERNAL_NET to `routable`, where it is".to_owned(),
+    );
+    assert_eq!(drifts(&sandbox, &["--external-net", "bridge"]), [elsewhere]);
+    let off = "network disconnect routable lb";
+    sandbox.docker_line(off).success();
+    let mend = "docker network connect routable lb";
+    let taken_off = (
+        "`lb` is not on `routable`: it was taken off that network".to_owned(),
+        mend.to_owned(),
+    );
+    assert_eq!(drifts(&sandbox, &[]), [taken_off]);
+    sandbox
+        .docker_line(mend.trim_start_matches("docker "))
+        .success();
+    assert_eq!(drifts(&sandbox, &[]), []);
+}
+
+#[test]
+fn up_says_as_status_does_how_a_container_comes_back_that_was_taken_off_the_network() {
+    for (name, rest) in [("web-2", "INSTANCE_CTR_PREFIX"), ("lb", "LB_CTR_NAME")] {
+        let sandbox = Sandbox::new(Flavor::Engine);
+        sandbox.script_has_run(2);
+        let off = format!("network disconnect web-net {name}");
+        sandbox.docker_line(&off).success();
+        let connect = format!("docker network connect web-net {name}");
+        sandbox.tool(&["status"]).code(3).stdout_has(&connect);
+        sandbox.up(&["-n", "2"]).code(1).stderr_has(&format!(
+            "hint: `{connect}` puts it back, if it was taken off; else choose another {rest}"
+        ));
+    }
+}
+
+#[test]
+fn what_is_left_without_a_load_balancer_keeps_its_image_and_number() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox
+        .up(&["-n", "2", "--instance-img", "httpd:2"])
+        .success();
+    let garbage = sandbox.write("garbage.cfg", "garbage\n");
+    let target = format!("lb:{CONFIG}");
+    let copy = ["cp", garbage.to_str().unwrap(), &target];
+    sandbox.docker(&copy).success();
+    let up = "vch-lb up --instance-img httpd:2 --num-instances 2";
+    let told = drifts(&sandbox, &[]);
+    assert_eq!(told[0].1, format!("{up} --overwrite"), "{told:?}");
+    sandbox.docker(&["rm", "-f", "lb"]).success();
+    sandbox
+        .tool(&["status"])
+        .code(3)
+        .stdout_has("there is no load balancer `lb`\n  | its settings went with it")
+        .stdout_has(&format!("  to mend it: {up}\n"));
+    let settings = [("NUM_INSTANCES", "2"), ("INSTANCE_IMG", "httpd:2")];
+    assert_eq!(drifts_with(&sandbox, &[], &settings)[0].1, "vch-lb up");
 }
