@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::docker::CallError;
+use crate::probe::Receipt;
 
 /// Exit codes: a public contract; `vch-lb help exit-codes` and the manual page show [`exit::MEANINGS`].
 pub mod exit {
@@ -88,7 +89,7 @@ pub struct Standing {
 }
 
 /// A command that did not do what it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     pub kind: Kind,
     /// What was asked for and did not happen: a lowercase sentence without a period.
@@ -103,6 +104,8 @@ pub struct Failure {
     pub standing: Vec<Standing>,
     /// Said where something was undone or kept on purpose.
     pub aftermath: Option<String>,
+    /// With `--probe`: what the change, and undoing it, cost its clients.
+    pub receipt: Option<Receipt>,
     pub hint: Option<String>,
 }
 
@@ -117,6 +120,7 @@ impl Failure {
             undoing: Vec::new(),
             standing: Vec::new(),
             aftermath: None,
+            receipt: None,
             hint: None,
         }
     }
@@ -202,6 +206,9 @@ impl Failure {
                 );
             }
         }
+        if let Some(receipt) = &self.receipt {
+            text.push_str(&receipt.text());
+        }
         if let Some(hint) = &self.hint {
             let _ = writeln!(text, "hint: {hint}");
         }
@@ -220,6 +227,7 @@ impl Failure {
             "undoing": self.undoing,
             "aftermath": self.aftermath,
             "standing": self.standing,
+            "probe": self.receipt,
             "hint": self.hint,
         })
     }
@@ -262,6 +270,7 @@ impl From<anyhow::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::Tally;
 
     #[test]
     fn a_failure_tells_everything_in_order() {
@@ -284,6 +293,15 @@ mod tests {
                 remove: "docker rm -f -v lb".into(),
             }],
             aftermath: Some("undone: 3 containers".into()),
+            receipt: Some(Receipt {
+                total: Tally {
+                    sent: 2,
+                    failed: 2,
+                    median_ms: None,
+                    p99_ms: None,
+                },
+                phases: Vec::new(),
+            }),
             ..Failure::failed("the load balancer was not started").hinted("look")
         };
         assert_eq!(
@@ -291,7 +309,7 @@ mod tests {
             "error: the load balancer was not started\n  docker start lb\n  | Error response from daemon: no\n  \
              | exit status 1\nthe last log lines of `lb`:\n  | \u{fffd}[31m[ALERT]\n`web-1` logged nothing\nwhile undoing: \
              docker rm -f -v lb: timed out\nundone: 3 containers\nleft standing:\n  container `lb` (to remove it: docker \
-             rm -f -v lb)\nhint: look\n"
+             rm -f -v lb)\nprobe: 2 sent, 2 failed\nhint: look\n"
         );
     }
 

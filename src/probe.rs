@@ -1,4 +1,5 @@
-//! `--probe`: a modest stream of requests through the load balancer while it is being changed, and a receipt at the end.
+//! `--probe`: a modest stream of requests through the load balancer while it is being changed, and changed back where
+//! that fails, and a receipt at the end.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,15 +29,18 @@ pub enum Phase {
     Watching,
     Draining,
     Stopping,
+    /// All of the way back, after a failure.
+    Undoing,
 }
 
 impl Phase {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Starting,
         Self::Reloading,
         Self::Watching,
         Self::Draining,
         Self::Stopping,
+        Self::Undoing,
     ];
 
     /// The phase that `action` belongs to.
@@ -74,6 +78,7 @@ impl Phase {
             Self::Watching => "watching",
             Self::Draining => "draining",
             Self::Stopping => "stopping",
+            Self::Undoing => "undoing",
         }
     }
 }
@@ -287,12 +292,16 @@ mod tests {
         assert_eq!(now(), Phase::Starting);
         drop(probe.during(Phase::Draining));
         assert_eq!(now(), Phase::Draining);
+        let undoing = probe.during(Phase::Undoing);
+        drop(probe.during(Phase::Stopping));
+        assert_eq!(now(), Phase::Undoing);
+        drop(undoing);
     }
 
     #[test]
     fn a_receipt_counts_failures_and_ranks_times() {
         let ms = |ms| Some(Duration::from_millis(ms));
-        let mut samples: [Vec<Option<Duration>>; 5] = Default::default();
+        let mut samples: [Vec<Option<Duration>>; Phase::ALL.len()] = Default::default();
         samples[Phase::Starting as usize] = vec![ms(1), ms(2), ms(9)];
         samples[Phase::Reloading as usize] = vec![None, ms(4)];
         let receipt = Receipt::new(&samples);

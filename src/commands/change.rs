@@ -152,9 +152,9 @@ impl<'a> Change<'a> {
                 steps.push((label, took));
             }
         });
-        let receipt = probe.map(Probe::finish);
         match outcome.failure.clone() {
             None => {
+                let receipt = probe.map(Probe::finish);
                 self.context.interrupt.forget_standing();
                 let reach = performer.memo().reach.clone();
                 let steps = steps.into_inner().unwrap_or_default();
@@ -165,7 +165,13 @@ impl<'a> Change<'a> {
                     receipt,
                 })
             }
-            Some(failure) => Err(self.aftermath(plan, &performer, &outcome, failure)),
+            Some(failure) => {
+                let undoing = probe.as_ref().map(|probe| probe.during(Phase::Undoing));
+                let failure = self.aftermath(plan, &performer, &outcome, failure);
+                drop(undoing);
+                let receipt = probe.map(Probe::finish);
+                Err(Failure { receipt, ..failure })
+            }
         }
     }
 

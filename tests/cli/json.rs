@@ -10,7 +10,7 @@ use vch_lb::probe::{Phase, PhaseTally, Receipt, Tally};
 use super::blocks;
 use super::readme;
 use super::sandbox::{Call, Flavor, Ran, Sandbox};
-use super::scene::on_both;
+use super::scene::{on_both, quickly};
 
 /// The type of a value, as the README tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -261,6 +261,33 @@ fn quick_json(sandbox: &Sandbox, command: &str, more: &[&str]) -> Ran {
     sandbox.quick(command, &[more, &["--format", "json"]].concat())
 }
 
+/// The phases of a change that does not fail.
+const CHANGING: [Phase; 5] = [
+    Phase::Starting,
+    Phase::Reloading,
+    Phase::Watching,
+    Phase::Draining,
+    Phase::Stopping,
+];
+
+/// A receipt with all of `phases`: which ones the requests of a short change meet is chance.
+fn nothing_got_through(phases: &[Phase]) -> Value {
+    let tally = Tally {
+        sent: 1,
+        failed: 1,
+        median_ms: None,
+        p99_ms: None,
+    };
+    let phase = |&phase: &Phase| PhaseTally {
+        phase,
+        tally: tally.clone(),
+    };
+    json!(Receipt {
+        total: tally.clone(),
+        phases: phases.iter().map(phase).collect(),
+    })
+}
+
 /// A service's life: what `--dry-run`, `up`, `scale`, `rollout`, `status`, `logs` and `down` answer.
 fn life(judge: &Judge, flavor: Flavor) {
     let sandbox = Sandbox::new(flavor);
@@ -279,28 +306,7 @@ fn life(judge: &Judge, flavor: Flavor) {
     status(0);
     let scaled = quick_json(&sandbox, "scale", &["2", "--probe"]).success();
     let mut scaled = judge.answer("vch-lb/up/1", &scaled);
-    // As where no request got through, in each phase: which ones a short change meets is chance.
-    let none = Tally {
-        sent: 1,
-        failed: 1,
-        median_ms: None,
-        p99_ms: None,
-    };
-    let phases = [
-        Phase::Starting,
-        Phase::Reloading,
-        Phase::Watching,
-        Phase::Draining,
-        Phase::Stopping,
-    ];
-    let phases = phases.map(|phase| PhaseTally {
-        phase,
-        tally: none.clone(),
-    });
-    scaled["probe"] = json!(Receipt {
-        total: none,
-        phases: phases.into(),
-    });
+    scaled["probe"] = nothing_got_through(&CHANGING);
     judge.check("vch-lb/up/1", &scaled);
     sandbox.config(json!({"address_delay_inspects": 1000}));
     let nowhere = quick_json(&sandbox, "scale", &["3"]).success();
@@ -418,6 +424,25 @@ fn failures(judge: &Judge, flavor: Flavor) {
     sandbox.rule(rule);
     let failed = judge.error(quick_json(&sandbox, "up", &["-n", "1"]), 1);
     assert!(failed["standing"][0]["remove"].is_string(), "{failed:#}");
+
+    let sandbox = Sandbox::new(flavor);
+    let lb = sandbox.serve();
+    sandbox.script_has_run(1);
+    let rule = json!({"when": ["run", "web-2"], "hang": "go", "stderr": "no\n", "exit": 125});
+    sandbox.rule(rule);
+    let words = quickly("scale", &["2", "--probe", "--format", "json"]);
+    let tool = sandbox.start(&words);
+    sandbox.wait_for_call("run -d -p 80 --name web-2");
+    let enough = lb.served() + 10;
+    sandbox.wait_until("requests", || (lb.served() >= enough).then_some(()));
+    sandbox.release("go");
+    let mut failed = judge.error(tool.finish(), 1);
+    assert!(
+        failed["probe"]["total"]["median_ms"].is_number(),
+        "{failed:#}"
+    );
+    failed["probe"] = nothing_got_through(&[&CHANGING[..], &[Phase::Undoing]].concat());
+    judge.check("vch-lb/error/1", &failed);
 }
 
 /// Interrupted, once and twice.

@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::json;
 
 use super::sandbox::{FLAVORS, Flavor, Sandbox};
-use super::scene::{CONFIG, on_both, run_call, tool_calls};
+use super::scene::{CONFIG, on_both, quickly, run_call, tool_calls};
 
 /// What docker says about a call that fails for no reason that is known.
 const WORDS: &str = "Error response from daemon: the dog ate it";
@@ -104,6 +104,36 @@ fn each_call_of_a_change_to_a_running_service_fails() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn a_probe_goes_on_until_all_is_undone_and_tells_of_it_behind_the_error() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        sandbox.rule(json!({"when": ["run", "web-4"], "exit": 125, "stderr": WORDS}));
+        sandbox.rule(json!({"when": ["rm", "web-3"], "hang": "go"}));
+        let tool = sandbox.start(&quickly("scale", &["4", "--probe", "--jobs", "1"]));
+        sandbox.wait_for_call("rm -f -v web-3");
+        // More than may be on their way since before.
+        let enough = lb.served() + 10;
+        sandbox.wait_until("requests", || (lb.served() >= enough).then_some(()));
+        sandbox.release("go");
+        let ran = tool.finish().code(1).stdout("");
+        let behind = "what was done has been undone\nprobe: ";
+        let (_, receipt) = ran
+            .stderr
+            .split_once(behind)
+            .unwrap_or_else(|| panic!("{ran}"));
+        let undoing = receipt
+            .lines()
+            .find(|line| line.starts_with("  undoing   "));
+        assert!(
+            undoing.is_some_and(|line| line.contains(" sent, 0 failed, ")),
+            "{ran}"
+        );
     });
 }
 
