@@ -166,3 +166,27 @@ fn an_interrupted_change_leaves_the_service_as_it_was() {
         service.is_up_to_date(&["up", "-n", "2"]);
     }
 }
+
+#[test]
+fn an_interrupted_rollout_goes_back_to_those_that_still_run() {
+    let Some(mut service) = Service::new("int-dead") else {
+        return;
+    };
+    service.set("LB_IMG", "haproxy:2.6");
+    service.tool(&["up", "-n", "3"]).succeeded();
+    service.docker(&["kill", &service.instance(1)]);
+    let mut running = service.start(&["rollout", "--instance-img", "httpd:2"]);
+    assert!(running.until("watch "));
+    running.signal("INT");
+    let ran = running.end();
+    ran.exited(130).answers_nothing();
+    ran.says(&format!(
+        "`{}` does not run: the load balancer goes back to the others",
+        service.instance(1)
+    ));
+    ran.says("what was done has been undone");
+    service.serves(&service.instances(2..=3), "1");
+    assert_eq!(service.containers().len(), 4);
+    service.tool(&["up", "-n", "3"]).succeeded();
+    service.serves(&service.instances(1..=3), "1");
+}
