@@ -25,10 +25,12 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     let inventory = context.look(&docker, wanted, &args.change)?;
     context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
     let plan = planner::plan(&spec, &inventory);
-    if args.change.dry_run {
-        return show(context, &docker, &args.change, &plan, "vch-lb down");
-    }
     let left_alone = left_alone(&spec.names, &inventory);
+    if args.change.dry_run {
+        let code = show(context, &docker, &args.change, &plan, "vch-lb down");
+        warn_of(&left_alone, context);
+        return code;
+    }
     let change = Change {
         undoes: false,
         ..Change::new(context, &docker, &args.change, &inventory)
@@ -41,9 +43,7 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     } else {
         change.execute(&plan).map_err(resumable)?;
     }
-    for left in &left_alone {
-        context.ui.warn(left);
-    }
+    warn_of(&left_alone, context);
     if context.ui.json() {
         let containers: Vec<_> = inventory.containers().map(|ours| &ours.name).collect();
         let bridge = inventory.bridge.as_ref();
@@ -58,6 +58,12 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     Ok(exit::DONE)
 }
 
+fn warn_of(left_alone: &[String], context: &Context<'_>) {
+    for left in left_alone {
+        context.ui.warn(left);
+    }
+}
+
 /// The failure, with a way on.
 fn resumable(failure: Failure) -> Failure {
     let way_on = || "running `vch-lb down` again goes on from here".to_owned();
@@ -65,7 +71,7 @@ fn resumable(failure: Failure) -> Failure {
     failure.hinted(hint)
 }
 
-/// What was left alone, and why.
+/// What is left alone, and why.
 fn left_alone(names: &Names, inventory: &Inventory) -> Vec<String> {
     let network = names.network();
     let mut left: Vec<String> = inventory
@@ -73,14 +79,14 @@ fn left_alone(names: &Names, inventory: &Inventory) -> Vec<String> {
         .iter()
         .map(|conflict| {
             format!(
-                "`{}` was left alone: it is not on `{network}`, so it is not this service's",
+                "`{}` is left alone: it is not on `{network}`, so it is not this service's",
                 conflict.name
             )
         })
         .collect();
     if !inventory.strangers.is_empty() {
         left.push(format!(
-            "the network `{network}` was left alone: {} still on it",
+            "the network `{network}` is left alone: {} still on it",
             are(&inventory.strangers)
         ));
     }

@@ -12,6 +12,7 @@ use crate::error::{Failure, exit, printable};
 use crate::haproxy::log::{self, Line};
 use crate::inventory::Inventory;
 use crate::look::{self, Detail, Wanted};
+use crate::spec::running;
 use crate::ui::{LogLine, list};
 
 /// How much is kept to be brought into the order of time.
@@ -27,10 +28,7 @@ pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure
     };
     let names = chosen(&look::look(&docker, wanted)?, &args.names)?;
     if names.is_empty() {
-        return Err(Failure::failed(format!(
-            "there is no service `{}` on this endpoint",
-            spec.names.prefix
-        )));
+        return Err(running::absent(&spec.names));
     }
     if args.follow {
         follow(context, &docker, args, &names)?;

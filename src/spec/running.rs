@@ -232,13 +232,20 @@ pub fn newer(lb: &Container, version: u32) -> Failure {
     .hinted("use that version of vch-lb")
 }
 
+/// Nothing of the service is there.
+pub fn absent(names: &Names) -> Failure {
+    Failure::failed(format!(
+        "there is no service with instances `{}-N` behind `{}` on this endpoint",
+        names.prefix, names.lb
+    ))
+    .hinted(
+        "`vch-lb up` deploys it; INSTANCE_CTR_PREFIX and LB_CTR_NAME say which service is meant",
+    )
+}
+
 fn incomplete(names: &Names, inventory: &Inventory) -> Failure {
     if inventory.is_empty() {
-        return Failure::failed(format!(
-            "there is no service with instances `{}-N` behind `{}` on this endpoint",
-            names.prefix, names.lb
-        ))
-        .hinted("`vch-lb up` deploys it; INSTANCE_CTR_PREFIX and LB_CTR_NAME say which service is meant");
+        return absent(names);
     }
     Failure::failed(format!("the service behind `{}` is not complete", names.lb))
         .hinted("`vch-lb up` completes it, `vch-lb status` shows what is missing")

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::sandbox::{FLAVORS, Flavor, Sandbox};
+use super::sandbox::{FLAVORS, Flavor, Ran, Sandbox};
 use super::scene::{ANSWER, tool_calls};
 
 const ALL: [&str; 5] = [
@@ -156,7 +156,7 @@ fn strangers_keep_the_network_that_they_are_on() {
             .tool(&["down"])
             .success()
             .stdout("")
-            .stderr_has("warning: the network `web-net` was left alone: ")
+            .stderr_has("warning: the network `web-net` is left alone: ")
             .stderr_has("`db`")
             .stderr_has("`cache`")
             .stderr_has(" are still on it\n");
@@ -200,12 +200,16 @@ fn containers_that_only_have_our_names_are_not_touched() {
                 "run", "-d", "-p", "80", "--name", "web-1", "--net", "web-net", "httpd",
             ])
             .success();
+        let left_alone = |ran: Ran| {
+            ran.success()
+                .stderr_has(
+                    "`lb` is left alone: it is not on `web-net`, so it is not this service's\n",
+                )
+                .stderr_has("`web-2` is left alone")
+        };
+        left_alone(sandbox.tool(&["down", "--dry-run"]));
         let (ran, changes) = sandbox.changes_of(|| sandbox.tool(&["down"]));
-        ran.success()
-            .stderr_has(
-                "`lb` was left alone: it is not on `web-net`, so it is not this service's\n",
-            )
-            .stderr_has("`web-2` was left alone");
+        left_alone(ran);
         assert_eq!(
             changes,
             [

@@ -156,7 +156,8 @@ fn only_those_that_are_named() {
             .tool(&["logs"])
             .code(1)
             .stdout("")
-            .stderr_has("there is no service `web` on this endpoint");
+            .stderr_has("there is no service with instances `web-N` behind `lb` on this endpoint")
+            .stderr_has("hint: `vch-lb up` deploys it");
     }
 }
 

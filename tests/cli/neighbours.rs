@@ -147,7 +147,7 @@ fn a_load_balancers_name_is_one_services_alone() {
         let ran = sandbox
             .tool(&["down", "--instance-ctr-prefix", "api"])
             .success();
-        ran.stderr_has("`lb` was left alone");
+        ran.stderr_has("`lb` is left alone");
         assert!(sandbox.changing_calls().is_empty());
         sandbox.assert_state(&before, "");
     }

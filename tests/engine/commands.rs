@@ -208,7 +208,7 @@ fn down_removes_all_that_is_the_services_and_nothing_else() {
         "httpd",
     ]);
     let ran = service.tool(&["down"]);
-    ran.succeeded().says("was left alone");
+    ran.succeeded().says("is left alone");
     assert_eq!(service.networks(), 1);
     service.docker(&["rm", &stranger]);
     service.tool(&["down"]).succeeded();
