@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::calls;
-use crate::docker::argv;
+use crate::docker::CallError;
+use crate::docker::argv::{self, Range};
 use crate::docker::cause::Cause;
 use crate::error::Failure;
 use crate::haproxy::{
     self,
-    log::{self, Line},
+    log::{self, Line, Own},
 };
 use crate::look;
 use crate::perform::{AGAIN_AFTER, COPIES, Performer};
@@ -192,8 +193,10 @@ fn keep_apart(performer: &Performer<'_>) {
 
 /// The log's last time so far, in the endpoint's own clock; what comes later is the reload's.
 fn mark(performer: &Performer<'_>) -> Result<Option<String>, Failure> {
-    let lines = read_log(performer, None)?;
-    let last = lines.last().map(|line| line.time.clone());
+    let log = own_lines(performer, &Range::last(TAIL), None)
+        .map_err(|error| not_read(performer, &error))?;
+    let last = log.last();
+    let lines = log.in_order();
     let mut memo = performer.memo();
     let workers = &mut memo.workers;
     if workers.mark.is_none() {
@@ -292,8 +295,12 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
     let mut pause = Duration::from_millis(50);
     loop {
         performer.check_interrupt()?;
-        let lines = read_log(performer, mark.as_deref())?;
-        let gone = performer.memo().workers.gone(&lines);
+        let gone = match log_since(performer, mark.as_deref()) {
+            Ok(lines) => performer.memo().workers.gone(&lines),
+            Err(error) if error.concerns_every_call() => return Err(not_read(performer, &error)),
+            // Then it is as with a HAProxy that does not tell.
+            Err(_) => None,
+        };
         if gone == Some(true) {
             return Ok(());
         }
@@ -311,21 +318,38 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
     }
 }
 
-/// The load balancer's log after `since`.
+/// What HAProxy says of itself in the load balancer's log after `since`.
 pub fn read_log(performer: &Performer<'_>, since: Option<&str>) -> Result<Vec<Line>, Failure> {
-    let lb = performer.spec.names.lb.as_str();
+    log_since(performer, since).map_err(|error| not_read(performer, &error))
+}
+
+fn log_since(performer: &Performer<'_>, since: Option<&str>) -> Result<Vec<Line>, CallError> {
     let since = since.filter(|since| !since.is_empty());
-    let answer = performer
-        .docker
-        .query(&argv::logs_timed(lb, since, TAIL))
-        .map_err(|error| {
-            Failure::from_call(
-                format!("the log of the load balancer `{lb}` could not be read"),
-                &error,
-            )
-        })?;
-    let mut lines = log::lines(&answer.text(), &answer.stderr);
-    // A VCH knows full seconds only: it returns a little more than was asked for.
-    lines.retain(|line| since.is_none_or(|since| line.time.as_str() > since));
-    Ok(lines)
+    own_lines(performer, &Range::since(since), since).map(Own::in_order)
+}
+
+fn own_lines(
+    performer: &Performer<'_>,
+    range: &Range,
+    since: Option<&str>,
+) -> Result<Own, CallError> {
+    let argv = argv::logs(performer.spec.names.lb.as_str(), range, true, false);
+    let mut own = Own::default();
+    performer.docker.query_lines(&argv, |line| {
+        // A VCH knows full seconds only: it returns a little more than was asked for.
+        let later = |line: &Line| since.is_none_or(|since| line.time.as_str() > since);
+        if let Some(line) = log::timed(&line).filter(later) {
+            own.add(line);
+        }
+        true
+    })?;
+    Ok(own)
+}
+
+fn not_read(performer: &Performer<'_>, error: &CallError) -> Failure {
+    let lb = &performer.spec.names.lb;
+    Failure::from_call(
+        format!("the log of the load balancer `{lb}` could not be read"),
+        error,
+    )
 }

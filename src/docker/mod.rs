@@ -164,6 +164,11 @@ impl CallError {
         ) || self.cause().is_some_and(Cause::endpoint_unusable)
     }
 
+    /// Whether it was not about what was asked for: no other call would do better.
+    pub fn concerns_every_call(&self) -> bool {
+        self.interrupted().is_some() || self.endpoint_unusable()
+    }
+
     pub fn interrupted(&self) -> Option<i32> {
         match self.problem {
             Problem::Interrupted { signal } => Some(signal),
@@ -272,15 +277,45 @@ impl Docker {
         argv: &Argv,
         on_line: impl FnMut(String) -> bool,
     ) -> Result<(), CallError> {
+        match self.each_line(argv, Duration::MAX, on_line) {
+            Err(error) if error.interrupted().is_some() => Ok(()),
+            ended => ended,
+        }
+    }
+
+    /// Like [`Docker::query`], for answers of any size: each line of either stream goes to `on_line`, which says whether to
+    /// go on.
+    pub fn query_lines(
+        &self,
+        argv: &Argv,
+        on_line: impl FnMut(String) -> bool,
+    ) -> Result<(), CallError> {
+        self.each_line(argv, self.timeout, on_line)
+    }
+
+    fn each_line(
+        &self,
+        argv: &Argv,
+        timeout: Duration,
+        mut on_line: impl FnMut(String) -> bool,
+    ) -> Result<(), CallError> {
         let call = self.shown(argv);
         self.ui.echo(&call);
-        let command = self.command(argv, None, OnInterrupt::End);
-        match spawn::stream(&command, &self.interrupt, on_line) {
+        let command = Command {
+            timeout,
+            ..self.command(argv, None, OnInterrupt::End)
+        };
+        let mut enough = false;
+        let until_enough = |line| {
+            enough = !on_line(line);
+            !enough
+        };
+        match spawn::stream(&command, &self.interrupt, until_enough) {
             Ok(Output {
                 end: End::Code(0), ..
-            })
-            | Err(Lost::Interrupted) => Ok(()),
+            }) => Ok(()),
             Ok(output) => Err(ended(call, output)),
+            Err(Lost::Interrupted) if enough => Ok(()),
             Err(lost) => Err(self.lost(call, lost, OnInterrupt::End)),
         }
     }

@@ -98,8 +98,8 @@ pub fn run_watched(
     child.wait(interrupt)
 }
 
-/// Runs `command` for as long as it takes and hands over the lines of both streams as they come. Ends it when `on_line`
-/// says so, or at an interrupt.
+/// Runs `command` and hands over the lines of both streams as they come, however many. Ends it when `on_line` says so, at
+/// an interrupt, or when its time is over.
 pub fn stream(
     command: &Command<'_>,
     interrupt: &Interrupt,
@@ -113,31 +113,47 @@ pub fn stream(
     drop(expression);
     read_lines(stdout, lines_sender.clone()).map_err(Lost::NotStarted)?;
     read_lines(stderr, lines_sender).map_err(Lost::NotStarted)?;
+    let deadline = Instant::now().checked_add(command.timeout);
     let mut said = Vec::new();
-    let mut go_on = true;
-    while go_on && !interrupt.ends_reading() {
-        match lines.recv_timeout(POLL) {
+    let mut ended = None;
+    while !interrupt.ends_reading() {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            end(&handle, command.group);
+            return Err(Lost::TimedOut { stderr: said });
+        }
+        let awaited = match lines.recv_timeout(POLL) {
             Ok(line) => {
                 // What it said last explains a failure.
                 said.clear();
                 said.extend_from_slice(line.as_bytes());
-                go_on = on_line(line);
+                if on_line(line) {
+                    continue;
+                }
+                break;
             }
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return match handle.wait() {
-                    Ok(output) => Ok(Output {
-                        stdout: Vec::new(),
-                        stderr: said,
-                        end: end_of(output.status),
-                    }),
-                    Err(error) => Err(Lost::NotAwaited(error)),
-                };
-            }
+            // Without its streams it may still go on.
+            Err(mpsc::RecvTimeoutError::Disconnected) => handle.wait_timeout(POLL),
+            Err(mpsc::RecvTimeoutError::Timeout) => lingered(&handle, &mut ended),
+        };
+        if let Some(output) = awaited.map_err(Lost::NotAwaited)? {
+            return Ok(Output {
+                stdout: Vec::new(),
+                stderr: said,
+                end: end_of(output.status),
+            });
         }
     }
     end(&handle, command.group);
     Err(Lost::Interrupted)
+}
+
+/// How a child ended whose streams are still open a while after that.
+fn lingered<'a>(
+    handle: &'a duct::Handle,
+    ended: &mut Option<Instant>,
+) -> io::Result<Option<&'a std::process::Output>> {
+    let output = handle.try_wait()?;
+    Ok(output.filter(|_| ended.get_or_insert_with(Instant::now).elapsed() >= LINGER))
 }
 
 fn read_lines(reader: io::PipeReader, sender: mpsc::SyncSender<String>) -> io::Result<()> {
@@ -592,6 +608,48 @@ mod tests {
         .unwrap();
         assert!(output.stderr.len() <= 2 * STDERR_KEPT);
         assert!(output.stderr.ends_with(b"END"));
+    }
+
+    fn streamed(
+        script: &str,
+        timeout: Duration,
+        on_line: impl FnMut(String) -> bool,
+    ) -> Result<Output, Lost> {
+        let command = Command {
+            timeout,
+            ..sh(script)
+        };
+        stream(&command, &Interrupt::default(), on_line)
+    }
+
+    #[test]
+    fn lines_are_read_however_many_there_are() {
+        let (mut lines, timeout) = (0, Duration::from_secs(60));
+        let script = format!("yes {} | head -n 20000; exit 3", "x".repeat(1000));
+        let count = |_| {
+            lines += 1;
+            true
+        };
+        let output = streamed(&script, timeout, count).unwrap();
+        assert_eq!((lines, output.end), (20_000, End::Code(3)));
+        let ended = streamed("yes", timeout, |_| false);
+        assert!(matches!(ended, Err(Lost::Interrupted)));
+    }
+
+    #[test]
+    fn lines_without_end_are_read_for_as_long_as_was_said() {
+        for script in ["yes", "sleep 60", "exec >&- 2>&-; sleep 60"] {
+            let started = Instant::now();
+            let ended = streamed(script, Duration::from_millis(300), |_| true);
+            assert!(matches!(ended, Err(Lost::TimedOut { .. })), "{script}");
+            assert!(started.elapsed() < Duration::from_secs(10), "{script}");
+        }
+    }
+
+    #[test]
+    fn a_grandchild_does_not_hold_up_reading_lines() {
+        let output = streamed("sleep 60 & echo done", Duration::from_secs(20), |_| true).unwrap();
+        assert_eq!(output.end, End::Code(0));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! most of what such a line holds, but not how it begins: with their address. So it is the beginning of a line, or of
 //! what it says behind its level, that is looked at; servers have a word in the rest of HAProxy's own lines, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A log line and the endpoint's own time in front of it, as `docker logs -t` prints them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,20 +18,70 @@ pub struct Line {
 
 /// The lines of both streams, in the order of their times.
 pub fn lines(stdout: &str, stderr: &str) -> Vec<Line> {
-    let line = |line: &str| {
-        let (time, text) = line.split_once(' ')?;
-        time.contains('T').then(|| Line {
-            time: time.to_owned(),
-            text: text.to_owned(),
-        })
-    };
-    let mut lines: Vec<Line> = stdout
-        .lines()
-        .chain(stderr.lines())
-        .filter_map(line)
-        .collect();
+    let both = stdout.lines().chain(stderr.lines());
+    let mut lines: Vec<Line> = both.filter_map(timed).collect();
     lines.sort_by(|a, b| a.time.cmp(&b.time));
     lines
+}
+
+/// One line as `docker logs -t` prints it.
+pub fn timed(line: &str) -> Option<Line> {
+    let (time, text) = line.split_once(' ')?;
+    time.contains('T').then(|| Line {
+        time: time.to_owned(),
+        text: text.to_owned(),
+    })
+}
+
+/// How many of HAProxy's own lines are kept of a log: far more than tell of a few reloads.
+const KEPT: usize = 5000;
+
+/// What is kept of a log while it is read: with LB_LOG=stdout nearly all of it is about requests.
+#[derive(Debug, Default)]
+pub struct Own {
+    lines: VecDeque<Line>,
+    /// The latest time of all lines.
+    last: Option<String>,
+    /// How many lines there were.
+    read: usize,
+}
+
+impl Own {
+    pub fn add(&mut self, line: Line) {
+        self.read += 1;
+        if self.last.as_ref().is_none_or(|last| *last < line.time) {
+            self.last = Some(line.time.clone());
+        }
+        if !is_own(&line.text) {
+            return;
+        }
+        if self.lines.len() == KEPT {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+
+    pub fn last(&self) -> Option<String> {
+        self.last.clone()
+    }
+
+    pub fn read(&self) -> usize {
+        self.read
+    }
+
+    /// HAProxy's own lines, the last of them if there are very many, in the order of their times.
+    pub fn in_order(self) -> Vec<Line> {
+        let mut lines = Vec::from(self.lines);
+        lines.sort_by(|a, b| a.time.cmp(&b.time));
+        lines
+    }
+}
+
+fn is_own(line: &str) -> bool {
+    LEVELS.iter().any(|level| line.starts_with(level))
+        || reload_seen(line)
+        || checked(line).is_some()
+        || without_a_server(line).is_some()
 }
 
 /// Whether this HAProxy is one that tells of its reloads, as all but 1.8 do in one way or another.
@@ -315,6 +365,43 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn of_a_log_haproxys_own_lines_are_kept_and_only_so_many() {
+        let own = [
+            "[NOTICE]   (1) : New worker (8) forked",
+            "[ALERT]    (1) : config : x",
+            "<7>haproxy-systemd-wrapper: executing /usr/local/sbin/haproxy -sf 8",
+            "Server servers/server3 is DOWN.",
+            "backend servers has no server available!",
+        ];
+        let mut log = Own::default();
+        let mut add = |time: usize, text: &str| {
+            let time = format!("2026-01-02T03:04:05.{time:09}Z");
+            log.add(timed(&format!("{time} {text}")).unwrap());
+        };
+        for time in 0..KEPT {
+            add(time, "[NOTICE]   (1) : haproxy version is 2.6.12");
+        }
+        // HAProxy's stderr may come before its stdout.
+        for (place, text) in own.iter().enumerate().rev() {
+            add(10_000 + place, text);
+        }
+        for line in said_by_others("[ALERT]") {
+            add(20_000, &line);
+        }
+        assert_eq!(log.last().unwrap(), "2026-01-02T03:04:05.000020000Z");
+        assert!(log.read() > KEPT);
+        let lines = log.in_order();
+        assert_eq!(lines.len(), KEPT);
+        let last: Vec<&str> = lines[KEPT - own.len()..]
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect();
+        // The check's own line is HAProxy's, too.
+        assert_eq!(last[..4], own[1..]);
+        assert!(last[4].starts_with("[WARNING]  (8) : Health check"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, reload_calls, run_call};
+use super::scene::{ANSWER, CONFIG, on_both, reload_calls, run_call};
 
 /// The script's configuration, sending to these instances.
 fn config(numbers: &[usize]) -> String {
@@ -339,4 +339,22 @@ fn a_file_that_was_edited_by_hand_is_not_overwritten_unasked() {
         sandbox.quick("scale", &["3", "--overwrite"]).success();
         sandbox.assert_serves(3);
     }
+}
+
+#[test]
+fn draining_whose_log_can_not_be_read_takes_its_time_and_nothing_is_undone() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox
+            .up(&["-n", "2", "--lb-img", "haproxy:2.6"])
+            .success();
+        // The first is the one that verifies the reload.
+        let words =
+            "Error response from daemon: configured logging driver does not support reading";
+        sandbox
+            .rule(json!({"when": ["logs", "--since", "lb"], "nth": 2, "exit": 1, "stderr": words}));
+        sandbox.quick("scale", &["1"]).success();
+        assert_eq!(sandbox.containers(), ["lb", "web-1"]);
+    });
 }

@@ -649,3 +649,22 @@ fn a_status_that_nobody_reads_is_no_failure_of_its_own() {
         "{output:?}"
     );
 }
+
+/// With LB_LOG=stdout each request adds to it, and some of docker's logging drivers keep none.
+#[test]
+fn a_log_that_is_huge_or_can_not_be_read_is_no_trouble() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox
+        .up(&["-n", "1", "--lb-img", "haproxy:2.6"])
+        .success();
+    sandbox.quick("scale", &["2"]).success();
+    let words = "Error response from daemon: configured logging driver does not support reading";
+    for log in [
+        json!({"when": ["logs", "lb"], "stdout_bytes": 17 << 20}),
+        json!({"when": ["logs", "lb"], "exit": 1, "stderr": words}),
+    ] {
+        sandbox.rule(log);
+        assert_eq!(drifts(&sandbox, &[]), []);
+    }
+}
