@@ -25,7 +25,8 @@ const APART: Duration = Duration::from_secs(1);
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
 /// After this long without an alert, one that does not tell has reloaded: 1.7 and 1.8 take a few milliseconds.
 const UNTOLD_AFTER: Duration = Duration::from_millis(1500);
-/// How many log lines are read before the first reload: the sign of life of the worker that serves is among them.
+/// How many log lines are read before a reload. The sign of life of the worker that serves is among them, unless requests
+/// (LB_LOG=stdout) have pushed it out.
 const TAIL: usize = 500;
 
 /// What is known of HAProxy's worker processes.
@@ -195,22 +196,42 @@ fn keep_apart(performer: &Performer<'_>) {
 fn mark(performer: &Performer<'_>) -> Result<Option<String>, Failure> {
     let log = own_lines(performer, &Range::last(TAIL), None)
         .map_err(|error| not_read(performer, &error))?;
-    let last = log.last();
-    let lines = log.in_order();
-    let mut memo = performer.memo();
-    let workers = &mut memo.workers;
-    if workers.mark.is_none() {
+    let (last, full) = (log.last(), log.read() >= TAIL);
+    if performer.memo().workers.mark.is_none() {
+        let lines = log.in_order();
+        let current = newest_worker(&lines);
+        let first = match current {
+            None if full => first_signs(performer)?,
+            _ => Vec::new(),
+        };
+        let mut memo = performer.memo();
+        let workers = &mut memo.workers;
         workers.mark = Some(last.clone().unwrap_or_default());
-        workers.tells = log::tells_of_reloads(&lines);
-        workers.tells_of_ends = lines
-            .iter()
-            .any(|line| log::new_worker(&line.text).is_some());
-        workers.current = lines
-            .iter()
-            .rev()
-            .find_map(|line| log::new_worker(&line.text));
+        workers.tells = log::tells_of_reloads(&lines) || log::tells_of_reloads(&first);
+        workers.tells_of_ends = current.or_else(|| newest_worker(&first)).is_some();
+        workers.current = current;
     }
     Ok(last)
+}
+
+fn newest_worker(lines: &[Line]) -> Option<u32> {
+    let mut lines = lines.iter().rev();
+    lines.find_map(|line| log::new_worker(&line.text))
+}
+
+/// HAProxy's own lines from the beginning of the log to the first worker's: what this HAProxy tells of. None where that
+/// can't be read.
+fn first_signs(performer: &Performer<'_>) -> Result<Vec<Line>, Failure> {
+    let mut own = Own::default();
+    let read = read_lines(performer, &Range::since(None), |line| {
+        let go_on = log::new_worker(&line.text).is_none();
+        own.add(line);
+        go_on
+    });
+    match read {
+        Err(error) if error.concerns_every_call() => Err(not_read(performer, &error)),
+        _ => Ok(own.in_order()),
+    }
 }
 
 fn verdict(performer: &Performer<'_>, since: Option<&str>) -> Result<Verdict, Failure> {
@@ -226,11 +247,7 @@ fn verdict(performer: &Performer<'_>, since: Option<&str>) -> Result<Verdict, Fa
             ));
         }
         if lines.iter().any(|line| log::reload_seen(&line.text)) && settled(&lines, started) {
-            let worker = lines
-                .iter()
-                .rev()
-                .find_map(|line| log::new_worker(&line.text));
-            performer.memo().workers.succeed(worker);
+            performer.memo().workers.succeed(newest_worker(&lines));
             return Ok(Verdict::InForce);
         }
         let waited = started.elapsed();
@@ -333,17 +350,26 @@ fn own_lines(
     range: &Range,
     since: Option<&str>,
 ) -> Result<Own, CallError> {
-    let argv = argv::logs(performer.spec.names.lb.as_str(), range, true, false);
     let mut own = Own::default();
-    performer.docker.query_lines(&argv, |line| {
+    read_lines(performer, range, |line| {
         // A VCH knows full seconds only: it returns a little more than was asked for.
-        let later = |line: &Line| since.is_none_or(|since| line.time.as_str() > since);
-        if let Some(line) = log::timed(&line).filter(later) {
+        if since.is_none_or(|since| line.time.as_str() > since) {
             own.add(line);
         }
         true
     })?;
     Ok(own)
+}
+
+/// Reads the load balancer's log for as long as `on_line` says so.
+fn read_lines(
+    performer: &Performer<'_>,
+    range: &Range,
+    mut on_line: impl FnMut(Line) -> bool,
+) -> Result<(), CallError> {
+    let argv = argv::logs(performer.spec.names.lb.as_str(), range, true, false);
+    let docker = &performer.docker;
+    docker.query_lines(&argv, |line| log::timed(&line).is_none_or(&mut on_line))
 }
 
 fn not_read(performer: &Performer<'_>, error: &CallError) -> Failure {
