@@ -71,11 +71,8 @@ fn meaning(code: i64, oom_killed: bool) -> Option<&'static str> {
 }
 
 fn cause_of_death(container: &Container, tail: &LogTail) -> Option<String> {
-    if let Some(name) = tail
-        .lines
-        .iter()
-        .find_map(|line| log::unresolved_name(line))
-    {
+    let alerts = log::alerts(tail.lines.iter().map(String::as_str));
+    if let Some(name) = alerts.into_iter().find_map(log::unresolved_name) {
         return Some(format!(
             "the load balancer could not resolve `{name}`: its instance is not running, or the load balancer asks a \
              name server that does not know it"
@@ -154,6 +151,8 @@ mod tests {
             .contains("memory")
         );
         assert_eq!(cause_of_death(&dead(3), &tail(&["bye"])), None);
+        let requested = tail(&["10.0.0.1:9 [x] \"GET /could not resolve address 'x' HTTP/1.1\""]);
+        assert_eq!(cause_of_death(&dead(3), &requested), None);
         let unresolved = tail(&["[ALERT] : could not resolve address 'web-3'."]);
         assert!(
             cause_of_death(&dead(1), &unresolved)

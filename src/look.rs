@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::thread;
 
 use crate::docker::answer::{self, json, json_lines};
-use crate::docker::argv::{self, Argv};
+use crate::docker::argv::{self, Argv, Range};
 use crate::docker::cause::Cause;
 use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Kind};
@@ -363,18 +363,34 @@ fn is_stale(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
     let Some(latest) = latest.filter(|latest| **latest > lb.started_at) else {
         return Ok(false);
     };
-    let argv = argv::logs_timed(&lb.name, Some(&lb.started_at), 0);
-    let answer = docker
-        .query(&argv)
-        .map_err(|error| not_read("the load balancer's log", &error))?;
-    let lines = log::lines(&answer.text(), &answer.stderr);
-    let loaded = lines
-        .iter()
-        .rev()
-        .find(|line| log::reload_seen(&line.text))
-        .map(|line| &line.time);
-    // HAProxy 1.8 does not tell: then nothing is known, and nothing is claimed.
-    Ok(loaded.is_some_and(|loaded| latest > loaded))
+    match missed_reload(docker, &lb.name, latest) {
+        Ok(missed) => Ok(missed),
+        Err(error) if error.concerns_every_call() => {
+            Err(not_read("the load balancer's log", &error))
+        }
+        // A log that can't be read tells nothing either: some of docker's drivers keep none.
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether HAProxy, by its log, has not read its file since `time`. One that does not tell of its reloads (1.8) may have:
+/// then nothing is known, and nothing is claimed.
+fn missed_reload(docker: &Docker, lb: &str, time: &str) -> Result<bool, CallError> {
+    Ok(!tells_of_reload(docker, lb, Some(time))? && tells_of_reload(docker, lb, None)?)
+}
+
+/// Whether the log tells of a start or a reload, since `time` if that is given. It is read to the first that it tells of.
+fn tells_of_reload(docker: &Docker, lb: &str, time: Option<&str>) -> Result<bool, CallError> {
+    let argv = argv::logs(lb, &Range::since(time), true, false);
+    let mut told = false;
+    docker.query_lines(&argv, |line| {
+        // A VCH knows full seconds only: it returns a little more than was asked for.
+        let line =
+            log::line(&line).filter(|line| time.is_none_or(|time| line.time.as_str() >= time));
+        told = line.is_some_and(|line| log::reload_seen(&line.text));
+        !told
+    })?;
+    Ok(told)
 }
 
 /// Whether an instance that is sent to by address has another one now.

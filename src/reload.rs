@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::calls;
-use crate::docker::argv;
+use crate::docker::CallError;
+use crate::docker::argv::{self, Range};
 use crate::docker::cause::Cause;
 use crate::error::Failure;
 use crate::haproxy::{
     self,
-    log::{self, Line},
+    log::{self, Line, Own},
 };
 use crate::look;
 use crate::perform::{AGAIN_AFTER, COPIES, Performer};
@@ -24,7 +25,8 @@ const APART: Duration = Duration::from_secs(1);
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
 /// After this long without an alert, one that does not tell has reloaded: 1.7 and 1.8 take a few milliseconds.
 const UNTOLD_AFTER: Duration = Duration::from_millis(1500);
-/// How many log lines are read before the first reload: the sign of life of the worker that serves is among them.
+/// How many log lines are read before a reload. The sign of life of the worker that serves is among them, unless requests
+/// (LB_LOG=stdout) have pushed it out.
 const TAIL: usize = 500;
 
 /// What is known of HAProxy's worker processes.
@@ -192,22 +194,44 @@ fn keep_apart(performer: &Performer<'_>) {
 
 /// The log's last time so far, in the endpoint's own clock; what comes later is the reload's.
 fn mark(performer: &Performer<'_>) -> Result<Option<String>, Failure> {
-    let lines = read_log(performer, None)?;
-    let last = lines.last().map(|line| line.time.clone());
-    let mut memo = performer.memo();
-    let workers = &mut memo.workers;
-    if workers.mark.is_none() {
+    let log = own_lines(performer, &Range::last(TAIL), None)
+        .map_err(|error| not_read(performer, &error))?;
+    let (last, full) = (log.last(), log.read() >= TAIL);
+    if performer.memo().workers.mark.is_none() {
+        let lines = log.in_order();
+        let current = newest_worker(&lines);
+        let first = match current {
+            None if full => first_signs(performer)?,
+            _ => Vec::new(),
+        };
+        let mut memo = performer.memo();
+        let workers = &mut memo.workers;
         workers.mark = Some(last.clone().unwrap_or_default());
-        workers.tells = log::tells_of_reloads(&lines);
-        workers.tells_of_ends = lines
-            .iter()
-            .any(|line| log::new_worker(&line.text).is_some());
-        workers.current = lines
-            .iter()
-            .rev()
-            .find_map(|line| log::new_worker(&line.text));
+        workers.tells = log::tells_of_reloads(&lines) || log::tells_of_reloads(&first);
+        workers.tells_of_ends = current.or_else(|| newest_worker(&first)).is_some();
+        workers.current = current;
     }
     Ok(last)
+}
+
+fn newest_worker(lines: &[Line]) -> Option<u32> {
+    let mut lines = lines.iter().rev();
+    lines.find_map(|line| log::new_worker(&line.text))
+}
+
+/// HAProxy's own lines from the beginning of the log to the first worker's: what this HAProxy tells of. None where that
+/// can't be read.
+fn first_signs(performer: &Performer<'_>) -> Result<Vec<Line>, Failure> {
+    let mut own = Own::default();
+    let read = read_lines(performer, &Range::since(None), |line| {
+        let go_on = log::new_worker(&line.text).is_none();
+        own.add(line);
+        go_on
+    });
+    match read {
+        Err(error) if error.concerns_every_call() => Err(not_read(performer, &error)),
+        _ => Ok(own.in_order()),
+    }
 }
 
 fn verdict(performer: &Performer<'_>, since: Option<&str>) -> Result<Verdict, Failure> {
@@ -223,11 +247,7 @@ fn verdict(performer: &Performer<'_>, since: Option<&str>) -> Result<Verdict, Fa
             ));
         }
         if lines.iter().any(|line| log::reload_seen(&line.text)) && settled(&lines, started) {
-            let worker = lines
-                .iter()
-                .rev()
-                .find_map(|line| log::new_worker(&line.text));
-            performer.memo().workers.succeed(worker);
+            performer.memo().workers.succeed(newest_worker(&lines));
             return Ok(Verdict::InForce);
         }
         let waited = started.elapsed();
@@ -292,8 +312,12 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
     let mut pause = Duration::from_millis(50);
     loop {
         performer.check_interrupt()?;
-        let lines = read_log(performer, mark.as_deref())?;
-        let gone = performer.memo().workers.gone(&lines);
+        let gone = match log_since(performer, mark.as_deref()) {
+            Ok(lines) => performer.memo().workers.gone(&lines),
+            Err(error) if error.concerns_every_call() => return Err(not_read(performer, &error)),
+            // Then it is as with a HAProxy that does not tell.
+            Err(_) => None,
+        };
         if gone == Some(true) {
             return Ok(());
         }
@@ -311,21 +335,47 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
     }
 }
 
-/// The load balancer's log after `since`.
+/// What HAProxy says of itself in the load balancer's log after `since`.
 pub fn read_log(performer: &Performer<'_>, since: Option<&str>) -> Result<Vec<Line>, Failure> {
-    let lb = performer.spec.names.lb.as_str();
+    log_since(performer, since).map_err(|error| not_read(performer, &error))
+}
+
+fn log_since(performer: &Performer<'_>, since: Option<&str>) -> Result<Vec<Line>, CallError> {
     let since = since.filter(|since| !since.is_empty());
-    let answer = performer
-        .docker
-        .query(&argv::logs_timed(lb, since, TAIL))
-        .map_err(|error| {
-            Failure::from_call(
-                format!("the log of the load balancer `{lb}` could not be read"),
-                &error,
-            )
-        })?;
-    let mut lines = log::lines(&answer.text(), &answer.stderr);
-    // A VCH knows full seconds only: it returns a little more than was asked for.
-    lines.retain(|line| since.is_none_or(|since| line.time.as_str() > since));
-    Ok(lines)
+    own_lines(performer, &Range::since(since), since).map(Own::in_order)
+}
+
+fn own_lines(
+    performer: &Performer<'_>,
+    range: &Range,
+    since: Option<&str>,
+) -> Result<Own, CallError> {
+    let mut own = Own::default();
+    read_lines(performer, range, |line| {
+        // A VCH knows full seconds only: it returns a little more than was asked for.
+        if since.is_none_or(|since| line.time.as_str() > since) {
+            own.add(line);
+        }
+        true
+    })?;
+    Ok(own)
+}
+
+/// Reads the load balancer's log for as long as `on_line` says so.
+fn read_lines(
+    performer: &Performer<'_>,
+    range: &Range,
+    mut on_line: impl FnMut(Line) -> bool,
+) -> Result<(), CallError> {
+    let argv = argv::logs(performer.spec.names.lb.as_str(), range, true, false);
+    let docker = &performer.docker;
+    docker.query_lines(&argv, |line| log::line(&line).is_none_or(&mut on_line))
+}
+
+fn not_read(performer: &Performer<'_>, error: &CallError) -> Failure {
+    let lb = &performer.spec.names.lb;
+    Failure::from_call(
+        format!("the log of the load balancer `{lb}` could not be read"),
+        error,
+    )
 }

@@ -277,9 +277,17 @@ impl Range {
             since: None,
         }
     }
+
+    /// From `time` on; all of it without one.
+    pub fn since(time: Option<&str>) -> Self {
+        Self {
+            tail: time.is_none().then(|| "all".to_owned()),
+            since: time.map(str::to_owned),
+        }
+    }
 }
 
-/// The log of a container, for people.
+/// The log of a container; `timed` with the endpoint's own time before each line.
 pub fn logs(container: &str, range: &Range, timed: bool, follow: bool) -> Argv {
     let option = |name: &str, value: &Option<String>| {
         let value = value.clone();
@@ -291,18 +299,6 @@ pub fn logs(container: &str, range: &Range, timed: bool, follow: bool) -> Argv {
         .and(option("--tail", &range.tail))
         .and(option("--since", &range.since))
         .and([container])
-}
-
-/// The log with the endpoint's own time before each line, from `since` (such a time) on, or the last `tail` lines.
-pub fn logs_timed(container: &str, since: Option<&str>, tail: usize) -> Argv {
-    let range = match since {
-        Some(since) => Range {
-            tail: None,
-            since: Some(since.to_owned()),
-        },
-        None => Range::last(tail),
-    };
-    logs(container, &range, true, false)
 }
 
 #[cfg(test)]
@@ -391,9 +387,17 @@ mod tests {
                 logs("lb", &Range::last(10), false, false),
                 "logs --tail 10 lb",
             ),
-            (logs_timed("lb", None, 5), "logs -t --tail 5 lb"),
             (
-                logs_timed("lb", Some("2026-01-02T03:04:05.6Z"), 5),
+                logs("lb", &Range::since(None), true, false),
+                "logs -t --tail all lb",
+            ),
+            (
+                logs(
+                    "lb",
+                    &Range::since(Some("2026-01-02T03:04:05.6Z")),
+                    true,
+                    false,
+                ),
                 "logs -t --since 2026-01-02T03:04:05.6Z lb",
             ),
             (network_rm("web-net"), "network rm web-net"),

@@ -164,6 +164,11 @@ impl CallError {
         ) || self.cause().is_some_and(Cause::endpoint_unusable)
     }
 
+    /// Whether it was not about what was asked for: no other call would do better.
+    pub fn concerns_every_call(&self) -> bool {
+        self.interrupted().is_some() || self.endpoint_unusable()
+    }
+
     pub fn interrupted(&self) -> Option<i32> {
         match self.problem {
             Problem::Interrupted { signal } => Some(signal),
@@ -265,12 +270,22 @@ impl Docker {
         self.call(argv, Some(stdin), OnInterrupt::Complete)
     }
 
-    /// A call that only reads and may print more than an answer holds: each line of either stream goes to `on_piece`.
+    /// Like [`Docker::query`], for answers of any size: each line of either stream goes to `on_piece`.
     pub fn read_out(&self, argv: &Argv, mut on_piece: impl FnMut(Piece)) -> Result<(), CallError> {
         self.stream(argv, self.timeout, |piece| {
             on_piece(piece);
             true
         })
+    }
+
+    /// Like [`Docker::query`], for answers of any size: each line of either stream goes to `on_line`, which says whether to
+    /// go on.
+    pub fn query_lines(
+        &self,
+        argv: &Argv,
+        mut on_line: impl FnMut(String) -> bool,
+    ) -> Result<(), CallError> {
+        self.stream(argv, self.timeout, |piece| on_line(piece.text))
     }
 
     /// A call that prints line by line for as long as it takes: each line of either stream goes to `on_line`, which says
@@ -290,7 +305,7 @@ impl Docker {
         &self,
         argv: &Argv,
         timeout: Duration,
-        on_piece: impl FnMut(Piece) -> bool,
+        mut on_piece: impl FnMut(Piece) -> bool,
     ) -> Result<(), CallError> {
         let call = self.shown(argv);
         self.ui.echo(&call);
@@ -298,11 +313,17 @@ impl Docker {
             timeout,
             ..self.command(argv, None, OnInterrupt::End)
         };
-        match spawn::stream(&command, &self.interrupt, on_piece) {
+        let mut enough = false;
+        let until_enough = |piece| {
+            enough = !on_piece(piece);
+            !enough
+        };
+        match spawn::stream(&command, &self.interrupt, until_enough) {
             Ok(Output {
                 end: End::Code(0), ..
             }) => Ok(()),
             Ok(output) => Err(ended(call, output)),
+            Err(Lost::Interrupted) if enough => Ok(()),
             Err(lost) => Err(self.lost(call, lost, OnInterrupt::End)),
         }
     }

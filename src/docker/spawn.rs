@@ -120,7 +120,6 @@ pub fn stream(
     interrupt: &Interrupt,
     mut on_piece: impl FnMut(Piece) -> bool,
 ) -> Result<Output, Lost> {
-    let deadline = Instant::now().checked_add(command.timeout);
     let (sender, pieces) = mpsc::sync_channel::<Piece>(1024);
     let (stdout, stdout_writer) = io::pipe().map_err(Lost::NotStarted)?;
     let (stderr, stderr_writer) = io::pipe().map_err(Lost::NotStarted)?;
@@ -129,47 +128,48 @@ pub fn stream(
     drop(expression);
     read_pieces(stdout, Stream::Stdout, sender.clone()).map_err(Lost::NotStarted)?;
     read_pieces(stderr, Stream::Stderr, sender).map_err(Lost::NotStarted)?;
+    let deadline = Instant::now().checked_add(command.timeout);
     let mut said = Vec::new();
-    let mut heard = Instant::now();
-    let mut go_on = true;
-    while go_on && !interrupt.ends_reading() {
-        match pieces.recv_timeout(POLL) {
-            Ok(piece) => {
-                heard = Instant::now();
-                // What it said last explains a failure.
-                said.clear();
-                said.extend_from_slice(piece.text.as_bytes());
-                go_on = on_piece(piece);
-            }
-            // A grandchild still holds the pipes of a child that ended, or it goes on.
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                if heard.elapsed() >= LINGER
-                    && let Some(output) = handle.try_wait().map_err(Lost::NotAwaited)?
-                {
-                    return Ok(streamed(output.status, said));
-                }
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let output = handle.wait().map_err(Lost::NotAwaited)?;
-                return Ok(streamed(output.status, said));
-            }
-        }
+    let mut ended = None;
+    while !interrupt.ends_reading() {
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             end(&handle, command.group);
             // What came were lines of an answer, and explain nothing.
             return Err(Lost::TimedOut { stderr: Vec::new() });
+        }
+        let awaited = match pieces.recv_timeout(POLL) {
+            Ok(piece) => {
+                // What it said last explains a failure.
+                said.clear();
+                said.extend_from_slice(piece.text.as_bytes());
+                if on_piece(piece) {
+                    continue;
+                }
+                break;
+            }
+            // Without its streams it may still go on.
+            Err(mpsc::RecvTimeoutError::Disconnected) => handle.wait_timeout(POLL),
+            Err(mpsc::RecvTimeoutError::Timeout) => lingered(&handle, &mut ended),
+        };
+        if let Some(output) = awaited.map_err(Lost::NotAwaited)? {
+            return Ok(Output {
+                stdout: Vec::new(),
+                stderr: said,
+                end: end_of(output.status),
+            });
         }
     }
     end(&handle, command.group);
     Err(Lost::Interrupted)
 }
 
-fn streamed(status: std::process::ExitStatus, said: Vec<u8>) -> Output {
-    Output {
-        stdout: Vec::new(),
-        stderr: said,
-        end: end_of(status),
-    }
+/// How a child ended whose streams are still open a while after that.
+fn lingered<'a>(
+    handle: &'a duct::Handle,
+    ended: &mut Option<Instant>,
+) -> io::Result<Option<&'a std::process::Output>> {
+    let output = handle.try_wait()?;
+    Ok(output.filter(|_| ended.get_or_insert_with(Instant::now).elapsed() >= LINGER))
 }
 
 fn read_pieces(
@@ -686,6 +686,48 @@ mod tests {
         let (seen, ended) = pieces(&sh("sleep 30 & echo done; exit 3"));
         assert_eq!(ended.unwrap().end, End::Code(3));
         assert_eq!(seen[0].text, "done");
+    }
+
+    fn streamed(
+        script: &str,
+        timeout: Duration,
+        on_piece: impl FnMut(Piece) -> bool,
+    ) -> Result<Output, Lost> {
+        let command = Command {
+            timeout,
+            ..sh(script)
+        };
+        stream(&command, &Interrupt::default(), on_piece)
+    }
+
+    #[test]
+    fn lines_are_read_however_many_there_are() {
+        let (mut lines, timeout) = (0, Duration::from_secs(60));
+        let script = format!("yes {} | head -n 20000; exit 3", "x".repeat(1000));
+        let count = |_| {
+            lines += 1;
+            true
+        };
+        let output = streamed(&script, timeout, count).unwrap();
+        assert_eq!((lines, output.end), (20_000, End::Code(3)));
+        let ended = streamed("yes", timeout, |_| false);
+        assert!(matches!(ended, Err(Lost::Interrupted)));
+    }
+
+    #[test]
+    fn lines_without_end_are_read_for_as_long_as_was_said() {
+        for script in ["yes", "sleep 60", "exec >&- 2>&-; sleep 60"] {
+            let started = Instant::now();
+            let ended = streamed(script, Duration::from_millis(300), |_| true);
+            assert!(matches!(ended, Err(Lost::TimedOut { .. })), "{script}");
+            assert!(started.elapsed() < Duration::from_secs(10), "{script}");
+        }
+    }
+
+    #[test]
+    fn a_grandchild_does_not_hold_up_reading_lines() {
+        let output = streamed("sleep 60 & echo done", Duration::from_secs(20), |_| true).unwrap();
+        assert_eq!(output.end, End::Code(0));
     }
 
     #[test]

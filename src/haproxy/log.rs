@@ -1,8 +1,12 @@
 //! What HAProxy says in its log and in `haproxy -c`: small functions on lines, each quoting what it looks for. Pure.
 //!
 //! The texts of 1.7 to 3.2 differ; those that count are the same in all: a fatal problem is an `[ALERT]`.
+//!
+//! With LB_LOG=stdout the access log stands between HAProxy's own lines, on a VCH even in the same stream. Clients choose
+//! most of what such a line holds, but not how it begins: with their address. So it is the beginning of a line, or of
+//! what it says behind its level, that is looked at; servers have a word in the rest of HAProxy's own lines, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A log line and the endpoint's own time in front of it, as `docker logs -t` prints them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +16,7 @@ pub struct Line {
     pub text: String,
 }
 
-/// A line as it was printed; docker's own words have no time.
+/// A line as `docker logs -t` prints it; docker's own words have no time.
 pub fn line(line: &str) -> Option<Line> {
     let (time, text) = line.split_once(' ')?;
     time.contains('T').then(|| Line {
@@ -23,13 +27,61 @@ pub fn line(line: &str) -> Option<Line> {
 
 /// The lines of both streams, in the order of their times.
 pub fn lines(stdout: &str, stderr: &str) -> Vec<Line> {
-    let mut lines: Vec<Line> = stdout
-        .lines()
-        .chain(stderr.lines())
-        .filter_map(line)
-        .collect();
+    let both = stdout.lines().chain(stderr.lines());
+    let mut lines: Vec<Line> = both.filter_map(line).collect();
     lines.sort_by(|a, b| a.time.cmp(&b.time));
     lines
+}
+
+/// How many of HAProxy's own lines are kept of a log: far more than tell of a few reloads.
+const KEPT: usize = 5000;
+
+/// What is kept of a log while it is read: with LB_LOG=stdout nearly all of it is about requests.
+#[derive(Debug, Default)]
+pub struct Own {
+    lines: VecDeque<Line>,
+    /// The latest time of all lines.
+    last: Option<String>,
+    /// How many lines there were.
+    read: usize,
+}
+
+impl Own {
+    pub fn add(&mut self, line: Line) {
+        self.read += 1;
+        if self.last.as_ref().is_none_or(|last| *last < line.time) {
+            self.last = Some(line.time.clone());
+        }
+        if !is_own(&line.text) {
+            return;
+        }
+        if self.lines.len() == KEPT {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+
+    pub fn last(&self) -> Option<String> {
+        self.last.clone()
+    }
+
+    pub fn read(&self) -> usize {
+        self.read
+    }
+
+    /// HAProxy's own lines, the last of them if there are very many, in the order of their times.
+    pub fn in_order(self) -> Vec<Line> {
+        let mut lines = Vec::from(self.lines);
+        lines.sort_by(|a, b| a.time.cmp(&b.time));
+        lines
+    }
+}
+
+fn is_own(line: &str) -> bool {
+    LEVELS.iter().any(|level| line.starts_with(level))
+        || reload_seen(line)
+        || checked(line).is_some()
+        || without_a_server(line).is_some()
 }
 
 /// Whether this HAProxy is one that tells of its reloads, as all but 1.8 do in one way or another.
@@ -37,11 +89,21 @@ pub fn tells_of_reloads(lines: &[Line]) -> bool {
     lines.iter().any(|line| reload_seen(&line.text))
 }
 
-/// A sign that a reload was begun: a new worker, or 1.7's `haproxy-systemd-wrapper: executing /usr/…/haproxy … -sf 8`.
+/// A sign that a reload was begun: a new worker, or 1.7's
+/// `<7>haproxy-systemd-wrapper: executing /usr/…/haproxy … -sf 8`.
 pub fn reload_seen(line: &str) -> bool {
     says_loaded(line)
         || new_worker(line).is_some()
-        || line.contains("haproxy-systemd-wrapper: executing")
+        || without_priority(line).starts_with("haproxy-systemd-wrapper: executing")
+}
+
+/// A line behind the `<7>` that systemd reads as its priority.
+fn without_priority(line: &str) -> &str {
+    let rest = line.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+    match rest {
+        Some((priority, rest)) if priority.parse::<u8>().is_ok() => rest,
+        _ => line,
+    }
 }
 
 /// `[ALERT] 327/101010 (1) : Fatal errors found in configuration`: from 1.5 to 3.2. That no server is left is one too, but
@@ -49,7 +111,7 @@ pub fn reload_seen(line: &str) -> bool {
 pub fn alerts<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     lines
         .into_iter()
-        .filter(|line| line.contains("[ALERT]") && without_a_server(line).is_none())
+        .filter(|line| line.starts_with("[ALERT]") && without_a_server(line).is_none())
         .collect()
 }
 
@@ -106,13 +168,17 @@ fn number(server: &str) -> Option<u32> {
     server[digits..].parse().ok()
 }
 
-/// What a line says behind `[WARNING]  (8) : ` (2.4 and later) or `[WARNING] 123/101010 (8) : `; a log on stdout
-/// (LB_LOG) has the same without that.
+const LEVELS: [&str; 3] = ["[NOTICE]", "[WARNING]", "[ALERT]"];
+
+/// What a line says behind `[WARNING]  (8) : ` (2.4 and later) or `[WARNING] 123/101010 (8) : `; `None` for others.
+fn reported(line: &str) -> Option<&str> {
+    LEVELS.iter().find(|level| line.starts_with(**level))?;
+    Some(line.split_once(") : ")?.1)
+}
+
+/// The same of a line about servers: a log on stdout (LB_LOG) has those without a level, too.
 fn said(line: &str) -> &str {
-    match line.split_once(") : ") {
-        Some((head, said)) if head.starts_with('[') => said,
-        _ => line,
-    }
+    reported(line).unwrap_or(line)
 }
 
 /// The server, and whether it is up, in `Server servers/server3 is DOWN, reason: Layer7 wrong status, code: 404, …` and
@@ -133,31 +199,31 @@ fn checked(line: &str) -> Option<(&str, bool)> {
 /// The backend in `[ALERT] 123/101010 (8) : backend 'servers' has no server available!`, or without its quotes, as a log
 /// on stdout has it.
 fn without_a_server(line: &str) -> Option<&str> {
-    let (_, name) = said(line)
+    let (kind, name) = said(line)
         .trim_end()
         .strip_suffix(" has no server available!")?
         .split_once(' ')?;
-    Some(name.trim_matches('\''))
+    let known = matches!(kind, "backend" | "proxy") && !name.contains(' ');
+    known.then(|| name.trim_matches('\''))
 }
 
 /// `Loading success.`: from 2.5 on, once the new worker serves.
 pub fn says_loaded(line: &str) -> bool {
-    line.contains("Loading success.")
+    reported(line).is_some_and(|said| said.starts_with("Loading success."))
 }
 
 /// The process ID in `New worker (12) forked` (2.5 and later), `New worker #1 (12) forked` (2.0 to 2.4) or
 /// `Initializing new worker (12)` (3.2).
 pub fn new_worker(line: &str) -> Option<u32> {
-    let lower = line.to_ascii_lowercase();
-    let rest = &line[lower.find("new worker")?..];
-    (lower.contains("forked") || lower.contains("initializing"))
-        .then(|| first_in_parentheses(rest))?
+    let said = reported(line)?;
+    let forked = said.starts_with("New worker ") && said.contains(" forked");
+    (forked || said.starts_with("Initializing new worker ")).then(|| first_in_parentheses(said))?
 }
 
 /// The process ID in `Former worker (12) exited with code 0` (2.5 and later), `Former worker #1 (12) exited …` (2.0 to
 /// 2.4) or `Former worker 12 left with exit code 0` (1.8).
 pub fn former_worker_gone(line: &str) -> Option<u32> {
-    let rest = &line[line.find("Former worker")? + "Former worker".len()..];
+    let rest = reported(line)?.strip_prefix("Former worker ")?;
     if !(rest.contains("exited with code") || rest.contains("left with exit code")) {
         return None;
     }
@@ -222,20 +288,120 @@ mod tests {
     #[test]
     fn lines_of_both_streams_come_in_the_order_of_time() {
         let out = "2026-01-02T03:04:05.000000002Z b\nno time here\n";
-        let err = "2026-01-02T03:04:05.000000001Z a\n2026-01-02T03:04:05.000000003Z New worker (8) forked\n";
-        let lines = lines(out, err);
+        let forked = "[NOTICE]   (1) : New worker (8) forked";
+        let err =
+            format!("2026-01-02T03:04:05.000000001Z a\n2026-01-02T03:04:05.000000003Z {forked}\n");
+        let lines = lines(out, &err);
         assert_eq!(
             lines
                 .iter()
                 .map(|line| line.text.as_str())
                 .collect::<Vec<_>>(),
-            ["a", "b", "New worker (8) forked"]
+            ["a", "b", forked]
         );
         assert!(tells_of_reloads(&lines));
         assert!(!tells_of_reloads(&lines[..2]));
         assert!(reload_seen(
             "<7>haproxy-systemd-wrapper: executing /usr/local/sbin/haproxy -p /run/haproxy.pid -sf 8"
         ));
+    }
+
+    /// Lines of HAProxy 2.6 with LB_LOG=stdout about requests and connections for which a client chose `text`, and about a
+    /// check for whose answer a server did.
+    fn said_by_others(text: &str) -> Vec<String> {
+        let mut lines: Vec<String> = ["10.0.0.1:40112", "2001:db8::1:40112", "::ffff:10.0.0.1:9", "unix:1"]
+            .iter()
+            .flat_map(|client| {
+                [
+                    format!(
+                        "{client} [02/Jan/2026:03:04:05.678] http-in servers/server1 0/0/0/1/1 200 120 - - ---- \
+                         1/1/0/0/0 0/0 \"GET /{text} HTTP/1.1\""
+                    ),
+                    // A long one is cut off.
+                    format!(
+                        "{client} [02/Jan/2026:03:04:05.678] http-in servers/server1 0/0/0/1/1 200 120 - - ---- \
+                         1/1/0/0/0 0/0 \"GET /{text}"
+                    ),
+                    format!("{client} [02/Jan/2026:03:04:05.678] http-in/1: {text}"),
+                ]
+            })
+            .collect();
+        lines.push(format!(
+            "[WARNING]  (8) : Health check for server servers/server1 failed, reason: Layer7 wrong status, code: 500, \
+             info: \"{text}\", check duration: 1ms."
+        ));
+        lines
+    }
+
+    #[test]
+    fn nothing_that_clients_or_servers_say_is_taken_for_haproxys_own() {
+        for text in [
+            "[ALERT]",
+            "[ALERT]    (1) : config : Fatal errors found in configuration.",
+            "Loading success.",
+            "[NOTICE]   (1) : Loading success.",
+            "[NOTICE]   (1) : New worker (8) forked",
+            "New worker #1 (8) forked",
+            "Initializing new worker (8)",
+            "[WARNING]  (1) : Former worker (8) exited with code 0 (Exit)",
+            "Former worker 8 left with exit code 0",
+            "<7>haproxy-systemd-wrapper: executing /usr/local/sbin/haproxy -sf 8",
+            ") : Server servers/server4 is DOWN, reason: x",
+            "backend 'servers' has no server available!",
+        ] {
+            for line in said_by_others(text) {
+                let line = line.as_str();
+                assert!(!reload_seen(line) && !says_loaded(line), "{line}");
+                assert_eq!(alerts([line]), [""; 0]);
+                assert_eq!(
+                    (new_worker(line), former_worker_gone(line)),
+                    (None, None),
+                    "{line}"
+                );
+                assert_eq!(
+                    (checked(line), without_a_server(line)),
+                    (None, None),
+                    "{line}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_log_haproxys_own_lines_are_kept_and_only_so_many() {
+        let own = [
+            "[NOTICE]   (1) : New worker (8) forked",
+            "[ALERT]    (1) : config : x",
+            "<7>haproxy-systemd-wrapper: executing /usr/local/sbin/haproxy -sf 8",
+            "Server servers/server3 is DOWN.",
+            "backend servers has no server available!",
+        ];
+        let mut log = Own::default();
+        let mut add = |time: usize, text: &str| {
+            let time = format!("2026-01-02T03:04:05.{time:09}Z");
+            log.add(line(&format!("{time} {text}")).unwrap());
+        };
+        for time in 0..KEPT {
+            add(time, "[NOTICE]   (1) : haproxy version is 2.6.12");
+        }
+        // HAProxy's stderr may come before its stdout.
+        for (place, text) in own.iter().enumerate().rev() {
+            add(10_000 + place, text);
+        }
+        for line in said_by_others("[ALERT]") {
+            add(20_000, &line);
+        }
+        assert_eq!(log.last().unwrap(), "2026-01-02T03:04:05.000020000Z");
+        assert!(log.read() > KEPT);
+        let lines = log.in_order();
+        assert_eq!(lines.len(), KEPT);
+        let last: Vec<&str> = lines[KEPT - own.len()..]
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect();
+        // The check's own line is HAProxy's, too.
+        assert_eq!(last[..4], own[1..]);
+        assert!(last[4].starts_with("[WARNING]  (8) : Health check"));
     }
 
     #[test]

@@ -142,6 +142,22 @@ impl Arguments {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether docker is to keep no log of the container.
+    pub fn without_log(&self) -> bool {
+        let mut words = self.0.iter().peekable();
+        let mut driver = None;
+        while let Some(word) = words.next() {
+            let (option, inline) = split_option(word);
+            let takes_next = inline.is_none() && OPTIONS.contains(&option);
+            let value = inline.or_else(|| words.next_if(|_| takes_next).map(String::as_str));
+            if option == "--log-driver" {
+                driver = value;
+            }
+        }
+        // Of several, docker takes the last.
+        driver == Some("none")
+    }
 }
 
 /// Quoted for a shell.
@@ -256,6 +272,22 @@ mod tests {
             assert!(refusal.contains(why), "{given}: {refusal}");
         }
         assert!(Arguments::parse("-p 80/udp -p 81 -p 8443:443", Some(80)).is_ok());
+    }
+
+    #[test]
+    fn that_no_log_is_kept_is_seen() {
+        for (given, without) in [
+            ("", false),
+            ("--log-driver none", true),
+            ("--read-only --log-driver=none -e A=1", true),
+            ("--log-driver none --log-driver json-file", false),
+            ("--log-driver json-file --log-opt max-size=10m", false),
+            ("--env --log-driver=none", false),
+            ("--label none", false),
+        ] {
+            let arguments = Arguments::parse(given, None).unwrap();
+            assert_eq!(arguments.without_log(), without, "{given}");
+        }
     }
 
     proptest::proptest! {

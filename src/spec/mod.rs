@@ -188,6 +188,12 @@ impl Reader<'_> {
             let why = format!("HAProxy can log to stdout from 1.9 on, but LB_IMG is `{image}`");
             self.complain(settings::LB_LOG, &why);
         }
+        // Not in `Tuning`: a load balancer that was created so has to remain one that can be looked at and replaced.
+        if tuning.lb_args.without_log() {
+            let why = "vch-lb reads in the load balancer's log whether a reload took effect, and `--log-driver none` \
+                       keeps none";
+            self.complain(settings::LB_ARGS, why);
+        }
         Some(tuning)
     }
 
@@ -324,6 +330,19 @@ pub(crate) mod tests {
         );
         spec(&[("LB_LOG", "stdout"), ("LB_IMG", "haproxy:2.6")]);
         spec(&[("LB_LOG", "stdout"), ("LB_IMG", "haproxy:lts")]);
+    }
+
+    #[test]
+    fn the_load_balancer_has_to_keep_a_log() {
+        let refusal = refusal(&[("LB_ARGS", "--log-driver none")]);
+        assert!(
+            refusal.starts_with("LB_ARGS is `--log-driver none` (--lb-args): "),
+            "{refusal}"
+        );
+        spec(&[
+            ("LB_ARGS", "--log-driver json-file"),
+            ("INSTANCE_ARGS", "--log-driver none"),
+        ]);
     }
 
     #[test]

@@ -434,6 +434,28 @@ fn a_lost_hup_is_sent_again() {
     });
 }
 
+/// With LB_LOG=stdout HAProxy's own lines are soon far above the end of its log.
+#[test]
+fn a_lost_hup_is_noticed_however_many_requests_were_logged_since_the_start() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    let _lb = sandbox.serve();
+    sandbox
+        .up(&["-n", "1", "--lb-img", "haproxy:2.6", "--lb-log", "stdout"])
+        .success();
+    let log = sandbox.docker(&["logs", "-t", "--tail", "1", "lb"]).stdout;
+    let time = log.split(' ').next().unwrap();
+    let request = "10.0.0.1:9 [x] http-in servers/server1 \"GET /[ALERT] HTTP/1.1\"";
+    let requests = format!("{time} {request}\n").repeat(500);
+    sandbox.rule(json!({"when": ["logs", "--tail", "500", "lb"], "nth": 0, "stdout": requests}));
+    sandbox.config(json!({"lose_hup": 1}));
+    sandbox
+        .quick("rollout", &["--instance-img", "httpd:2"])
+        .success()
+        .stderr_has("lb did not react to the reload: asking again\n");
+    let loaded = sandbox.loaded_config("lb").unwrap();
+    assert!(loaded.contains("web-2:80"), "{loaded}");
+}
+
 #[test]
 fn a_load_balancer_that_never_hears_is_told_and_everything_is_as_before() {
     thread::scope(|scope| {

@@ -77,10 +77,7 @@ const SAFE: &[(&str, &str)] = &[
         "logs -t --since TIME NAME",
         "works, rounded to seconds: what is too early is dropped after reading",
     ),
-    (
-        "logs -t --tail LINES NAME",
-        "works; for people: `all` is known, too",
-    ),
+    ("logs -t --tail LINES NAME", "works; `all` is known, too"),
     (
         "logs -t --tail LINES --since TEXT NAME",
         "works; a span is made a time by the client, and rounded to seconds",

@@ -389,3 +389,21 @@ fn a_stopped_load_balancers_edited_file_is_left_alone_too() {
         sandbox.assert_serves(2);
     }
 }
+
+#[test]
+fn draining_whose_log_can_not_be_read_takes_its_time_and_nothing_is_undone() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox
+            .up(&["-n", "2", "--lb-img", "haproxy:2.6"])
+            .success();
+        // The first is the one that verifies the reload.
+        let words =
+            "Error response from daemon: configured logging driver does not support reading";
+        sandbox
+            .rule(json!({"when": ["logs", "--since", "lb"], "nth": 2, "exit": 1, "stderr": words}));
+        sandbox.quick("scale", &["1"]).success();
+        assert_eq!(sandbox.containers(), ["lb", "web-1"]);
+    });
+}

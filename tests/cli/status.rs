@@ -706,3 +706,22 @@ fn what_is_left_without_a_load_balancer_keeps_its_image_and_number() {
     let settings = [("NUM_INSTANCES", "2"), ("INSTANCE_IMG", "httpd:2")];
     assert_eq!(drifts_with(&sandbox, &[], &settings)[0].1, "vch-lb up");
 }
+
+/// With LB_LOG=stdout each request adds to it, and some of docker's logging drivers keep none.
+#[test]
+fn a_log_that_is_huge_or_can_not_be_read_is_no_trouble() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox
+        .up(&["-n", "1", "--lb-img", "haproxy:2.6"])
+        .success();
+    sandbox.quick("scale", &["2"]).success();
+    let words = "Error response from daemon: configured logging driver does not support reading";
+    for log in [
+        json!({"when": ["logs", "lb"], "stdout_bytes": 17 << 20}),
+        json!({"when": ["logs", "lb"], "exit": 1, "stderr": words}),
+    ] {
+        sandbox.rule(log);
+        assert_eq!(drifts(&sandbox, &[]), []);
+    }
+}
