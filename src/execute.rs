@@ -341,42 +341,38 @@ mod tests {
         assert_eq!(outcome.failure.unwrap().kind.exit_code(), 143);
     }
 
-    #[test]
-    fn undoing_goes_on_after_a_failure() {
+    fn undo(plan: &Plan, perform: &(dyn Fn(&Action) -> Result<Done, Failure> + Sync)) -> Outcome {
         let interrupt = Interrupt::default();
-        let execution = Execution {
+        Execution {
             jobs: 1,
             interrupt: &interrupt,
             go_on: true,
-            perform: &|action| match action {
-                Action::Run(_) => Err(Failure::failed("no")),
-                _ => Ok(Done::ByUs),
-            },
+            perform,
             on_done: &|_, _| {},
-        };
-        let outcome = execution.run(&diamond());
+        }
+        .run(plan)
+    }
+
+    #[test]
+    fn undoing_goes_on_after_a_failure() {
+        let outcome = undo(&diamond(), &|action| match action {
+            Action::Run(_) => Err(Failure::failed("no")),
+            _ => Ok(Done::ByUs),
+        });
         assert_eq!(outcome.done, [Action::CreateNetwork, Action::StartLb]);
         assert_eq!(outcome.uncertain.len(), 2);
     }
 
     #[test]
     fn undoing_takes_nothing_away_that_the_load_balancer_may_send_to() {
-        let interrupt = Interrupt::default();
         let mut plan = Plan::new(&spec(&[]));
         let restore = plan.add(Action::RestoreConfig(Back::Elsewhere), &[]);
         plan.add(Action::Remove(vec![2]), &[restore]);
         plan.add(Action::TakeLbBack, &[]);
-        let execution = Execution {
-            jobs: 1,
-            interrupt: &interrupt,
-            go_on: true,
-            perform: &|action| match action {
-                Action::RestoreConfig(_) => Err(Failure::failed("no")),
-                _ => Ok(Done::ByUs),
-            },
-            on_done: &|_, _| {},
-        };
-        let outcome = execution.run(&plan);
+        let outcome = undo(&plan, &|action| match action {
+            Action::RestoreConfig(_) => Err(Failure::failed("no")),
+            _ => Ok(Done::ByUs),
+        });
         assert_eq!(outcome.done, [Action::TakeLbBack]);
     }
 

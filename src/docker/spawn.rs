@@ -638,10 +638,22 @@ mod tests {
         assert!(output.stderr.ends_with(b"END"));
     }
 
-    /// What a stream hands over.
-    fn pieces(command: &Command<'_>) -> (Vec<Piece>, Result<Output, Lost>) {
+    fn streamed(
+        script: &str,
+        timeout: Duration,
+        on_piece: impl FnMut(Piece) -> bool,
+    ) -> Result<Output, Lost> {
+        let command = Command {
+            timeout,
+            ..sh(script)
+        };
+        stream(&command, &Interrupt::default(), on_piece)
+    }
+
+    /// All that a stream hands over.
+    fn pieces(script: &str, timeout: Duration) -> (Vec<Piece>, Result<Output, Lost>) {
         let mut pieces = Vec::new();
-        let ended = stream(command, &Interrupt::default(), |piece| {
+        let ended = streamed(script, timeout, |piece| {
             pieces.push(piece);
             true
         });
@@ -652,7 +664,7 @@ mod tests {
     fn a_stream_hands_over_more_than_is_kept_of_a_call() {
         let script =
             "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo end; head -c 500000 /dev/zero >&2";
-        let (pieces, ended) = pieces(&sh(script));
+        let (pieces, ended) = pieces(script, Duration::from_secs(20));
         assert_eq!(ended.unwrap().end, End::Code(0));
         let of = |stream| pieces.iter().filter(move |piece| piece.stream == stream);
         let bytes = |stream| of(stream).map(|piece| piece.text.len()).sum::<usize>();
@@ -669,35 +681,22 @@ mod tests {
 
     #[test]
     fn the_end_of_a_line_that_fills_its_pieces_is_none_of_its_own() {
-        let (pieces, _) = pieces(&sh("head -c 65536 /dev/zero; echo; echo; echo next"));
+        let (pieces, _) = pieces(
+            "head -c 65536 /dev/zero; echo; echo; echo next",
+            Duration::from_secs(20),
+        );
         let texts: Vec<usize> = pieces.iter().map(|piece| piece.text.len()).collect();
         assert_eq!(texts, [65536, 0, 4]);
     }
 
     #[test]
     fn a_stream_that_hangs_is_ended_and_one_whose_pipes_stay_open_is_not_awaited() {
-        let hangs = Command {
-            timeout: Duration::from_secs(1),
-            ..sh("echo soon; sleep 60")
-        };
-        let (seen, ended) = pieces(&hangs);
+        let (seen, ended) = pieces("echo soon; sleep 60", Duration::from_secs(1));
         assert!(matches!(ended, Err(Lost::TimedOut { .. })));
         assert_eq!(seen[0].text, "soon");
-        let (seen, ended) = pieces(&sh("sleep 30 & echo done; exit 3"));
+        let (seen, ended) = pieces("sleep 30 & echo done; exit 3", Duration::from_secs(20));
         assert_eq!(ended.unwrap().end, End::Code(3));
         assert_eq!(seen[0].text, "done");
-    }
-
-    fn streamed(
-        script: &str,
-        timeout: Duration,
-        on_piece: impl FnMut(Piece) -> bool,
-    ) -> Result<Output, Lost> {
-        let command = Command {
-            timeout,
-            ..sh(script)
-        };
-        stream(&command, &Interrupt::default(), on_piece)
     }
 
     #[test]
