@@ -128,6 +128,11 @@ impl Container {
         self.state == State::Running
     }
 
+    /// Never started, or ended. A paused one is neither stopped nor running.
+    pub fn stopped(&self) -> bool {
+        matches!(self.state, State::Created | State::Exited { .. })
+    }
+
     /// Its address on `network`; `None` where it has none.
     pub fn address_on(&self, network: &str) -> Option<&str> {
         self.networks
@@ -331,10 +336,10 @@ pub fn as_far_as_there(config: &Config, there: &[Container], names: &Names) -> C
     let by_name: HashMap<&str, &Container> = by_name.collect();
     let servers = config.servers.iter().filter_map(|server| {
         let instance = by_name.get(names.instance(server.number).as_str())?;
-        let address = match (&instance.state, config.tuning.server_address) {
-            (State::Created | State::Exited { .. }, _) => return None,
-            (_, ServerAddress::Name) => server.address.clone(),
-            (_, ServerAddress::Ip) => instance.address_on(&bridge)?.to_owned(),
+        let address = match config.tuning.server_address {
+            _ if instance.stopped() => return None,
+            ServerAddress::Name => server.address.clone(),
+            ServerAddress::Ip => instance.address_on(&bridge)?.to_owned(),
         };
         Some(Server {
             address,

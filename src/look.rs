@@ -383,10 +383,10 @@ fn missed_reload(docker: &Docker, lb: &str, time: &str) -> Result<bool, CallErro
 fn tells_of_reload(docker: &Docker, lb: &str, time: Option<&str>) -> Result<bool, CallError> {
     let argv = argv::logs(lb, &Range::since(time), true, false);
     let mut told = false;
-    docker.query_lines(&argv, |line| {
+    docker.query_lines(&argv, |piece| {
         // A VCH knows full seconds only: it returns a little more than was asked for.
-        let line =
-            log::line(&line).filter(|line| time.is_none_or(|time| line.time.as_str() >= time));
+        let line = log::line(&piece.text)
+            .filter(|line| time.is_none_or(|time| line.time.as_str() >= time));
         told = line.is_some_and(|line| log::reload_seen(&line.text));
         !told
     })?;

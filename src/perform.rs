@@ -508,8 +508,9 @@ impl Performer<'_> {
         if back.servers.is_empty() {
             return Ok(found.text.clone());
         }
+        let kept: BTreeSet<Number> = back.numbers().into_iter().collect();
         for lost in config.numbers() {
-            if !back.numbers().contains(&lost) {
+            if !kept.contains(&lost) {
                 self.ui.status(&format!(
                     "`{}` does not run: the load balancer goes back to the others",
                     self.spec.names.instance(lost)

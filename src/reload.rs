@@ -369,7 +369,9 @@ fn read_lines(
 ) -> Result<(), CallError> {
     let argv = argv::logs(performer.spec.names.lb.as_str(), range, true, false);
     let docker = &performer.docker;
-    docker.query_lines(&argv, |line| log::line(&line).is_none_or(&mut on_line))
+    docker.query_lines(&argv, |piece| {
+        log::line(&piece.text).is_none_or(&mut on_line)
+    })
 }
 
 fn not_read(performer: &Performer<'_>, error: &CallError) -> Failure {

@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
             let how = crate::autopsy::standing(lb);
             let what = format!("the load balancer `{name}` {how}");
             let found = self.inventory.config.as_ref();
-            match found.filter(|_| lb.state != State::Created) {
+            match found.filter(|_| self.inventory.has_served()) {
                 // That decides what starts it again.
                 Some(found) if found.edited() => {
                     self.config(found);

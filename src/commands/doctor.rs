@@ -119,7 +119,7 @@ fn reach(
 
 /// Whether another call would fail as this one did.
 fn ends_it(error: &CallError) -> bool {
-    error.endpoint_unusable() || error.timed_out() || error.interrupted().is_some()
+    error.concerns_every_call() || error.timed_out()
 }
 
 /// Looks at what concerns the service, as far as its settings are usable.

@@ -69,10 +69,11 @@ fn merged(
         let argv = argv::logs(name, &args.range(), true, false);
         let mut timed = Timed::default();
         docker
-            .read_out(&argv, |piece| {
+            .query_lines(&argv, |piece| {
                 if let Some(line) = timed.line(piece) {
                     merged.add(index, line);
                 }
+                true
             })
             .map_err(|error| {
                 Failure::from_call(format!("the log of `{name}` could not be read"), &error)

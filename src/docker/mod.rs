@@ -270,22 +270,14 @@ impl Docker {
         self.call(argv, Some(stdin), OnInterrupt::Complete)
     }
 
-    /// Like [`Docker::query`], for answers of any size: each line of either stream goes to `on_piece`.
-    pub fn read_out(&self, argv: &Argv, mut on_piece: impl FnMut(Piece)) -> Result<(), CallError> {
-        self.stream(argv, self.timeout, |piece| {
-            on_piece(piece);
-            true
-        })
-    }
-
-    /// Like [`Docker::query`], for answers of any size: each line of either stream goes to `on_line`, which says whether to
+    /// Like [`Docker::query`], for answers of any size: each line of either stream goes to `on_piece`, which says whether to
     /// go on.
     pub fn query_lines(
         &self,
         argv: &Argv,
-        mut on_line: impl FnMut(String) -> bool,
+        on_piece: impl FnMut(Piece) -> bool,
     ) -> Result<(), CallError> {
-        self.stream(argv, self.timeout, |piece| on_line(piece.text))
+        self.stream(argv, self.timeout, on_piece)
     }
 
     /// A call that prints line by line for as long as it takes: each line of either stream goes to `on_line`, which says

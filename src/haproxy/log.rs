@@ -25,14 +25,6 @@ pub fn line(line: &str) -> Option<Line> {
     })
 }
 
-/// The lines of both streams, in the order of their times.
-pub fn lines(stdout: &str, stderr: &str) -> Vec<Line> {
-    let both = stdout.lines().chain(stderr.lines());
-    let mut lines: Vec<Line> = both.filter_map(line).collect();
-    lines.sort_by(|a, b| a.time.cmp(&b.time));
-    lines
-}
-
 /// How many of HAProxy's own lines are kept of a log: far more than tell of a few reloads.
 const KEPT: usize = 5000;
 
@@ -287,17 +279,24 @@ mod tests {
 
     #[test]
     fn lines_of_both_streams_come_in_the_order_of_time() {
-        let out = "2026-01-02T03:04:05.000000002Z b\nno time here\n";
-        let forked = "[NOTICE]   (1) : New worker (8) forked";
-        let err =
-            format!("2026-01-02T03:04:05.000000001Z a\n2026-01-02T03:04:05.000000003Z {forked}\n");
-        let lines = lines(out, &err);
+        let [a, b, forked] =
+            ["a", "b", "New worker (8) forked"].map(|said| format!("[NOTICE]   (1) : {said}"));
+        let out = format!("2026-01-02T03:04:05.000000002Z {b}\nno time here\n");
+        let err = format!(
+            "2026-01-02T03:04:05.000000001Z {a}\n2026-01-02T03:04:05.000000003Z {forked}\n"
+        );
+        let mut log = Own::default();
+        for line in out.lines().chain(err.lines()).filter_map(line) {
+            log.add(line);
+        }
+        assert_eq!(log.read(), 3);
+        let lines = log.in_order();
         assert_eq!(
             lines
                 .iter()
                 .map(|line| line.text.as_str())
                 .collect::<Vec<_>>(),
-            ["a", "b", forked]
+            [a, b, forked]
         );
         assert!(tells_of_reloads(&lines));
         assert!(!tells_of_reloads(&lines[..2]));

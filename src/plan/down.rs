@@ -1,7 +1,7 @@
 //! Taking a service down: the load balancer first, then the instances, then their network; only what is ours. Pure.
 
 use super::{Action, Plan, StepId};
-use crate::inventory::{Container, Inventory, State};
+use crate::inventory::Inventory;
 use crate::spec::Spec;
 use crate::spec::names::Number;
 
@@ -12,7 +12,7 @@ pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
     let ended: Vec<StepId> = inventory
         .lb
         .iter()
-        .filter(|lb| runs(lb))
+        .filter(|lb| !lb.stopped())
         .map(|_| plan.add(Action::StopLb, &[]))
         .collect();
     let mut gone = Vec::new();
@@ -26,7 +26,7 @@ pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
     let running: Vec<Number> = inventory
         .instances
         .iter()
-        .filter(|(_, instance)| runs(instance))
+        .filter(|(_, instance)| !instance.stopped())
         .map(|(&number, _)| number)
         .collect();
     let mut stopped = ended;
@@ -42,10 +42,6 @@ pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
     plan
 }
 
-fn runs(container: &Container) -> bool {
-    !matches!(container.state, State::Created | State::Exited { .. })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -54,6 +50,7 @@ mod tests {
     use crate::docker::answer::Network;
     use crate::execute::simulate;
     use crate::inventory::tests::{container, engine};
+    use crate::inventory::{Container, State};
     use crate::spec::tests::spec;
 
     fn planned(containers: Vec<Container>, strangers: &[String]) -> Plan {

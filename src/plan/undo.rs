@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Back, Plan, StepId};
-use crate::inventory::{Inventory, State};
+use crate::inventory::Inventory;
 use crate::spec::Spec;
 use crate::spec::names::Number;
 
@@ -97,9 +97,8 @@ impl Traces {
             }
             Action::Stop(numbers) => {
                 let ran = |number: &&Number| {
-                    before.instances.get(number).is_some_and(|found| {
-                        !matches!(found.state, State::Created | State::Exited { .. })
-                    })
+                    let found = before.instances.get(number);
+                    found.is_some_and(|found| !found.stopped())
                 };
                 self.stopped.extend(numbers.iter().filter(ran));
             }
@@ -182,6 +181,7 @@ impl Traces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::State;
     use crate::inventory::tests::{container, engine};
     use crate::spec::tests::spec;
 

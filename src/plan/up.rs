@@ -129,7 +129,9 @@ fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Fai
         );
         let other = format!("choose another {setting}, or remove that container");
         let half_off = is_lb && conflict.networks == [spec.external_net.as_str()];
-        let hint = if inventory.bridge.is_some() && (conflict.networks.is_empty() || half_off) {
+        let taken_off = conflict.networks.is_empty() || half_off;
+        // A VCH connects none that has been started.
+        let hint = if inventory.bridge.is_some() && taken_off && !inventory.is_vch() {
             let (network, name) = (spec.names.network(), &conflict.name);
             format!(
                 "`docker network connect {network} {name}` puts it back, if it was taken off; else {other}"
@@ -173,7 +175,7 @@ impl LbFate {
         let differences = differences(lb, spec, inventory);
         if !differences.is_empty() {
             // One that never served can be replaced without anybody noticing.
-            if options.recreate_lb || lb.state == State::Created {
+            if options.recreate_lb || !inventory.has_served() {
                 return Ok(Self::Replace);
             }
             let what = format!(
@@ -188,9 +190,8 @@ impl LbFate {
             return Err(running::newer(lb, version));
         }
         // What lies in one that never served is a copy of ours, perhaps half of one.
-        let served = lb.state != State::Created;
         let edited = inventory.config.as_ref().is_some_and(Found::edited);
-        if served && edited && !options.overwrite {
+        if inventory.has_served() && edited && !options.overwrite {
             return Err(edited_by_hand(lb));
         }
         Ok(if lb.running() {
@@ -339,12 +340,7 @@ impl Target {
         let make = free_numbers(spec, inventory)
             .take(wanted - current.len())
             .collect();
-        let stopped = |number: &Number| {
-            matches!(
-                inventory.instances[number].state,
-                State::Created | State::Exited { .. }
-            )
-        };
+        let stopped = |number: &Number| inventory.instances[number].stopped();
         let (start, keep) = current.into_iter().partition(stopped);
         Ok(Self {
             keep,
@@ -508,13 +504,13 @@ impl Planner<'_> {
         if self.fate == LbFate::Replace {
             // Everything else first: from here to the new one's start nobody serves.
             let needs: Vec<StepId> = up.iter().copied().chain(ready.lb_pull).collect();
-            let never_served = self.has_lb(|lb| lb.state == State::Created);
-            up = vec![if never_served {
-                self.plan.add(Action::RemoveLb, &needs)
-            } else {
+            let served = self.inventory.has_served();
+            up = vec![if served {
                 self.set_lb_aside(needs)
+            } else {
+                self.plan.add(Action::RemoveLb, &needs)
             }];
-            aside |= !never_served;
+            aside |= served;
         }
         let start = self.complete_lb(&ready, up);
         let serves = self.plan.add(Action::AwaitService, &[start]);
@@ -524,16 +520,13 @@ impl Planner<'_> {
         self.leave(self.target.leaving(), Some(serves));
     }
 
-    fn has_lb(&self, what: impl Fn(&Container) -> bool) -> bool {
-        self.inventory.lb.as_ref().is_some_and(what)
-    }
-
     /// What an earlier replacement left in its place is gone before anything stops.
     fn set_lb_aside(&mut self, mut needs: Vec<StepId>) -> StepId {
         if self.inventory.lb_aside.is_some() {
             needs = vec![self.plan.add(Action::RemoveLbAside, &needs)];
         }
-        if self.has_lb(Container::running) {
+        let lb = self.inventory.lb.as_ref();
+        if lb.is_some_and(Container::running) {
             needs = vec![self.plan.add(Action::StopLb, &needs)];
         }
         self.plan.add(Action::SetLbAside, &needs)

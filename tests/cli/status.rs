@@ -684,6 +684,23 @@ fn up_says_as_status_does_how_a_container_comes_back_that_was_taken_off_the_netw
 }
 
 #[test]
+fn up_suggests_no_connecting_where_that_gives_no_address() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.script_has_run(2);
+        sandbox.docker_line("rm -f lb").success();
+        let other = "run -d --name lb --net routable haproxy:1.7";
+        sandbox.docker_line(other).success();
+        let hint = if sandbox.is_vch() {
+            "hint: choose another LB_CTR_NAME, or remove that container\n"
+        } else {
+            "hint: `docker network connect web-net lb` puts it back"
+        };
+        sandbox.up(&["-n", "2"]).code(1).stderr_has(hint);
+    }
+}
+
+#[test]
 fn what_is_left_without_a_load_balancer_keeps_its_image_and_number() {
     let sandbox = Sandbox::new(Flavor::Engine);
     let _lb = sandbox.serve();
