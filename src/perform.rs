@@ -491,9 +491,28 @@ impl Performer<'_> {
         if back == Back::Stopped {
             self.put_config(&found.text)?;
         } else {
-            crate::reload::back_to(self, &self.text_to_go_back_to(found)?)?;
+            let text = self.text_to_go_back_to(found)?;
+            crate::reload::back_to(self, &text)?;
+            if text != found.text {
+                self.leave_as_found(found);
+            }
         }
         Ok(Done::ByUs)
+    }
+
+    /// The load balancer runs without those that don't, but how many the service is to have is read off its file. Not so
+    /// with addresses: those from before may be wrong by now.
+    fn leave_as_found(&self, found: &Found) {
+        let by_ip = found
+            .config
+            .as_ref()
+            .is_some_and(|config| config.tuning.server_address == ServerAddress::Ip);
+        if by_ip {
+            return;
+        }
+        if let Err(failure) = self.put_config(&found.text) {
+            self.ui.warn(&failure.what);
+        }
     }
 
     /// The file from before, sending to those of its servers that can be sent to now: HAProxy takes no name that does not

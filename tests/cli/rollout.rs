@@ -790,6 +790,12 @@ fn the_load_balancer_goes_back_to_those_that_still_run() {
         let config = script_config(3).replace("\tserver server2 web-2:80 maxconn 32\n", "");
         assert_eq!(sandbox.loaded_config("lb"), Some(config));
         assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2", "web-3"]);
+        // How many there are to be is not forgotten.
+        assert_eq!(sandbox.file_in("lb", CONFIG), Some(script_config(3)));
+        sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout_has("to mend it: vch-lb up\n");
     });
 }
 
