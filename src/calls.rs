@@ -4,6 +4,7 @@
 
 use crate::docker::argv::{self, Argv};
 use crate::haproxy;
+use crate::inventory::Restarts;
 use crate::plan::{Action, Back};
 use crate::spec::Spec;
 use crate::spec::names::Number;
@@ -16,7 +17,7 @@ pub const GRACE: u64 = 10;
 const PORTION: usize = 500;
 
 /// The calls of `action` that change something on the endpoint, in their order. `config` is the local haproxy.cfg.
-pub fn changing(action: &Action, spec: &Spec, config: &str) -> Vec<Argv> {
+pub fn changing(action: &Action, spec: &Spec, restarts: Restarts, config: &str) -> Vec<Argv> {
     let names = &spec.names;
     let lb = names.lb.as_str();
     match action {
@@ -43,12 +44,12 @@ pub fn changing(action: &Action, spec: &Spec, config: &str) -> Vec<Argv> {
         Action::CopyConfig(_) => vec![copy(spec, config)],
         Action::CopyFiles => files(spec).iter().map(|_| restore(lb)).collect(),
         Action::StartLb => vec![argv::start(&[lb.to_owned()])],
-        Action::Reload(_) => vec![copy(spec, config), check(lb), reload(lb)],
+        Action::Reload(_) => vec![copy(spec, config), check(lb), reload(lb, restarts)],
         Action::RestoreConfig(Back::Stopped) => vec![restore(lb)],
-        Action::RestoreConfig(_) => vec![restore(lb), reload(lb)],
+        Action::RestoreConfig(_) => vec![restore(lb), reload(lb, restarts)],
         Action::Stop(numbers) => portions(spec, numbers, |names| argv::stop(GRACE, names)),
         Action::Remove(numbers) => portions(spec, numbers, argv::rm_force),
-        Action::StopLb => vec![argv::kill("TERM", lb)],
+        Action::StopLb => vec![stop_lb(lb, restarts)],
         Action::SetLbAside => vec![argv::rename(lb, &names.lb_aside())],
         Action::TakeLbBack => vec![argv::rename(&names.lb_aside(), lb)],
         Action::RemoveLbAside => vec![argv::rm_force(&[names.lb_aside()])],
@@ -75,9 +76,25 @@ pub fn check(lb: &str) -> Argv {
     argv::exec(lb, &["haproxy", "-c", "-f", haproxy::CONFIG_PATH])
 }
 
-/// Reloads every official image from 1.6 on; the exit code says nothing about the outcome.
-pub fn reload(lb: &str) -> Argv {
-    argv::kill("HUP", lb)
+/// HUP reloads every official image from 1.6 on; the exit code says nothing about the outcome.
+///
+/// `docker kill` marks a container as stopped by hand, whatever the signal: `--restart unless-stopped` then does not bring
+/// it back (moby#41302). A signal from inside leaves no mark; a shell has its own `kill`, and few images another one.
+pub fn reload(lb: &str, restarts: Restarts) -> Argv {
+    match restarts {
+        Restarts::Never => argv::kill("HUP", lb),
+        Restarts::ByPolicy => argv::exec(lb, &["sh", "-c", "kill -HUP 1"]),
+    }
+}
+
+/// SIGTERM, whatever the image's stop signal is: HAProxy 1.7's wrapper ignores SIGUSR1 and would burn the whole grace
+/// period. A policy takes that for an accident, and the engine starts the container again: then `stop`, which it heeds.
+/// It sends SIGUSR1, whereupon HAProxy takes nothing new and ends what goes on; for a second, since nobody serves.
+fn stop_lb(lb: &str, restarts: Restarts) -> Argv {
+    match restarts {
+        Restarts::Never => argv::kill("TERM", lb),
+        Restarts::ByPolicy => argv::stop(1, &[lb.to_owned()]),
+    }
 }
 
 /// The files that lie beside haproxy.cfg in the load balancer: name there, and content.

@@ -95,6 +95,17 @@ pub struct Container {
     pub ports: Vec<(String, Vec<(String, u16)>)>,
     /// Ports that the image exposes.
     pub exposed: Vec<String>,
+    /// Whether it was made with a `--restart` policy. Only an engine heeds it.
+    pub restart_policy: bool,
+}
+
+/// Who starts the load balancer again when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restarts {
+    /// Nobody.
+    Never,
+    /// The engine, by its `--restart` policy.
+    ByPolicy,
 }
 
 impl Container {
@@ -121,6 +132,7 @@ impl Container {
                 .map(|(port, hosts)| (port, host_ports(hosts)))
                 .collect(),
             exposed: found.exposed_ports.into_keys().collect(),
+            restart_policy: !matches!(found.restart_policy.name.as_str(), "" | "no"),
         }
     }
 
@@ -311,6 +323,16 @@ impl Inventory {
         lb.is_some_and(|lb| lb.state != State::Created)
     }
 
+    /// Who starts the load balancer again when it ends. A VCH takes policies and does nothing about them.
+    pub fn lb_restarts(&self) -> Restarts {
+        let lb = self.lb.as_ref().filter(|_| !self.is_vch());
+        if lb.is_some_and(|lb| lb.restart_policy) {
+            Restarts::ByPolicy
+        } else {
+            Restarts::Never
+        }
+    }
+
     pub fn is_vch(&self) -> bool {
         self.endpoint.kind == Kind::Vch
     }
@@ -390,6 +412,7 @@ pub(crate) mod tests {
             published: vec!["80/tcp".to_owned()],
             ports: Vec::new(),
             exposed: Vec::new(),
+            restart_policy: false,
         }
     }
 

@@ -28,6 +28,7 @@ pub mod ready;
 pub mod reload;
 pub mod script;
 pub mod settings;
+pub mod signals;
 pub mod spec;
 pub mod status;
 pub mod ui;

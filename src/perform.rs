@@ -18,7 +18,7 @@ use crate::execute::Done;
 use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
 use crate::interrupt::Interrupt;
-use crate::inventory::{self, Inventory};
+use crate::inventory::{self, Inventory, Restarts};
 use crate::plan::{Action, Back};
 use crate::reach::Reach;
 use crate::reload::Workers;
@@ -56,6 +56,8 @@ pub struct Patience {
 pub struct Performer<'a> {
     pub docker: Docker,
     pub spec: &'a Spec,
+    /// Who starts the load balancer again when it ends.
+    pub restarts: Restarts,
     /// What was there before this run.
     pub before: &'a Inventory,
     pub ui: &'a Ui,
@@ -106,7 +108,7 @@ impl Performer<'_> {
             }
             Action::RestoreConfig(back) => self.restore_config(*back),
             Action::Drain => crate::reload::drain(self).map(|()| Done::ByUs),
-            Action::StopLb => self.stop_lb(action),
+            Action::StopLb => crate::signals::stop(self, action),
             Action::Stop(_) => self.tolerating(action, Cause::is_not_found),
             Action::Remove(_)
             | Action::RemoveLb
@@ -132,9 +134,14 @@ impl Performer<'_> {
         self.memo.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The docker calls of `action` that change something.
+    pub fn calls(&self, action: &Action) -> Vec<Argv> {
+        calls::changing(action, self.spec, self.restarts, &self.config_path)
+    }
+
     /// The calls of `action`, one after the other.
     fn plainly(&self, action: &Action) -> Result<Done, Failure> {
-        for argv in calls::changing(action, self.spec, &self.config_path) {
+        for argv in self.calls(action) {
             self.change(&argv)
                 .map_err(|error| self.not_done(action, &error))?;
         }
@@ -144,7 +151,7 @@ impl Performer<'_> {
     /// A pull tells on the way how many layers are there.
     fn pull(&self, action: &Action) -> Result<Done, Failure> {
         let label = calls::label(action, self.spec);
-        for argv in calls::changing(action, self.spec, &self.config_path) {
+        for argv in self.calls(action) {
             self.repeated(&argv, || {
                 let mut lines = PullLines::default();
                 let (ui, label) = (self.ui.clone(), label.clone());
@@ -160,8 +167,8 @@ impl Performer<'_> {
     }
 
     /// Like [`Self::plainly`], where a failure of one of these causes means that there is nothing to do.
-    fn tolerating(&self, action: &Action, fine: fn(Cause) -> bool) -> Result<Done, Failure> {
-        for argv in calls::changing(action, self.spec, &self.config_path) {
+    pub fn tolerating(&self, action: &Action, fine: fn(Cause) -> bool) -> Result<Done, Failure> {
+        for argv in self.calls(action) {
             match self.change(&argv) {
                 Err(error) if !error.cause().is_some_and(fine) => {
                     return Err(self.not_done(action, &error));
@@ -175,7 +182,7 @@ impl Performer<'_> {
     /// A removal is done where nothing of it is left, whatever became of the call.
     fn remove(&self, action: &Action) -> Result<Done, Failure> {
         let mut failure = None;
-        for argv in calls::changing(action, self.spec, &self.config_path) {
+        for argv in self.calls(action) {
             // A network is not left by what could not be removed, however long we wait.
             let removed = if self.memo().left_over {
                 self.docker.change(&argv)
@@ -298,7 +305,7 @@ impl Performer<'_> {
 
     fn create_network(&self, action: &Action) -> Result<Done, Failure> {
         let network = self.spec.names.network();
-        for argv in calls::changing(action, self.spec, &self.config_path) {
+        for argv in self.calls(action) {
             match self.change(&argv) {
                 Ok(_) => {}
                 Err(error) if error.cause().is_some_and(Cause::is_already_there) => {
@@ -332,7 +339,7 @@ impl Performer<'_> {
 
     /// `docker run` and `docker create`: repeated only after a look at what the failed call left behind.
     fn make_container(&self, action: &Action, name: &str) -> Result<Done, Failure> {
-        let Some(argv) = calls::changing(action, self.spec, &self.config_path).pop() else {
+        let Some(argv) = self.calls(action).pop() else {
             return Ok(Done::ByUs);
         };
         self.interrupt.note_standing(self.standing(
@@ -549,24 +556,6 @@ impl Performer<'_> {
                     &error,
                 )
             })
-    }
-
-    /// SIGTERM, whatever the image's stop signal is: HAProxy 1.7's wrapper ignores SIGUSR1 and would burn the whole
-    /// grace period. Returns once it has ended, or after the grace period: removing it by force is next.
-    fn stop_lb(&self, action: &Action) -> Result<Done, Failure> {
-        self.tolerating(action, |cause| {
-            cause.is_not_found() || cause.is_not_running()
-        })?;
-        let deadline = Instant::now() + Duration::from_secs(calls::GRACE);
-        let mut pause = Duration::from_millis(20);
-        while Instant::now() < deadline {
-            match look::container(&self.docker, self.spec.names.lb.as_str())? {
-                Some(lb) if lb.running() => thread::sleep(pause),
-                _ => break,
-            }
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
-        Ok(Done::ByUs)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::haproxy::{
 };
 use crate::look;
 use crate::perform::{AGAIN_AFTER, COPIES, Performer};
+use crate::signals;
 use crate::ui;
 
 /// HAProxy 1.8 and later drop a HUP that arrives while they are still reloading.
@@ -159,7 +160,7 @@ fn signal(performer: &Performer<'_>) -> Result<(), Failure> {
     for _ in 0..2 {
         keep_apart(performer);
         let since = mark(performer)?;
-        performer.change(&calls::reload(lb)).map_err(|error| {
+        signals::hup(performer).map_err(|error| {
             Failure::from_call(format!("the load balancer `{lb}` was not reloaded"), &error)
         })?;
         {

@@ -44,7 +44,7 @@ pub fn script(plan: &Plan, style: Style<'_>) -> anyhow::Result<String> {
         text.push_str("# Nothing to do: up to date.\n");
     }
     for action in plan.actions() {
-        write_action(&mut text, action, &plan.spec, style)?;
+        write_action(&mut text, action, plan, style)?;
     }
     Ok(text)
 }
@@ -52,13 +52,14 @@ pub fn script(plan: &Plan, style: Style<'_>) -> anyhow::Result<String> {
 fn write_action(
     text: &mut String,
     action: &Action,
-    spec: &Spec,
+    plan: &Plan,
     style: Style<'_>,
 ) -> anyhow::Result<()> {
+    let (spec, restarts) = (&plan.spec, plan.restarts);
     if let Action::CopyConfig(servers) | Action::Reload(servers) = action {
         write_config(text, spec, servers, style.config, style.docker)?;
     }
-    let calls = calls::changing(action, spec, style.config);
+    let calls = calls::changing(action, spec, restarts, style.config);
     if calls.is_empty() && !matches!(action, Action::AwaitService) {
         let _ = writeln!(
             text,

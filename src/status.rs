@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::again::Again;
+use crate::calls;
 use crate::docker::argv::{self, Argv};
 use crate::haproxy::Config;
 use crate::haproxy::read::Found;
@@ -396,7 +397,10 @@ impl<'a> Reader<'a> {
         let mut calls = vec![argv::network_connect(&self.names.network(), name)];
         // Its address may be another one now, and the load balancer asks only when it reads its file.
         if sent_to && self.inventory.lb.as_ref().is_some_and(Container::running) {
-            calls.push(argv::kill("HUP", self.names.lb.as_str()));
+            calls.push(calls::reload(
+                self.names.lb.as_str(),
+                self.inventory.lb_restarts(),
+            ));
         }
         mends.docker(&calls)
     }

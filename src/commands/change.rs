@@ -247,6 +247,7 @@ impl<'a> Change<'a> {
         Performer {
             docker,
             spec: &plan.spec,
+            restarts: plan.restarts,
             before: self.before,
             ui: self.context.ui,
             interrupt,

@@ -76,7 +76,7 @@ fn given_image(context: &Context<'_>) -> Result<Option<ImageRef>, Failure> {
 /// What comes before everything else: which image the name means is known only afterwards.
 fn pull(spec: &Spec, inventory: &Inventory, when: Option<Pull>) -> Result<Plan, Failure> {
     let missing = !inventory.images.contains_key(spec.image.as_str());
-    let mut plan = Plan::new(spec);
+    let mut plan = Plan::new(spec, inventory.lb_restarts());
     match when.unwrap_or(Pull::Always) {
         Pull::Never if missing => {
             let what = format!("the endpoint does not have the image `{}`", spec.image);

@@ -215,6 +215,8 @@ pub struct Container {
     /// What was asked for with `-p`.
     #[serde(deserialize_with = "or_default")]
     pub port_bindings: BTreeMap<String, serde::de::IgnoredAny>,
+    #[serde(deserialize_with = "or_default")]
+    pub restart_policy: RestartPolicy,
     /// What is published now; only of a running container.
     #[serde(deserialize_with = "or_default")]
     pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
@@ -248,6 +250,14 @@ pub struct State {
 pub struct Health {
     #[serde(deserialize_with = "or_default")]
     pub status: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RestartPolicy {
+    /// `no` or empty, `always`, `unless-stopped`, `on-failure`.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

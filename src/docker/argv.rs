@@ -54,6 +54,7 @@ pub const CONTAINER_FORMAT: &str = concat!(
     r#"{"Name":{{json .Name}},"State":{{json .State}},"Image":{{json .Image}},"#,
     r#""ConfigImage":{{json .Config.Image}},"Labels":{{json .Config.Labels}},"#,
     r#""ExposedPorts":{{json .Config.ExposedPorts}},"PortBindings":{{json .HostConfig.PortBindings}},"#,
+    r#""RestartPolicy":{{json .HostConfig.RestartPolicy}},"#,
     r#""Ports":{{json .NetworkSettings.Ports}},"Networks":{{json .NetworkSettings.Networks}}}"#
 );
 
@@ -230,6 +231,10 @@ fn local_path(path: &str) -> String {
 
 pub fn start(containers: &[String]) -> Argv {
     Argv::new(["start"]).and(containers)
+}
+
+pub fn restart(container: &str) -> Argv {
+    Argv::new(["restart", container])
 }
 
 /// `grace` is in seconds and at least 1: a VCH takes 0 for 10.

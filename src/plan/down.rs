@@ -7,7 +7,7 @@ use crate::spec::names::Number;
 
 /// The plan that leaves nothing of the service. PREFIX-net stays if there are strangers on it.
 pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
-    let mut plan = Plan::new(spec);
+    let mut plan = Plan::new(spec, inventory.lb_restarts());
     // Nobody is sent to once the load balancer has ended; that it is still being removed concerns no instance.
     let ended: Vec<StepId> = inventory
         .lb

@@ -7,6 +7,7 @@ pub mod down;
 pub mod undo;
 pub mod up;
 
+use crate::inventory::Restarts;
 use crate::spec::Spec;
 use crate::spec::names::{ImageRef, Number};
 
@@ -97,15 +98,18 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub spec: Spec,
+    /// Who starts the load balancer that is there again when it ends.
+    pub restarts: Restarts,
     pub steps: Vec<Step>,
     /// Why it is not empty, in words, where that is not obvious.
     pub reasons: Vec<String>,
 }
 
 impl Plan {
-    pub fn new(spec: &Spec) -> Self {
+    pub fn new(spec: &Spec, restarts: Restarts) -> Self {
         Self {
             spec: spec.clone(),
+            restarts,
             steps: Vec::new(),
             reasons: Vec::new(),
         }

@@ -119,7 +119,7 @@ impl Traces {
 
     /// Old instances first come back, then the load balancer goes back to them, then the new ones go.
     fn undo(self, spec: &Spec, before: &Inventory) -> Plan {
-        let mut plan = Plan::new(spec);
+        let mut plan = Plan::new(spec, before.lb_restarts());
         let mut last: Vec<StepId> = self
             .stopped
             .iter()

@@ -79,7 +79,7 @@ pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan
     let fate = LbFate::new(spec, inventory, options)?;
     let target = Target::new(spec, inventory, options)?;
     let mut planner = Planner {
-        plan: Plan::new(spec),
+        plan: Plan::new(spec, inventory.lb_restarts()),
         inventory,
         options,
         fate,
@@ -525,8 +525,9 @@ impl Planner<'_> {
         if self.inventory.lb_aside.is_some() {
             needs = vec![self.plan.add(Action::RemoveLbAside, &needs)];
         }
+        // One that the engine starts again and again would be back before its successor.
         let lb = self.inventory.lb.as_ref();
-        if lb.is_some_and(Container::running) {
+        if lb.is_some_and(|lb| !lb.stopped()) {
             needs = vec![self.plan.add(Action::StopLb, &needs)];
         }
         self.plan.add(Action::SetLbAside, &needs)

@@ -27,6 +27,7 @@ mod picture;
 mod progress;
 mod readme;
 mod refusals;
+mod restart_policies;
 mod resume;
 mod rollback;
 mod rollout;

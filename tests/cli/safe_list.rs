@@ -9,8 +9,8 @@
 /// Words as they stand, or what may stand in a place:
 /// `NAME` a container's or network's name, `NAMES` one or more of them to the end, `IMAGE`, `PORT`, `NUMBER`, `HOST` (what
 /// an endpoint is called), `TIME` (RFC 3339), `TEXT` anything that is no option, `PATH` a local path, `IN:PATH` one in a
-/// container, `PUBLISH*` any number of `-p PORT:PORT`, `GIVEN*` any number of [`GIVEN`] each with its value, `WORDS*`
-/// whatever stands to the end.
+/// container, `RELOAD` what sends HUP from inside, `PUBLISH*` any number of `-p PORT:PORT`, `GIVEN*` any number of
+/// [`GIVEN`] each with its value, `WORDS*` whatever stands to the end.
 const SAFE: &[(&str, &str)] = &[
     // Reading.
     (
@@ -138,6 +138,10 @@ const SAFE: &[(&str, &str)] = &[
         "works; HAProxy 1.7's wrapper ignores the image's stop signal",
     ),
     (
+        "exec NAME sh -c RELOAD",
+        "only where an engine starts the load balancer again by itself, which a VCH never does",
+    ),
+    (
         "stop -t NUMBER NAMES",
         "works with at least 1: a VCH takes 0 for 10",
     ),
@@ -158,6 +162,10 @@ const SAFE: &[(&str, &str)] = &[
 /// What an admin adds in these scenarios. On an endpoint of theirs they may add what they like.
 const GIVEN: &[(&str, &str)] = &[
     ("--env", "works"),
+    (
+        "--restart",
+        "taken and ignored: only an engine starts again what has ended",
+    ),
     ("--hostname", "works from 1.3 on"),
     ("--memory", "works; at least 512 MB, by steps of 128 MB"),
     (
@@ -245,6 +253,7 @@ fn stands_for(place: &str, word: &str) -> bool {
         "NUMBER" => word.parse::<u32>().is_ok_and(|number| number > 0),
         "LINES" => word == "all" || word.parse::<u32>().is_ok_and(|number| number > 0),
         "TIME" => word.starts_with("20") && word.contains('T') && word.ends_with('Z'),
+        "RELOAD" => word == "kill -HUP 1",
         "TEXT" | "PATH" => !word.is_empty() && !word.starts_with('-'),
         "IN:PATH" => word
             .split_once(':')

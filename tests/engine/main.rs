@@ -18,6 +18,7 @@ mod production;
 mod readme;
 mod refusals;
 mod reruns;
+mod restarts;
 mod scaling;
 mod service;
 mod traffic;

@@ -573,6 +573,7 @@ impl Parsed {
             | "update" | "pause" | "unpause" | "network create" | "network connect"
             | "network disconnect" | "network rm" => true,
             "cp" => self.operands[1].contains(':'),
+            "exec" => self.operands.iter().any(|word| word.contains("kill ")),
             _ => false,
         }
     }

@@ -106,6 +106,8 @@ pub(crate) struct Container {
     pub(crate) finished: u64,
     pub(crate) starts: u64,
     pub(crate) restart_count: u64,
+    /// `stop`, or `kill` with whatever signal: an engine's restart does not bring `unless-stopped` back.
+    pub(crate) stopped_by_hand: bool,
     /// Times it was looked at since its start.
     pub(crate) looks: u64,
     /// Its stop signal was ignored: the grace period was burnt, then it was killed.

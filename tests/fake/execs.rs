@@ -4,6 +4,7 @@ use crate::Ctx;
 use crate::args::Parsed;
 use crate::containers::Container;
 use crate::haproxy;
+use crate::lifecycle;
 use crate::reply::Reply;
 use crate::texts;
 
@@ -52,6 +53,13 @@ pub(crate) fn exec(ctx: &mut Ctx, call: &Parsed) -> Reply {
 
 fn program(ctx: &Ctx, container: &Container, command: &[&str]) -> Reply {
     match command {
+        ["kill", "-HUP", "1"] => {
+            let _lock = ctx.store.lock();
+            let mut container = ctx.store.container(&container.id).unwrap_or_default();
+            lifecycle::deliver(&ctx.store, &ctx.config, &mut container, "HUP", 1);
+            ctx.store.save(&container);
+            Reply::default()
+        }
         ["haproxy" | "/usr/local/sbin/haproxy", arguments @ ..]
             if container.haproxy().is_some() =>
         {

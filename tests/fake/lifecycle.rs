@@ -150,6 +150,7 @@ fn bring_up(store: &Store, config: &Config, container: &mut Container) -> Result
     container.starts += 1;
     container.looks = 0;
     container.killed_after_grace = false;
+    container.stopped_by_hand = false;
     for line in container.preset.logs.clone() {
         match line.strip_prefix('!') {
             Some(line) => container.log(line),
@@ -164,11 +165,7 @@ fn bring_up(store: &Store, config: &Config, container: &mut Container) -> Result
         haproxy::start(store, config, container);
     }
     if let Some(code) = container.preset.exits {
-        let again = matches!(
-            container.restart.split(':').next(),
-            Some("always" | "unless-stopped" | "on-failure")
-        );
-        if again && !config.is_vch() {
+        if container.comes_back(code) && !config.is_vch() {
             container.status = Status::Restarting;
             container.exit_code = code;
             container.finished = times::now();
@@ -233,6 +230,7 @@ fn halt(store: &Store, config: &Config, container: &mut Container) {
     };
     let (name, _) = signal(word).unwrap_or(("TERM", 15));
     container.signals.push(name.to_owned());
+    container.stopped_by_hand = true;
     let code = if container.heeds(name) {
         0
     } else {
@@ -340,13 +338,42 @@ pub(crate) fn kill(ctx: &mut Ctx, call: &Parsed) -> Reply {
                 },
             ));
         }
+        container.stopped_by_hand = true;
         deliver(store, config, &mut container, signal, number);
+        let meant = signal == "KILL"
+            || container.stop_signal.is_empty()
+            || self::signal(&container.stop_signal) == Some((signal, number));
+        // An engine takes the end by another signal than its own for an accident.
+        let comes_back = !meant && container.comes_back(container.exit_code);
+        if !config.is_vch() && !container.running() && comes_back {
+            container.restart_count += 1;
+            bring_up(store, config, &mut container)?;
+        }
         finish(store, &mut container);
         Ok(())
     })
 }
 
-fn deliver(store: &Store, config: &Config, container: &mut Container, signal: &str, number: i32) {
+impl Container {
+    /// Whether its policy brings it back after an end with this code.
+    fn comes_back(&self, code: i32) -> bool {
+        match self.restart.split(':').next() {
+            Some("always") => true,
+            Some("unless-stopped") => !self.stopped_by_hand,
+            Some("on-failure") => code != 0,
+            _ => false,
+        }
+    }
+}
+
+/// A signal arrives in the container, from wherever. The lock is held; the caller saves.
+pub(crate) fn deliver(
+    store: &Store,
+    config: &Config,
+    container: &mut Container,
+    signal: &str,
+    number: i32,
+) {
     container.signals.push(signal.to_owned());
     match (signal, container.haproxy().is_some()) {
         ("HUP" | "USR2", true) => haproxy::hup(store, config, container),

@@ -1,0 +1,57 @@
+//! Signals to the load balancer's process: the one that reloads it, and the one that ends it.
+//!
+//! Which calls that takes is said in `calls`: with a `--restart` policy they are others.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::calls;
+use crate::docker::CallError;
+use crate::docker::argv;
+use crate::docker::cause::Cause;
+use crate::error::Failure;
+use crate::execute::Done;
+use crate::inventory::Restarts;
+use crate::look;
+use crate::perform::Performer;
+use crate::plan::Action;
+
+/// Asks HAProxy to read its file again. That it was asked says nothing about what comes of it.
+pub fn hup(performer: &Performer<'_>) -> Result<(), CallError> {
+    let lb = performer.spec.names.lb.as_str();
+    let asked = performer.change(&calls::reload(lb, performer.restarts));
+    let Err(error) = asked else {
+        return Ok(());
+    };
+    let nobody_there = |cause: Cause| cause.is_not_found() || cause.is_not_running();
+    let hopeless =
+        error.timed_out() || error.concerns_every_call() || error.cause().is_some_and(nobody_there);
+    if performer.restarts == Restarts::Never || hopeless {
+        return Err(error);
+    }
+    let kill = calls::reload(lb, Restarts::Never);
+    performer.ui.warn(&format!(
+        "nothing can be executed in `{lb}`, so it is reloaded by `{}`: docker takes it for stopped by hand from then on, \
+         and `--restart unless-stopped` brings it back only after the next `{}`",
+        performer.docker.shown(&kill),
+        performer.docker.shown(&argv::restart(lb)),
+    ));
+    performer.change(&kill).map(|_| ())
+}
+
+/// Ends HAProxy. Returns once it has ended, or after the grace period: removing it by force is next.
+pub fn stop(performer: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
+    performer.tolerating(action, |cause| {
+        cause.is_not_found() || cause.is_not_running()
+    })?;
+    let deadline = Instant::now() + Duration::from_secs(calls::GRACE);
+    let mut pause = Duration::from_millis(20);
+    while Instant::now() < deadline {
+        match look::container(&performer.docker, performer.spec.names.lb.as_str())? {
+            Some(lb) if lb.running() => thread::sleep(pause),
+            _ => break,
+        }
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+    Ok(Done::ByUs)
+}
