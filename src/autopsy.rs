@@ -52,6 +52,9 @@ pub fn standing(container: &Container) -> String {
             Some(meaning) => format!("exited with code {code} ({meaning})"),
             None => format!("exited with code {code}"),
         },
+        State::Other(state) if state == "restarting" => {
+            "ends again and again (`restarting`)".into()
+        }
         State::Other(state) => format!("is `{state}`"),
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::autopsy;
 use crate::error::Failure;
 use crate::haproxy::log::Checks;
-use crate::http::{self, Within};
+use crate::http::{self, Reply, Within};
 use crate::inventory::Container;
 use crate::perform::Performer;
 use crate::reload;
@@ -20,6 +20,8 @@ use crate::ui;
 
 /// HAProxy begins the first check of every server within its interval of 2 s, spread, and gives each as long.
 pub const FIRST_CHECKS: Duration = Duration::from_millis(4500);
+/// How often it is looked whether nobody is left, where that is an outage.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How often it is looked whether a server that is out comes back.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How many of HAProxy's lines a failure quotes.
@@ -142,15 +144,15 @@ impl Waiting<'_> {
             let until = if self.patient {
                 first_checks
             } else {
-                first_checks.min(AGAIN_AFTER)
+                first_checks.min(LOOK_EVERY)
             };
             performer.sleep(until);
             performer.check_interrupt()?;
             let over = self.since.at.elapsed() >= FIRST_CHECKS;
             let mut found = Found::look(performer, self.since.mark.as_deref(), self.judged)?;
-            if over && found.failing.is_empty() {
+            if found.failing.is_empty() {
                 // HAProxy 1.7 and 1.8 don't tell of their checks: that nobody is left can be asked for.
-                found.outage |= self.answers() == Some(false);
+                found.outage |= self.nobody_is_left(over);
             }
             if found.passes() {
                 if over {
@@ -164,16 +166,28 @@ impl Waiting<'_> {
         }
     }
 
-    fn answers(&self) -> Option<bool> {
+    /// Whether the service itself says so. While first checks are still to come, a connection may be lost to the reload, and
+    /// only HAProxy's own word counts, where it is news.
+    fn nobody_is_left(&self, over: bool) -> bool {
+        if !over && self.patient {
+            return false;
+        }
+        let Some(address) = self.address.as_deref() else {
+            return false;
+        };
         let spec = self.performer.spec;
-        let speaks = spec.tuning.lb_speaks();
-        http::ask(
-            self.address.as_deref()?,
+        let reply = http::ask(
+            address,
             spec.lb_port.get(),
-            speaks,
+            spec.tuning.lb_speaks(),
             ATTEMPT,
-        )
-        .answers()
+        );
+        let news = self.performer.memo().replied_before != Some(Reply::NoServer);
+        if over {
+            reply.answers() == Some(false)
+        } else {
+            reply == Reply::NoServer && news
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One question to a port: does somebody answer there? For the load balancer and for instances, over HTTP.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -26,6 +26,15 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// The status of a response, HAProxy's own too.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Self::Status(status) => Some(status),
+            Self::NoServer => Some(503),
+            Self::NotHttp | Self::Mute | Self::Closed | Self::Refused | Self::Silent => None,
+        }
+    }
+
     /// Whether a service that replies so answers; `None` where that can't be told from here.
     pub fn answers(self) -> Option<bool> {
         match self {
@@ -65,6 +74,41 @@ impl Within {
     }
 }
 
+/// Asks for `path` as HAProxy's checks do (`option httpchk GET`): HTTP/1.0, and no name of a host, so that nobody gets
+/// another answer than it will.
+pub fn check(address: &str, port: u16, path: &str, within: Within) -> Reply {
+    let mut stream = match opened(address, port, within.connect) {
+        Ok(stream) => stream,
+        Err(reply) => return reply,
+    };
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    let sent = stream
+        .set_read_timeout(Some(within.respond))
+        .and_then(|()| stream.write_all(request.as_bytes()));
+    if let Err(error) = sent {
+        return io_reply(&error);
+    }
+    // `HTTP/1.1 200` is all that counts.
+    let mut head = Vec::new();
+    match stream.take(12).read_to_end(&mut head) {
+        _ if head.len() == 12 => status(&head).map_or(Reply::NotHttp, Reply::Status),
+        Ok(_) if head.is_empty() => Reply::Closed,
+        Ok(_) => Reply::NotHttp,
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Reply::Mute,
+            _ => Reply::Closed,
+        },
+    }
+}
+
+/// The status in `HTTP/1.1 200`.
+fn status(head: &[u8]) -> Option<u16> {
+    let text = std::str::from_utf8(head).ok()?;
+    let (version, status) = text.split_once(' ')?;
+    version.strip_prefix("HTTP/")?;
+    status.parse().ok()
+}
+
 /// Asks whether somebody answers on a port.
 pub fn ask(address: &str, port: u16, speaks: Speaks, within: Within) -> Reply {
     match speaks {
@@ -73,17 +117,17 @@ pub fn ask(address: &str, port: u16, speaks: Speaks, within: Within) -> Reply {
     }
 }
 
+fn opened(address: &str, port: u16, timeout: Duration) -> Result<TcpStream, Reply> {
+    let mut targets = (address, port).to_socket_addrs();
+    let target = targets.as_mut().ok().and_then(Iterator::next);
+    let target = target.ok_or(Reply::Silent)?;
+    TcpStream::connect_timeout(&target, timeout).map_err(|error| io_reply(&error))
+}
+
 fn connect(address: &str, port: u16, timeout: Duration) -> Reply {
-    let Some(target) = (address, port)
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next())
-    else {
-        return Reply::Silent;
-    };
-    let mut stream = match TcpStream::connect_timeout(&target, timeout) {
+    let mut stream = match opened(address, port, timeout) {
         Ok(stream) => stream,
-        Err(error) => return io_reply(&error),
+        Err(reply) => return reply,
     };
     if stream.set_read_timeout(Some(STAYS_OPEN)).is_err() {
         return Reply::NotHttp;
@@ -212,6 +256,34 @@ mod tests {
         ] {
             assert_eq!(get("127.0.0.1", once(text), PATIENCE), reply, "{text}");
         }
+    }
+
+    #[test]
+    fn a_check_is_asked_as_haproxy_asks_and_only_its_status_counts() {
+        for (text, reply) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", Reply::Status(200)),
+            ("HTTP/1.0 404\r\n", Reply::Status(404)),
+            (
+                "HTTP/1.0 503 Service Unavailable\r\n\r\nNo server is available to handle this request.\n",
+                Reply::Status(503),
+            ),
+            ("HTTP/1.0 2", Reply::NotHttp),
+            ("220 mail ready\r\n", Reply::NotHttp),
+            ("", Reply::Closed),
+        ] {
+            let reply_now = check("127.0.0.1", once(text), "/health", PATIENCE);
+            assert_eq!(reply_now, reply, "{text}");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        check("127.0.0.1", port, "/health?a=b", PATIENCE);
+        assert_eq!(asked.join().unwrap(), "GET /health?a=b HTTP/1.0\r\n\r\n");
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub struct Container {
     pub finished_at: String,
     pub oom_killed: bool,
     pub error: String,
+    /// How often its restart policy has started it again.
+    pub restarts: u64,
     pub health: Health,
     /// Without `sha256:`, which a VCH leaves out.
     pub image_id: String,
@@ -120,6 +122,7 @@ impl Container {
             finished_at: found.state.finished_at,
             oom_killed: found.state.oom_killed,
             error: found.state.error,
+            restarts: found.restart_count,
             health: health(found.state.health.as_ref()),
             image_id: bare_id(&found.image).to_owned(),
             image: found.config_image,
@@ -404,6 +407,7 @@ pub(crate) mod tests {
             finished_at: String::new(),
             oom_killed: false,
             error: String::new(),
+            restarts: 0,
             health: Health::None,
             image_id: format!("id-of-{image}"),
             image: image.to_owned(),

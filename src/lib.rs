@@ -19,6 +19,7 @@ pub mod haproxy;
 pub mod http;
 pub mod interrupt;
 pub mod inventory;
+pub mod judge;
 pub mod look;
 pub mod perform;
 pub mod plan;

@@ -17,6 +17,7 @@ use crate::error::{Failure, Standing};
 use crate::execute::Done;
 use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
+use crate::http::Reply;
 use crate::interrupt::Interrupt;
 use crate::inventory::{self, Inventory, Restarts};
 use crate::plan::{Action, Back};
@@ -77,8 +78,12 @@ pub struct Memo {
     pub workers: Workers,
     /// A removal failed: what is left may still be on the network.
     pub left_over: bool,
-    /// Whether the service answered from here before anything was changed.
-    pub answered_before: bool,
+    /// What the service replied before anything was changed; `None` where it was not asked.
+    pub replied_before: Option<Reply>,
+    /// What instances replied on their published ports before anything was changed, at best; `None` where none was asked.
+    pub siblings: Option<Reply>,
+    /// Instances that this run is going to remove.
+    pub leaving: BTreeSet<Number>,
     /// Instances that have passed HAProxy's checks.
     pub passed: BTreeSet<Number>,
 }

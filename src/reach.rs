@@ -10,6 +10,7 @@ use crate::checks;
 use crate::error::Failure;
 use crate::http::{self, Reply, Speaks, Within};
 use crate::inventory::{Container, State};
+use crate::judge::{self, Quality, Service};
 use crate::look;
 use crate::perform::Performer;
 use crate::spec::names::{ContainerName, Port};
@@ -25,6 +26,7 @@ const ATTEMPT: Within = Within {
 const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
 /// So often a service that answered before is asked until it does not any more.
 const STILL_ATTEMPTS: u32 = 2;
+const STILL_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// So many attempts without any answer, and there is none to be had from here.
 const SILENT_ATTEMPTS: u32 = 2;
 
@@ -34,7 +36,7 @@ const ALREADY_THERE: Within = Within {
     respond: Duration::from_secs(5),
 };
 
-/// What a service that is there replies. Two questions at a time, and the first answer counts: one of them may be handed
+/// What a service that is there replies. Two questions at a time, and the better answer counts: one of them may be handed
 /// to an instance that has died.
 pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
     let (sender, replies) = std::sync::mpsc::channel();
@@ -48,12 +50,9 @@ pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
     drop(sender);
     let mut told = Reply::Silent;
     for reply in replies {
-        match reply.answers() {
-            Some(true) => return reply,
-            // That nobody is there is said for certain; that nothing came is not.
-            Some(false) => told = reply,
-            None if told.answers().is_none() => told = reply,
-            None => {}
+        told = judge::better(told, reply, speaks);
+        if judge::quality(told, speaks) == Quality::Works {
+            break;
         }
     }
     told
@@ -71,38 +70,51 @@ pub fn in_words(reply: Reply) -> String {
     }
 }
 
-/// Where the service can be asked, as it is before this run: only where it will be afterwards, too.
-fn unmoved<'b>(performer: &'b Performer<'_>) -> Option<(&'b str, u16, Speaks)> {
+/// Where the service can be asked: address, port, what it speaks.
+type Place<'b> = (&'b str, u16, Speaks);
+
+/// Where the service is before this run, and where it will be after it, by the load balancer that runs.
+fn places<'b>(performer: &'b Performer<'_>) -> Option<(Place<'b>, Place<'b>)> {
     let Performer { spec, before, .. } = performer;
     let config = before.written_config()?;
     let lb = before.lb.as_ref().filter(|lb| lb.running())?;
-    let at = |port: Port, tuning: &Tuning| (port.get(), tuning.lb_speaks());
-    let (port, speaks) = at(config.lb_port, &config.tuning);
     let address = lb.address_on(spec.external_net.as_str())?;
-    ((port, speaks) == at(spec.lb_port, &spec.tuning)).then_some((address, port, speaks))
+    let at = |port: Port, tuning: &Tuning| (address, port.get(), tuning.lb_speaks());
+    Some((
+        at(config.lb_port, &config.tuning),
+        at(spec.lb_port, &spec.tuning),
+    ))
 }
 
-/// Whether the service answers from here before anything is changed.
-pub fn answers_before(performer: &Performer<'_>) -> bool {
-    unmoved(performer)
-        .is_some_and(|(address, port, speaks)| ask(address, port, speaks).answers() == Some(true))
+/// What the service replies before anything is changed; `None` where there is no place to ask at.
+pub fn before(performer: &Performer<'_>) -> Option<Reply> {
+    let ((address, port, speaks), _) = places(performer)?;
+    Some(ask(address, port, speaks))
 }
 
-/// Fails where the service answered before this run and does so no more: those that would have to are `instances` now.
-pub fn still_answers(
-    performer: &Performer<'_>,
-    instance: Option<&Container>,
-) -> Result<(), Failure> {
-    let answered = performer.memo().answered_before;
-    let Some((address, port, speaks)) = unmoved(performer).filter(|_| answered) else {
+/// Fails where the service is worse than before this run: those that would have to answer are `instances` now.
+pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> Result<(), Failure> {
+    let Some((then, (address, port, speaks))) = places(performer) else {
         return Ok(());
     };
+    let elsewhere = then != (address, port, speaks);
+    let Some(before) = performer.memo().replied_before else {
+        return Ok(());
+    };
+    let verdict = |now| judge::service(Some(before), now, speaks, elsewhere);
+    // Where it was silent before, it need not be asked.
+    if judge::quality(before, then.2) == Quality::Untold {
+        return Ok(());
+    }
     let mut reply = Reply::Silent;
-    // HAProxy's own word counts at once; a connection may get lost, and a first request may take long.
-    for _ in 0..STILL_ATTEMPTS {
+    // HAProxy's own word counts at once; a connection may get lost, and a first request may take long or fail.
+    for attempt in 0..STILL_ATTEMPTS {
+        if attempt > 0 {
+            performer.sleep(STILL_AGAIN_AFTER);
+        }
         performer.check_interrupt()?;
         reply = http::ask(address, port, speaks, ATTEMPT);
-        if reply.answers() == Some(true) {
+        if verdict(reply) != Service::Worse {
             return Ok(());
         }
         if reply == Reply::NoServer {
@@ -111,17 +123,34 @@ pub fn still_answers(
     }
     let Performer { spec, docker, .. } = performer;
     let lb = &spec.names.lb;
-    let what = if reply == Reply::NoServer {
-        let port = spec.instance_port;
-        format!("`{lb}` answers that none of its instances does on port {port}: before, one did")
-    } else {
-        format!("the service does not answer any more at {address}:{port}, as it did before")
+    let what = match reply {
+        Reply::NoServer => {
+            let port = spec.instance_port;
+            format!(
+                "`{lb}` answers that none of its instances does on port {port}: before, one did"
+            )
+        }
+        Reply::Status(_) | Reply::NotHttp => {
+            let (now, then) = (judge::in_words(reply), judge::in_words(before));
+            format!(
+                "the service {now} at {address}:{port}; before, it {}",
+                past(&then)
+            )
+        }
+        _ => {
+            format!("the service does not answer any more at {address}:{port}, as it did before")
+        }
     };
     let failure = Failure::failed(what);
     Err(match instance {
         Some(instance) => autopsy::examine(docker, spec, instance, failure),
         None => failure,
     })
+}
+
+/// `answers 200` → `answered 200`.
+fn past(words: &str) -> String {
+    words.replacen("answers", "answered", 1)
 }
 
 /// What is said of a service that could answer and does not.

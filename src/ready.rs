@@ -1,7 +1,8 @@
 //! Whether instances are ready to be sent requests: one poller with a deadline.
 //!
-//! Ready means: docker's own health check says so, where the image has one; else an answer on the published port, where
-//! this workstation reaches published ports; else running for a settling time.
+//! Ready means: docker's own health check says so, where the image has one; and the published port answers what HEALTH_CHECK
+//! calls right, or as well as an instance that serves, where this workstation reaches published ports; where neither
+//! tells, running for a settling time.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -10,16 +11,23 @@ use crate::autopsy;
 use crate::checks;
 use crate::error::Failure;
 use crate::haproxy::Config;
-use crate::http::{self, Reply, Speaks, Within};
+use crate::http::{self, Reply, Within};
 use crate::inventory::{Container, Health, State};
+use crate::judge::{self, Demand, Life};
 use crate::look;
 use crate::perform::Performer;
 use crate::reach;
 use crate::spec::names::{Number, Port};
+use crate::spec::tuning::HealthCheck;
 use crate::ui;
 
 /// How long one question to a published port may take.
-const ATTEMPT: Within = Within::each(Duration::from_secs(1));
+const ATTEMPT: Within = Within {
+    connect: Duration::from_secs(1),
+    respond: Duration::from_secs(3),
+};
+/// How many of the instances that serve are asked what can be expected of new ones.
+const SIBLINGS: usize = 2;
 
 /// Waits until all of `numbers` are ready; fails as soon as one of them can't get so any more, or after `--wait`.
 pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
@@ -47,7 +55,8 @@ pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), 
         }
         let Some(late) = late else { return Ok(()) };
         if Instant::now() >= deadline {
-            return Err(too_late(performer, &late));
+            let reply = gate.wrong.get(&late.name).copied();
+            return Err(too_late(performer, &late, reply));
         }
         performer.sleep(pause);
         pause = (pause * 2).min(Duration::from_secs(1));
@@ -66,25 +75,83 @@ fn gone(waiting: &[String], found: &[Container]) -> Failure {
     Failure::failed(format!("gone before it got ready: {}", ui::list(&gone)))
 }
 
-/// Watches `numbers` for the settling time: all of them have to stay up, and to pass HAProxy's checks, if it does any; and
-/// a service that answered before this run has to answer still.
+/// Watches `numbers` for the settling time: all of them have to pass HAProxy's checks, if it does any, and to stay up; and
+/// the service has to be no worse than before.
 pub fn watch(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
-    performer.sleep(performer.patience.settle);
+    let started = Instant::now();
+    // First: a check that nobody passes is an outage for as long as it is in force.
+    checks::pass_after_reload(performer, numbers)?;
+    let settled = performer.patience.settle.saturating_sub(started.elapsed());
+    performer.sleep(settled);
     performer.check_interrupt()?;
     let names = performer.spec.names.instances(numbers);
-    let fallen =
-        |container: &Container| !container.running() || container.health == Health::Unhealthy;
     let found = look::containers(&performer.docker, &names)?;
-    match found.iter().find(|container| fallen(container)) {
+    let fallen =
+        |container: &&Container| judge::life(before(performer, container), container) == Life::Lost;
+    match found.iter().find(fallen) {
         Some(container) => Err(never_ready(performer, container)),
         None if found.len() < names.len() => Err(Failure::failed(
             "an instance is gone that was ready just before",
         )),
-        None => {
-            checks::pass_after_reload(performer, numbers)?;
-            reach::still_answers(performer, found.first())
-        }
+        None => reach::is_no_worse(performer, found.first()),
     }
+}
+
+/// Before anything is changed: asks those that are sent to, and stay, what a check that is new to them asks, before HAProxy
+/// does: where it calls none of them right, nobody is left to serve. Those that can't be asked from here are HAProxy's to
+/// check.
+pub fn would_pass(performer: &Performer<'_>) -> Result<(), Failure> {
+    let Performer { spec, before, .. } = performer;
+    let Some(config) = before.written_config() else {
+        return Ok(());
+    };
+    let is_new = config.tuning.health != spec.tuning.health;
+    if !is_new || !matches!(spec.tuning.health, HealthCheck::Http { .. }) {
+        return Ok(());
+    }
+    let gate = Gate::new(performer);
+    let leaving = performer.memo().leaving.clone();
+    let sent_to = config.numbers().into_iter();
+    let asked: Vec<&Container> = sent_to
+        .filter(|number| !leaving.contains(number))
+        .filter_map(|number| before.instances.get(&number))
+        .filter(|instance| instance.running())
+        .collect();
+    let deadline = Instant::now() + performer.patience.settle;
+    loop {
+        performer.check_interrupt()?;
+        let failing = asked
+            .iter()
+            .find_map(|instance| match gate.answer(instance) {
+                Answer::Wrong(reply) => Some((instance, reply)),
+                Answer::Right | Answer::NotAsked => None,
+            });
+        let Some((instance, reply)) = failing else {
+            return Ok(());
+        };
+        if Instant::now() >= deadline {
+            let what = format!("`{}` {}", instance.name, wrong(performer, reply));
+            return Err(Failure::failed(what)
+                .hinted("HAProxy would send nothing to an instance that fails HEALTH_CHECK"));
+        }
+        performer.sleep(Duration::from_millis(200));
+    }
+}
+
+/// The best reply of those instances that serve before this run, at the port that requests were sent to; `None` where none
+/// can be asked.
+pub fn siblings(performer: &Performer<'_>) -> Option<Reply> {
+    let Performer { before, spec, .. } = performer;
+    let config = before.written_config();
+    let tuning = config.map_or(&spec.tuning, |config| &config.tuning);
+    let speaks = tuning.instances_speak();
+    let instances = before.instances.values();
+    instances
+        .filter(|instance| instance.running())
+        .filter_map(|instance| published(performer, own_port(instance, config)?))
+        .take(SIBLINGS)
+        .map(|(host, port)| http::ask(&host, port, speaks, ATTEMPT))
+        .reduce(|one, other| judge::better(one, other, speaks))
 }
 
 enum Verdict {
@@ -93,12 +160,21 @@ enum Verdict {
     Never,
 }
 
+/// What came of asking an instance on its published port.
+enum Answer {
+    Right,
+    Wrong(Reply),
+    /// It can't be asked from here, or nothing can be expected of it.
+    NotAsked,
+}
+
 /// What is remembered between two looks.
 struct Gate<'a, 'b> {
     performer: &'a Performer<'b>,
-    seen_running: HashMap<String, Instant>,
-    /// Whether an answer on a published port can be expected from here; `None`: not known yet.
-    ports_answer: Option<bool>,
+    /// Since when each is seen to run, by its name and its start.
+    seen_running: HashMap<(String, String), Instant>,
+    /// The last answers that were not right.
+    wrong: HashMap<String, Reply>,
 }
 
 impl<'a, 'b> Gate<'a, 'b> {
@@ -106,36 +182,30 @@ impl<'a, 'b> Gate<'a, 'b> {
         Self {
             performer,
             seen_running: HashMap::new(),
-            ports_answer: None,
+            wrong: HashMap::new(),
         }
     }
 
     fn verdict(&mut self, container: &Container) -> Verdict {
-        match (&container.state, container.health) {
-            (State::Exited { .. } | State::Other(_), _) | (State::Running, Health::Unhealthy) => {
-                Verdict::Never
+        let life = judge::life(before(self.performer, container), container);
+        let (healthy, settles) = match life {
+            Life::Lost => return Verdict::Never,
+            Life::Coming => return Verdict::NotYet,
+            Life::Up { healthy } => (healthy, false),
+            Life::Restarted => (false, true),
+        };
+        let run = (container.name.clone(), container.started_at.clone());
+        let since = *self.seen_running.entry(run).or_insert_with(Instant::now);
+        let settled = since.elapsed() >= self.performer.patience.settle;
+        let ready = match self.answer(container) {
+            Answer::Right => settled || !settles,
+            Answer::NotAsked => settled || healthy,
+            Answer::Wrong(reply) => {
+                self.wrong.insert(container.name.clone(), reply);
+                false
             }
-            (State::Created | State::Starting, _) | (State::Running, Health::Starting) => {
-                Verdict::NotYet
-            }
-            (State::Running, Health::Healthy) => Verdict::Ready,
-            (State::Running, Health::None) => self.without_health_check(container),
-        }
-    }
-
-    fn without_health_check(&mut self, container: &Container) -> Verdict {
-        let since = *self
-            .seen_running
-            .entry(container.name.clone())
-            .or_insert_with(Instant::now);
-        if self.expects_answers() {
-            return if self.answers(container) {
-                Verdict::Ready
-            } else {
-                Verdict::NotYet
-            };
-        }
-        if since.elapsed() >= self.performer.patience.settle {
+        };
+        if ready {
             Verdict::Ready
         } else {
             Verdict::NotYet
@@ -143,50 +213,56 @@ impl<'a, 'b> Gate<'a, 'b> {
     }
 
     /// Published ports count only if one of an instance that serves already answers: through a tunnel, say, none does.
-    /// Such an instance is asked at the port that it has, which need not be that of its successors.
-    fn expects_answers(&mut self) -> bool {
-        if let Some(known) = self.ports_answer {
-            return known;
-        }
-        let Performer { before, spec, .. } = self.performer;
-        let config = before.written_config();
-        let speaks = config.map_or(&spec.tuning, |config| &config.tuning);
-        let speaks = speaks.instances_speak();
-        let instances = before.instances.values();
-        let known = instances
-            .filter(|instance| instance.running())
-            .filter_map(|instance| self.published(own_port(instance, config)?))
-            .take(2)
-            .any(|at| answers(at, speaks));
-        self.ports_answer = Some(known);
-        known
-    }
-
-    fn answers(&self, container: &Container) -> bool {
-        let spec = self.performer.spec;
-        let at = container.published_at(&tcp(spec.instance_port));
-        at.and_then(|at| self.published(at))
-            .is_some_and(|at| answers(at, spec.tuning.instances_speak()))
-    }
-
-    /// Where this workstation would find a published port.
-    fn published(&self, (host, port): (&str, u16)) -> Option<(String, u16)> {
-        let anywhere = matches!(host, "" | "0.0.0.0" | "::");
-        let host = if anywhere {
-            self.performer.published_on.clone()?
-        } else {
-            host.to_owned()
+    fn answer(&self, container: &Container) -> Answer {
+        let Performer { spec, .. } = self.performer;
+        let speaks = spec.tuning.instances_speak();
+        let siblings = self.performer.memo().siblings;
+        let Some(demand) = judge::demand(&spec.tuning.health, siblings, speaks) else {
+            return Answer::NotAsked;
         };
-        Some((host, port))
+        let reply = container
+            .published_at(&tcp(spec.instance_port))
+            .and_then(|at| published(self.performer, at))
+            .map_or(Reply::Silent, |(host, port)| match demand {
+                Demand::Check { path, .. } => http::check(&host, port, path, ATTEMPT),
+                Demand::Works | Demand::Anything => http::ask(&host, port, speaks, ATTEMPT),
+            });
+        if demand.met_by(reply, speaks) {
+            Answer::Right
+        } else {
+            Answer::Wrong(reply)
+        }
     }
 }
 
-fn answers((host, port): (String, u16), speaks: Speaks) -> bool {
-    // One that takes its time is there.
-    matches!(
-        http::ask(&host, port, speaks, ATTEMPT),
-        Reply::Status(_) | Reply::NotHttp | Reply::Mute
-    )
+/// The container of that name before this run.
+fn before<'b>(performer: &Performer<'b>, container: &Container) -> Option<&'b Container> {
+    let mut before = performer.before.instances.values();
+    before.find(|before| before.name == container.name)
+}
+
+/// Where this workstation would find a published port.
+fn published(performer: &Performer<'_>, (host, port): (&str, u16)) -> Option<(String, u16)> {
+    let anywhere = matches!(host, "" | "0.0.0.0" | "::");
+    let host = if anywhere {
+        performer.published_on.clone()?
+    } else {
+        host.to_owned()
+    };
+    Some((host, port))
+}
+
+/// What is wrong with an instance's answer.
+fn wrong(performer: &Performer<'_>, reply: Reply) -> String {
+    let health = &performer.spec.tuning.health;
+    let answers = judge::in_words(reply);
+    match health {
+        HealthCheck::Http { path, status } => {
+            let right = status.map_or("2xx or 3xx".to_owned(), |status| status.to_string());
+            format!("{answers} to GET {path}, where HEALTH_CHECK wants {right}")
+        }
+        _ => format!("{answers} to GET /, where instances answered below 500 before"),
+    }
 }
 
 /// Where an instance from before publishes the port that requests were sent to by `config`, else its first one.
@@ -221,7 +297,7 @@ fn never_ready(performer: &Performer<'_>, container: &Container) -> Failure {
     )
 }
 
-fn too_late(performer: &Performer<'_>, container: &Container) -> Failure {
+fn too_late(performer: &Performer<'_>, container: &Container, reply: Option<Reply>) -> Failure {
     let waited = ui::seconds(performer.patience.wait);
     let what = match (&container.state, container.health) {
         (State::Running, Health::Starting) => {
@@ -229,6 +305,20 @@ fn too_late(performer: &Performer<'_>, container: &Container) -> Failure {
                 "`{}` is not healthy after {waited}, by its own health check",
                 container.name
             )
+        }
+        (State::Running, _) if container.restarts > 0 && reply.is_none() => {
+            let times = ui::plural(
+                usize::try_from(container.restarts).unwrap_or(usize::MAX),
+                "time",
+            );
+            format!(
+                "`{}` ended and was started again {times} within {waited}",
+                container.name
+            )
+        }
+        (State::Running, _) if reply.is_some_and(judge::is_there) => {
+            let wrong = wrong(performer, reply.unwrap_or(Reply::Silent));
+            format!("`{}` {wrong}, also after {waited}", container.name)
         }
         (State::Running, _) => {
             format!(

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Context;
@@ -18,7 +19,7 @@ use crate::probe::{Phase, Probe, Receipt};
 use crate::reach::{self, Reach};
 use crate::script::{Style, script};
 use crate::settings;
-use crate::{calls, config_file, haproxy};
+use crate::{calls, config_file, haproxy, ready};
 
 /// What an executed plan came to.
 #[derive(Debug)]
@@ -77,6 +78,28 @@ pub(super) fn show(
     })
 }
 
+/// Notes how service and instances are before anything is changed, for a plan that changes a service that serves: nothing
+/// may be worse than that afterwards.
+fn note_before(performer: &Performer<'_>, plan: &Plan) {
+    let reloads = |action: &Action| matches!(action, Action::Reload(_));
+    let leaving = plan.actions().filter_map(|action| match action {
+        Action::Remove(numbers) => Some(numbers),
+        _ => None,
+    });
+    performer.memo().leaving = leaving.flatten().copied().collect();
+    if !plan.actions().any(reloads) {
+        return;
+    }
+    // Side by side: where one can't be reached, the other most often can't either.
+    let (service, siblings) = thread::scope(|scope| {
+        let service = scope.spawn(|| reach::before(performer));
+        let siblings = ready::siblings(performer);
+        (service.join().ok().flatten(), siblings)
+    });
+    let mut memo = performer.memo();
+    (memo.replied_before, memo.siblings) = (service, siblings);
+}
+
 fn writes_config(plan: &Plan) -> bool {
     plan.actions()
         .any(|action| matches!(action, Action::CopyConfig(_) | Action::Reload(_)))
@@ -132,13 +155,8 @@ impl<'a> Change<'a> {
             self.context.ui.status(reason);
         }
         let performer = self.performer(plan, self.docker.clone(), self.context.interrupt.clone());
-        // Only what is watched before others leave has to answer still.
-        if plan
-            .actions()
-            .any(|action| matches!(action, Action::Watch(_)))
-        {
-            performer.memo().answered_before = reach::answers_before(&performer);
-        }
+        note_before(&performer, plan);
+        ready::would_pass(&performer)?;
         let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {
@@ -320,6 +338,7 @@ impl<'a> Change<'a> {
         self.context.interrupt.note_undoing();
         let deaf = self.performer(undo, self.docker.uninterruptible(), Interrupt::default());
         std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
+        deaf.memo().siblings = performer.memo().siblings;
         let perform = |action: &Action| deaf.perform(action);
         self.run(undo, &perform, true, &|action, took| {
             let label = calls::label(action, &undo.spec);

@@ -201,6 +201,9 @@ pub struct Container {
     pub name: String,
     #[serde(deserialize_with = "or_default")]
     pub state: State,
+    /// How often its restart policy has started it again.
+    #[serde(deserialize_with = "number")]
+    pub restart_count: u64,
     /// The image's ID; a VCH leaves out the `sha256:`.
     #[serde(deserialize_with = "or_default")]
     pub image: String,

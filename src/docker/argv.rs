@@ -51,7 +51,7 @@ impl fmt::Display for Argv {
 /// Only fields whose Go name is their JSON name: for another, docker's client falls back from its own type to the bare
 /// answer, in which empty fields are missing, and fails on them.
 pub const CONTAINER_FORMAT: &str = concat!(
-    r#"{"Name":{{json .Name}},"State":{{json .State}},"Image":{{json .Image}},"#,
+    r#"{"Name":{{json .Name}},"State":{{json .State}},"RestartCount":{{json .RestartCount}},"Image":{{json .Image}},"#,
     r#""ConfigImage":{{json .Config.Image}},"Labels":{{json .Config.Labels}},"#,
     r#""ExposedPorts":{{json .Config.ExposedPorts}},"PortBindings":{{json .HostConfig.PortBindings}},"#,
     r#""RestartPolicy":{{json .HostConfig.RestartPolicy}},"#,

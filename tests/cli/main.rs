@@ -16,6 +16,7 @@ mod down;
 mod dry_run;
 mod economy;
 mod fake;
+mod gates;
 mod haproxy_check;
 mod help;
 mod interrupts;

@@ -377,6 +377,10 @@ fn a_service_that_answers_no_more_goes_back_to_the_old_ones() {
                 Some(page),
                 "`lb` answers that none of its instances does on port 80",
             ),
+            (
+                Some("HTTP/1.0 500 Internal Server Error\r\n\r\n"),
+                "the service answers 500 at 127.50.0.2:80; before, it answered 200",
+            ),
             (None, silent),
         ] {
             let sandbox = Sandbox::new(flavor);
