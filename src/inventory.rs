@@ -367,8 +367,9 @@ pub fn as_far_as_there(config: &Config, there: &[Container], names: &Names) -> C
             ServerAddress::Ip => instance.address_on(&bridge)?.to_owned(),
         };
         Some(Server {
+            number: server.number,
+            name: instance.name.clone(),
             address,
-            ..server.clone()
         })
     });
     Config {

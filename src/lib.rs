@@ -11,6 +11,7 @@ pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod config_file;
+pub mod digest;
 pub mod docker;
 pub mod doctor;
 pub mod error;

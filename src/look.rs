@@ -14,6 +14,7 @@ use crate::haproxy::log;
 use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
 use crate::inventory::{Container, Endpoint, Inventory, bare_id};
+use crate::spec::head::Head;
 use crate::spec::names::{Names, NetworkName};
 use crate::spec::tuning::{ServerAddress, Tuning};
 
@@ -309,7 +310,7 @@ fn lb_files(docker: &Docker, lb: &str, with_cert: bool) -> Result<Option<LbFiles
         return Ok(None);
     };
     let config = String::from_utf8_lossy(&config).into_owned();
-    let tuning = Tuning::from_head(&config).unwrap_or_default();
+    let tuning = Head::read(&config).map_or_else(|_| Tuning::default(), |head| head.tuning);
     let template = if tuning.template {
         file_in(docker, lb, haproxy::TEMPLATE_NAME)?
     } else {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::calls;
 use crate::checks;
+use crate::digest;
 use crate::docker::argv::Argv;
 use crate::docker::words::quote;
 use crate::haproxy::{self, Config};
@@ -168,7 +169,18 @@ fn write_addresses(text: &mut String, spec: &Spec, servers: &[Number], path: &st
             "config=${{config//@{name}@/$({docker} inspect -f {template} {name})}}"
         );
     }
-    let _ = writeln!(text, "printf '%s\\n' \"$config\" > {path}");
+    // The checksum at the head is that of what follows it.
+    let _ = writeln!(
+        text,
+        "rest=${{config#*sum={digits}}}",
+        digits = "?".repeat(digest::DIGITS)
+    );
+    let _ = writeln!(text, "sum=$(printf '%s\\n' \"$rest\" | sha256sum)");
+    let _ = writeln!(
+        text,
+        "printf '%s\\n' \"${{config%%sum=*}}sum=${{sum:0:{}}}$rest\" > {path}",
+        digest::DIGITS
+    );
 }
 
 /// A Go template for a container's address on `network`, quoted.

@@ -205,10 +205,9 @@ impl<'a> Reader<'a> {
 
     fn config(&mut self, found: &Found) {
         let name = self.names.lb.clone();
-        if let Some(version) = found.newer {
-            let what = format!(
-                "the haproxy.cfg in `{name}` was written by a newer vch-lb (settings version {version})"
-            );
+        if let Some(what) = &found.newer {
+            let what =
+                format!("the haproxy.cfg in `{name}` was written by a newer vch-lb ({what})");
             self.note(what, "use that version of vch-lb".to_owned());
         } else if found.edited() {
             let what = format!("the haproxy.cfg in `{name}` was edited by hand");

@@ -47,6 +47,8 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
         let plan = with_pull(&pull, plan);
         return show(context, &docker, &args.change, &plan, "vch-lb rollout");
     }
+    // What is refused is refused before anything is pulled.
+    planner::plan(&spec, &present(&spec, &inventory), options)?;
     let change = Change::new(context, &docker, &args.change, &inventory);
     if !pull.is_empty() {
         change.execute(&pull)?;

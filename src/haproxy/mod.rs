@@ -1,8 +1,10 @@
 //! The load balancer's configuration: values to the text of haproxy.cfg, and back.
 //!
-//! Pure. With nothing but the script's variables the text is the script's, byte for byte. What HAProxy says about a
-//! configuration (its log, `haproxy -c`) is read in `log`.
+//! Pure. With nothing but the script's variables the text is the script's, byte for byte. Every other text begins with the
+//! line of `spec::head`, by which any later vch-lb knows it. What HAProxy says about a configuration (its log,
+//! `haproxy -c`) is read in `log`.
 
+mod former;
 pub mod log;
 pub mod read;
 
@@ -12,6 +14,7 @@ use serde::Serialize;
 
 use crate::settings::nearest;
 use crate::spec::Spec;
+use crate::spec::head;
 use crate::spec::names::{ImageRef, Number, Port};
 use crate::spec::tuning::{self, HealthCheck, Mode, Sticky, Tuning};
 
@@ -56,7 +59,8 @@ pub struct Config {
 /// What a template gets: the documented model.
 #[derive(Debug, Serialize)]
 struct Model<'a> {
-    /// The comment line that carries the settings, or nothing.
+    /// The line at the head of the file, or nothing. It is put there in any case: own templates that begin with it remain
+    /// valid.
     settings: Option<String>,
     lb_port: u16,
     instance_port: u16,
@@ -133,24 +137,23 @@ impl Config {
 
     /// The text of haproxy.cfg. The error says where in the template something is wrong.
     pub fn render(&self) -> anyhow::Result<String> {
-        let mut handlebars = Handlebars::new();
-        handlebars.set_strict_mode(true);
-        handlebars.register_escape_fn(handlebars::no_escape);
         let template = self.template.as_deref().unwrap_or(TEMPLATE);
-        let mut text = handlebars
-            .render_template(template, &self.model())
-            .map_err(|error| anyhow!(self.explain(&error)))?;
-        // HAProxy takes a last line without an end for a truncated file.
-        if !text.ends_with('\n') {
-            text.push('\n');
+        let text =
+            fill_in(template, &self.model()).map_err(|error| anyhow!(self.explain(&error)))?;
+        if self.is_the_scripts() {
+            return Ok(text);
         }
-        match (&self.template, self.tuning.line()) {
-            // An own template need not care how its settings travel.
-            (Some(_), Some(line)) if text.lines().next() != Some(&line) => {
-                Ok(format!("{line}\n{text}"))
-            }
-            _ => Ok(text),
-        }
+        // An own template need not care how its settings travel.
+        Ok(head::put(&self.tuning, head::without(&text)))
+    }
+
+    /// Whether the text is what the script would have written, byte for byte: then it has no line at its head.
+    fn is_the_scripts(&self) -> bool {
+        self.template.is_none() && self.tuning.is_default() && !self.since(HANDS_OVER)
+    }
+
+    fn since(&self, version: (u32, u32)) -> bool {
+        self.version.is_some_and(|this| this >= version)
     }
 
     /// What is wrong with the template, in one sentence.
@@ -200,13 +203,12 @@ impl Config {
 
     fn model(&self) -> Model<'_> {
         let tuning = &self.tuning;
-        let since = |version: (u32, u32)| self.version.is_some_and(|this| this >= version);
         let (check_path, check_status) = match &tuning.health {
             HealthCheck::Http { path, status } => (Some(path.as_str()), *status),
             HealthCheck::None | HealthCheck::Tcp => (None, None),
         };
         Model {
-            settings: tuning.line(),
+            settings: (!self.is_the_scripts()).then(|| head::unsigned(tuning)),
             lb_port: self.lb_port.get(),
             instance_port: self.instance_port.get(),
             lb_maxconn: tuning.lb_maxconn,
@@ -219,7 +221,7 @@ impl Config {
             timeout_client: &tuning.timeout_client,
             timeout_server: &tuning.timeout_server,
             log_stdout: tuning.log == tuning::Log::Stdout,
-            hand_over: since(HANDS_OVER),
+            hand_over: self.since(HANDS_OVER),
             forwarded_for: tuning.forwarded_for,
             balance: tuning.balance,
             cookie: tuning.sticky == Sticky::Cookie,
@@ -229,7 +231,7 @@ impl Config {
             check_status,
             tls: tuning.tls.then(|| format!("{CONFIG_DIR}/{CERT_NAME}")),
             stats_port: tuning.stats_port.map(Port::get),
-            prometheus: since(HAS_EXPORTER),
+            prometheus: self.since(HAS_EXPORTER),
             servers: &self.servers,
         }
     }
@@ -237,6 +239,19 @@ impl Config {
     pub fn numbers(&self) -> Vec<Number> {
         self.servers.iter().map(|server| server.number).collect()
     }
+}
+
+/// `template` with the values of `model`.
+fn fill_in(template: &str, model: &Model<'_>) -> Result<String, RenderError> {
+    let mut handlebars = Handlebars::new();
+    handlebars.set_strict_mode(true);
+    handlebars.register_escape_fn(handlebars::no_escape);
+    let mut text = handlebars.render_template(template, model)?;
+    // HAProxy takes a last line without an end for a truncated file.
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 /// Whether a reload of `image` keeps every connection; `None` where the tag does not tell.
@@ -319,8 +334,24 @@ mod tests {
         let text = Config::by_name(&own, &[1, 2]).render().unwrap();
         assert_eq!(
             text,
-            "# vch-lb 1 TEMPLATE=yes\nlisten x\n\tbind *:80\n\tserver server1 web-1:80\n\tserver server2 web-2:80\n"
+            "# vch-lb 2 sum=600852cfde79b083 TEMPLATE=yes\nlisten x\n\tbind *:80\n\tserver server1 web-1:80\n\tserver server2 web-2:80\n"
         );
+    }
+
+    #[test]
+    fn an_own_template_may_put_the_line_itself() {
+        let body = "listen x\n\tbind *:{{lb_port}}\n";
+        let texts = [
+            body.to_owned(),
+            format!("{{{{settings}}}}\n{body}"),
+            format!("{{{{#if settings}}}}\n{{{{settings}}}}\n{{{{/if}}}}\n{body}"),
+        ]
+        .map(|template| {
+            let mut own = spec(&[("TEMPLATE", "own.hbs")]);
+            own.template = Some(template);
+            Config::by_name(&own, &[1]).render().unwrap()
+        });
+        assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
     }
 
     #[test]

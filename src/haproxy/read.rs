@@ -1,8 +1,9 @@
 //! The text of a haproxy.cfg, read back from a load balancer: ours, the script's, or edited by hand. Pure.
 
-use super::{Config, Server};
+use super::{Config, Server, former};
+use crate::error::printable;
+use crate::spec::head::{self, BadLine, Head};
 use crate::spec::names::{ImageRef, Port};
-use crate::spec::tuning::{self, BadLine, Tuning};
 
 /// What a load balancer's file was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,37 +11,48 @@ pub struct Found {
     pub text: String,
     /// `None`: not a file that this tool or the script wrote.
     pub config: Option<Config>,
-    /// The version of its settings, where a newer vch-lb wrote it.
-    pub newer: Option<u32>,
+    /// What this vch-lb does not know of it, in words, where a newer one wrote it.
+    pub newer: Option<String>,
     /// The admin's own template, where one lies beside it.
     pub template: Option<String>,
     /// The certificate and key that lie beside it, where they were asked for.
     pub cert: Option<Vec<u8>>,
+    /// Whether somebody else's hand was in it.
+    edited: bool,
 }
 
 impl Found {
     /// `template` is the text that was found beside the file; `image` what the load balancer was made from.
     pub fn new(text: String, template: Option<String>, image: &str) -> Self {
-        let tuning = Tuning::from_head(&text);
-        let newer = match &tuning {
-            Err(BadLine::Newer(version)) => Some(*version),
+        let head = Head::read(&text);
+        let newer = match &head {
+            Err(BadLine::Newer(what)) => Some(printable(what)),
             _ => None,
         };
         let version = ImageRef::parse(image)
             .ok()
             .and_then(|image| image.version_in_tag());
-        let config = tuning.ok().and_then(|tuning| {
-            let template = template.clone().filter(|_| tuning.template);
-            parse(&text).map(|read| Config {
+        let read = head.ok().and_then(|head| {
+            let template = template.clone().filter(|_| head.tuning.template);
+            let read = parse(&text)?;
+            let config = Config {
                 lb_port: read.lb_port,
                 instance_port: read.instance_port,
                 version,
-                tuning,
+                tuning: head.tuning,
                 template,
                 servers: read.servers,
-            })
+            };
+            let whole = head
+                .whole
+                .unwrap_or_else(|| former::texts(&config, head.line).any(|former| former == text));
+            // Without the template nothing renders it again.
+            let complete = config.template.is_some() || !config.tuning.template;
+            Some((config, whole && complete))
         });
+        let (config, whole) = read.unzip();
         Self {
+            edited: whole != Some(true),
             text,
             config,
             newer,
@@ -49,36 +61,52 @@ impl Found {
         }
     }
 
-    /// What its own values render to, where it is readable at all.
-    pub fn rendered(&self) -> Option<String> {
-        self.config.as_ref().and_then(|config| config.render().ok())
-    }
-
-    /// Whether the file differs from what its own values render to: somebody else's hand was in it.
+    /// Whether it is not what a vch-lb, this one or an earlier one, or the script wrote: somebody else's hand was in it.
     pub fn edited(&self) -> bool {
-        self.rendered().is_none_or(|rendered| rendered != self.text)
+        self.edited
     }
 
-    /// The lines in which the file differs from what its own values render to: `-` rendered, `+` found.
-    pub fn differences(&self) -> Vec<String> {
-        let rendered = self.rendered().unwrap_or_default();
-        let (expected, found): (Vec<&str>, Vec<&str>) =
-            (rendered.lines().collect(), self.text.lines().collect());
-        let missing = expected
-            .iter()
-            .filter(|line| !found.contains(line))
-            .map(|line| format!("- {line}"));
-        let added = found
-            .iter()
-            .filter(|line| !expected.contains(line))
-            .map(|line| format!("+ {line}"));
-        missing.chain(added).collect()
+    /// Whether another version of vch-lb wrote it, and this one would write something else for the same service.
+    pub fn outdated(&self) -> bool {
+        let rendered = self.config.as_ref().map(Config::render);
+        !self.edited
+            && rendered.is_some_and(|rendered| rendered.is_ok_and(|text| text != self.text))
     }
+
+    /// The lines in which the file differs from what its own values render to: `-` rendered, `+` found. Of what several
+    /// versions would have written, the nearest counts.
+    pub fn differences(&self) -> Vec<String> {
+        let Some(config) = &self.config else {
+            return differences("", &self.text);
+        };
+        let line = self.text.lines().next();
+        let line = line.filter(|line| line.starts_with(head::MARK));
+        let present = config.render().ok();
+        let all = present.into_iter().chain(former::texts(config, line));
+        all.map(|rendered| differences(&rendered, &self.text))
+            .min_by_key(Vec::len)
+            .unwrap_or_default()
+    }
+}
+
+/// The lines in which `found` differs from `expected`, which it lacks and which it has more.
+fn differences(expected: &str, found: &str) -> Vec<String> {
+    let lines = |text: &str| text.lines().map(head::readable).collect::<Vec<String>>();
+    let (expected, found) = (lines(expected), lines(found));
+    let missing = expected
+        .iter()
+        .filter(|line| !found.contains(line))
+        .map(|line| format!("- {line}"));
+    let added = found
+        .iter()
+        .filter(|line| !expected.contains(line))
+        .map(|line| format!("+ {line}"));
+    missing.chain(added).collect()
 }
 
 /// Whether a text is a haproxy.cfg of this tool's, whatever its version, or of the script's, even edited by hand.
 pub fn is_ours(text: &str) -> bool {
-    text.starts_with(tuning::MARK) || parse(text).is_some()
+    text.starts_with(head::MARK) || parse(text).is_some()
 }
 
 /// The values that stand in the lines themselves.
@@ -140,7 +168,8 @@ mod tests {
     #[test]
     fn a_file_of_a_newer_vch_lb_is_not_misread() {
         let found = read("# vch-lb 7 SOMETHING=new\nglobal\n");
-        assert_eq!((found.newer, found.config), (Some(7), None));
+        assert_eq!(found.newer.as_deref(), Some("settings version 7"));
+        assert_eq!(found.config, None);
     }
 
     #[test]
@@ -182,6 +211,117 @@ mod tests {
             assert_eq!(found.config.as_ref().unwrap().render().unwrap(), text);
             assert!(!found.edited());
         }
+    }
+
+    /// The files that vch-lb wrote while the settings line had version 1, with the tags of the images.
+    const FORMER: [(&str, &str); 5] = [
+        (include_str!("../../tests/golden/default.cfg"), "1.7"),
+        (include_str!("../../tests/golden/ports.cfg"), "1.7"),
+        (
+            include_str!("../../tests/golden/former/1/hand-over.cfg"),
+            "2.6",
+        ),
+        (
+            include_str!("../../tests/golden/former/1/everything.cfg"),
+            "2.6",
+        ),
+        (include_str!("../../tests/golden/former/1/tcp.cfg"), "1.7"),
+    ];
+
+    #[test]
+    fn what_an_earlier_vch_lb_wrote_is_ours() {
+        for (text, tag) in FORMER {
+            let image = format!("haproxy:{tag}");
+            let found = Found::new(text.to_owned(), None, &image);
+            assert!(!found.edited(), "{text}");
+            assert_eq!(found.differences(), Vec::<String>::new(), "{text}");
+            // And what this one makes of it is, too.
+            let now = found.config.as_ref().unwrap().render().unwrap();
+            assert_eq!(found.outdated(), now != text);
+            let now = Found::new(now, None, &image);
+            assert!(!now.edited() && !now.outdated(), "{text}");
+            assert_eq!(now.config, found.config);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_vch_lb_wrote_is_ours_whatever_the_image_is_called() {
+        for (text, _) in FORMER {
+            for image in ["team/lb:1.4", "haproxy", "haproxy:lts", "haproxy:3.2", "??"] {
+                assert!(
+                    !Found::new(text.to_owned(), None, image).edited(),
+                    "{image}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_hand_in_what_an_earlier_vch_lb_wrote_is_seen() {
+        for (text, tag) in FORMER {
+            let read = |text: String| Found::new(text, None, &format!("haproxy:{tag}"));
+            for (from, to) in [
+                ("maxconn", "maxcon"),
+                ("timeout connect", "timeout  connect"),
+                ("\n", "\r\n"),
+            ] {
+                let found = read(text.replace(from, to));
+                assert!(found.edited() && !found.outdated(), "{}", found.text);
+            }
+            assert!(read(format!("# notes\n{text}")).edited());
+            assert!(read(format!("{text}\n")).edited());
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_vch_lb_rendered_from_an_own_template_is_ours() {
+        let body = "listen x\n\tbind *:{{lb_port}}\n{{#if hand_over}}\n\t# hands over\n{{/if}}\n{{#each servers}}\n\tserver \
+                    server{{number}} {{address}}:{{../instance_port}}\n{{/each}}\n";
+        let rendered = "listen x\n\tbind *:80\n\t# hands over\n\tserver server1 web-1:80\n";
+        for template in [
+            body.to_owned(),
+            format!("{{{{#if settings}}}}\n{{{{settings}}}}\n{{{{/if}}}}\n{body}"),
+        ] {
+            for line in [
+                "# vch-lb 1 TEMPLATE=yes",
+                "# vch-lb 1 LB_MODE=tcp TEMPLATE=yes",
+            ] {
+                let text = format!("{line}\n{rendered}");
+                let read = |template| Found::new(text.clone(), template, "haproxy:2.6");
+                assert!(!read(Some(template.clone())).edited());
+                // With another one beside it, or none, nobody can tell.
+                assert!(read(Some(template.replace("\tbind", "bind"))).edited());
+                assert!(read(None).edited());
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_known_by_its_checksum() {
+        let own = Config::by_name(&crate::spec::tests::spec(&[("LB_MODE", "tcp")]), &[1, 2]);
+        let text = own.render().unwrap();
+        let body = head::without(&text).replace("timeout", "# A directive of tomorrow\n\ttimeout");
+        let of_tomorrow = head::put(&own.tuning, &body);
+        let found = read(&of_tomorrow);
+        assert!(!found.edited() && found.outdated());
+        assert_eq!(found.config.unwrap().tuning, own.tuning);
+        let edited = read(&of_tomorrow.replace("mode tcp", "mode http"));
+        assert!(edited.edited() && !edited.outdated());
+    }
+
+    #[test]
+    fn a_checksum_is_not_told_as_a_difference() {
+        let text = include_str!("../../tests/golden/tcp.cfg").replace("mode tcp", "mode http");
+        assert_eq!(read(&text).differences(), ["- \tmode tcp", "+ \tmode http"]);
+    }
+
+    #[test]
+    fn nothing_goes_without_the_template_that_renders_it() {
+        let mut own = crate::spec::tests::spec(&[("TEMPLATE", "own.hbs")]);
+        own.template = Some("listen x\n\tbind *:80\n\tserver server1 web-1:80\n".into());
+        let text = Config::by_name(&own, &[1]).render().unwrap();
+        assert!(!Found::new(text.clone(), own.template, "haproxy:1.7").edited());
+        assert!(Found::new(text, None, "haproxy:1.7").edited());
     }
 
     #[test]

@@ -186,8 +186,9 @@ impl LbFate {
                 "set what it has, or replace it with `vch-lb up --recreate-lb`: a short outage";
             return Err(Failure::failed(what).hinted(hint));
         }
-        if let Some(version) = inventory.config.as_ref().and_then(|found| found.newer) {
-            return Err(running::newer(lb, version));
+        let found = inventory.config.as_ref();
+        if let Some(what) = found.and_then(|found| found.newer.as_ref()) {
+            return Err(running::newer(lb, what));
         }
         // What lies in one that never served is a copy of ours, perhaps half of one.
         let edited = inventory.config.as_ref().is_some_and(Found::edited);
@@ -825,6 +826,13 @@ impl Planner<'_> {
             ));
         }
         reasons.extend(self.changed_settings());
+        let found = self.inventory.config.as_ref();
+        if !self.fate.makes_one() && found.is_some_and(Found::outdated) {
+            reasons.push(format!(
+                "the haproxy.cfg in `{}` is as another version of vch-lb wrote it: to be brought up to date",
+                self.plan.spec.names.lb
+            ));
+        }
         if !self.target.surplus.is_empty() {
             let wanted = plural(self.plan.spec.count.get(), "instance");
             reasons.push(format!(

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod files;
+pub mod head;
 pub mod names;
 pub mod running;
 pub mod time;
@@ -60,7 +61,7 @@ impl Publish {
 /// The label on an instance that carries what it was run with beyond the script's arguments.
 pub const LABEL: &str = "vch-lb";
 /// The version of the label; it changes when an older vch-lb would misread it.
-const LABEL_VERSION: &str = "1";
+const LABEL_VERSION: u32 = 1;
 
 impl Spec {
     /// The label's value; `None` where the script's arguments say it all.
@@ -79,10 +80,14 @@ impl Spec {
     /// Arguments and command, read back from a label.
     pub fn from_label(label: &str, port: Port) -> Result<(Arguments, Vec<String>), String> {
         let (version, words) = label.split_once(' ').unwrap_or((label, ""));
-        if version != LABEL_VERSION {
-            return Err(format!(
-                "it was written by a newer vch-lb (version {version})"
-            ));
+        match version.parse() {
+            Ok(LABEL_VERSION) => {}
+            Ok(newer) if newer > LABEL_VERSION => {
+                return Err(format!(
+                    "it was written by a newer vch-lb (version {newer})"
+                ));
+            }
+            _ => return Err("it has no version".into()),
         }
         let words = arguments::split(words)?;
         let end = words
@@ -318,7 +323,10 @@ pub(crate) mod tests {
                 .contains("newer")
         );
         assert!(Spec::from_label("1 --rm -- x", spec(&[]).instance_port).is_err());
-        assert!(Spec::from_label("", spec(&[]).instance_port).is_err());
+        for nobodys in ["", "x", "0 --", "-1 --", "1"] {
+            let why = Spec::from_label(nobodys, spec(&[]).instance_port).unwrap_err();
+            assert!(why.starts_with("it has no "), "{nobodys}: {why}");
+        }
     }
 
     #[test]

@@ -132,8 +132,8 @@ pub fn as_found(
 /// What the load balancer's haproxy.cfg says, if it is one of ours or the script's.
 fn config<'a>(lb: &Container, inventory: &'a Inventory) -> Result<&'a Config, Failure> {
     let found = inventory.config.as_ref();
-    if let Some(version) = found.and_then(|found| found.newer) {
-        return Err(newer(lb, version));
+    if let Some(what) = found.and_then(|found| found.newer.as_ref()) {
+        return Err(newer(lb, what));
     }
     found.and_then(|found| found.config.as_ref()).ok_or_else(|| {
         Failure::failed(format!(
@@ -224,9 +224,9 @@ pub fn other_lb(
 }
 
 /// A load balancer whose file an older version can't be trusted to understand.
-pub fn newer(lb: &Container, version: u32) -> Failure {
+pub fn newer(lb: &Container, what: &str) -> Failure {
     Failure::failed(format!(
-        "the haproxy.cfg in `{}` was written by a newer vch-lb (settings version {version})",
+        "the haproxy.cfg in `{}` was written by a newer vch-lb ({what})",
         lb.name
     ))
     .hinted("use that version of vch-lb")

@@ -1,7 +1,7 @@
 //! How the load balancer treats requests: everything about its haproxy.cfg that can't be derived from anything else. Pure.
 //!
-//! These settings travel as one comment line at the head of the haproxy.cfg, so that whoever finds the load balancer can
-//! render the same file again. With nothing but the script's variables there is no such line.
+//! These settings travel in the comment line at the head of the haproxy.cfg (`head`), so that whoever finds the load balancer
+//! can render the same file again.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,7 @@ use super::time;
 use crate::http::Speaks;
 use crate::settings::{self, FILES, TRAVELLING};
 
-/// The version of the line; it changes when an older vch-lb would misread it.
-const VERSION: u32 = 1;
-/// What the line begins with, before its version.
-pub const MARK: &str = "# vch-lb ";
-/// HAProxy refuses lines beyond 2,048 characters, comments too.
+/// How long the settings may be: HAProxy refuses lines beyond 2,048 characters, comments too.
 const LINE_LIMIT: usize = 1800;
 /// In milliseconds: HAProxy's timers have no room for more, and it refuses the file.
 const LONGEST_TIME: u64 = 2_147_483_647;
@@ -100,14 +96,6 @@ pub struct Complaint {
     pub why: String,
 }
 
-/// Why a line at the head of a haproxy.cfg can't be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BadLine {
-    /// Written by a vch-lb that knows more than this one.
-    Newer(u32),
-    Broken(String),
-}
-
 impl Tuning {
     /// From the texts of the settings, by name.
     pub fn new(text: impl Fn(&str) -> String) -> Result<Self, Vec<Complaint>> {
@@ -161,37 +149,33 @@ impl Tuning {
         }
     }
 
-    /// The line that carries these settings; `None` where all are defaults.
-    pub fn line(&self) -> Option<String> {
+    /// The settings that are not the defaults, as words of a shell: `HEALTH_CHECK=http:/ STATS_PORT=9000`.
+    pub fn assignments(&self) -> String {
         let words: Vec<String> = self
             .given
             .iter()
             .map(|(name, text)| format!("{name}={}", shell_words::quote(text)))
             .collect();
-        (!words.is_empty()).then(|| format!("{MARK}{VERSION} {}", words.join(" ")))
+        words.join(" ")
     }
 
-    /// From the line at the head of a haproxy.cfg; the defaults where there is none.
-    pub fn from_head(config: &str) -> Result<Self, BadLine> {
-        let first = config.lines().next().unwrap_or_default();
-        let Some(rest) = first.strip_prefix(MARK) else {
-            return Ok(Self::default());
-        };
-        let broken = |why: &str| BadLine::Broken(why.to_owned());
-        let (version, assignments) = rest.split_once(' ').unwrap_or((rest, ""));
-        match version.parse() {
-            Ok(VERSION) => {}
-            Ok(newer) if newer > VERSION => return Err(BadLine::Newer(newer)),
-            _ => return Err(broken("it has no version")),
-        }
-        let words = shell_words::split(assignments).map_err(|_| broken("a quote is not closed"))?;
+    /// Whether all settings are the defaults.
+    pub fn is_default(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    /// From what [`Self::assignments`] made; the error says in words what can't be used.
+    pub fn from_assignments(assignments: &str) -> Result<Self, String> {
+        let words = shell_words::split(assignments).map_err(|_| "a quote is not closed")?;
         let mut given = BTreeMap::new();
         for word in &words {
-            let (name, text) = word.split_once('=').ok_or_else(|| broken(word))?;
+            let (name, text) = word
+                .split_once('=')
+                .ok_or_else(|| format!("`{word}` is no setting"))?;
             let known = TRAVELLING
                 .iter()
                 .find(|known| **known == name)
-                .ok_or_else(|| broken(name))?;
+                .ok_or_else(|| format!("there is no setting `{name}`"))?;
             given.insert(*known, text.to_owned());
         }
         let text = |name: &str| {
@@ -202,13 +186,9 @@ impl Tuning {
             given.get(name).map_or(default, String::as_str).to_owned()
         };
         Self::new(text).map_err(|complaints| {
-            BadLine::Broken(
-                complaints
-                    .into_iter()
-                    .map(|complaint| complaint.why)
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            )
+            let complaints = complaints.into_iter();
+            let complaints = complaints.map(|Complaint { name, why }| format!("{name}: {why}"));
+            complaints.collect::<Vec<_>>().join("; ")
         })
     }
 }
@@ -334,7 +314,7 @@ impl Reader<'_> {
                 "LB_PORT is the same",
             ),
             (
-                tuning.line().is_some_and(|line| line.len() > LINE_LIMIT),
+                tuning.assignments().len() > LINE_LIMIT,
                 settings::LB_ARGS,
                 "the settings of the load balancer are too long to travel in its haproxy.cfg",
             ),
@@ -450,12 +430,6 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_need_no_line() {
-        assert_eq!(Tuning::default().line(), None);
-        assert_eq!(Tuning::from_head("global\n"), Ok(Tuning::default()));
-    }
-
-    #[test]
     fn what_is_given_travels_and_comes_back() {
         let given = tuning(&[
             ("HEALTH_CHECK", "http:/health?a=b,200"),
@@ -465,33 +439,17 @@ mod tests {
             ("STATS_PORT", "9000"),
         ])
         .unwrap();
-        let line = given.line().unwrap();
+        let travels = given.assignments();
         assert_eq!(
-            line,
-            r"# vch-lb 1 HEALTH_CHECK='http:/health?a=b,200' LB_ARGS='--ip 10.0.0.9 --label '\''a=b c'\''' LB_BALANCE=leastconn STATS_PORT=9000 TLS_CERT=yes"
+            travels,
+            r"HEALTH_CHECK='http:/health?a=b,200' LB_ARGS='--ip 10.0.0.9 --label '\''a=b c'\''' LB_BALANCE=leastconn STATS_PORT=9000 TLS_CERT=yes"
         );
-        let back = Tuning::from_head(&format!("{line}\nglobal\n")).unwrap();
-        assert_eq!(back.line(), Some(line));
+        let back = Tuning::from_assignments(&travels).unwrap();
+        assert_eq!(back.assignments(), travels);
         assert_eq!(back.health, given.health);
-        assert!(back.tls);
-    }
-
-    #[test]
-    fn a_line_of_a_newer_version_is_not_misread() {
-        assert_eq!(Tuning::from_head("# vch-lb 2 X=y"), Err(BadLine::Newer(2)));
-        for broken in [
-            "# vch-lb x",
-            "# vch-lb 1 FOO=1",
-            "# vch-lb 1 LB_MODE=ftp",
-            "# vch-lb 1 'x",
-            "# vch-lb 0 LB_MODE=tcp",
-        ] {
-            assert!(
-                matches!(Tuning::from_head(broken), Err(BadLine::Broken(_))),
-                "{broken}"
-            );
-        }
-        assert_eq!(Tuning::from_head("# vch-lb 1"), Ok(Tuning::default()));
+        assert!(back.tls && !back.is_default());
+        assert_eq!(Tuning::from_assignments(""), Ok(Tuning::default()));
+        assert!(Tuning::default().is_default());
     }
 
     #[test]
@@ -587,14 +545,13 @@ mod tests {
                 if let HealthCheck::Http { path, .. } = &tuning.health {
                     assert!(path.chars().all(|c| c.is_ascii_graphic() && !"#'\"\\$".contains(c)));
                 }
-                assert!(tuning.line().is_none_or(|line| one_line(&line)));
+                assert!(one_line(&tuning.assignments()));
             }
         }
 
         #[test]
-        fn arbitrary_heads_never_panic(text: String) {
-            let _ = Tuning::from_head(&text);
-            let _ = Tuning::from_head(&format!("# vch-lb 1 {text}"));
+        fn arbitrary_assignments_never_panic(text: String) {
+            let _ = Tuning::from_assignments(&text);
         }
     }
 }

@@ -139,6 +139,7 @@ fn bash_gets_to_where_up_gets() {
                 "--lb-img",
                 "haproxy:2.6",
             ],
+            vec!["-n", "2", "--server-address", "ip", "--jobs", "1"],
         ] {
             let by_up = Sandbox::new(flavor);
             let _lb = by_up.serve();

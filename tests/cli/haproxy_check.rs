@@ -11,7 +11,7 @@ use proptest::string::string_regex;
 use proptest::test_runner::TestRunner;
 use vch_lb::haproxy::Config;
 use vch_lb::settings::{Settings, file::Assignments};
-use vch_lb::spec::{Spec, tuning::Tuning};
+use vch_lb::spec::{Spec, head::Head};
 
 use super::sandbox::{Flavor, Sandbox};
 
@@ -212,7 +212,7 @@ fn all_accepted_settings_together_are_a_configuration() {
         };
         let config = Config::by_name(&spec, &[1, 2, 7]).render().unwrap();
         stays_in_its_lines(&config, 3);
-        assert_eq!(Tuning::from_head(&config), Ok(spec.tuning), "{config}");
+        assert_eq!(Head::read(&config).unwrap().tuning, spec.tuning, "{config}");
         check(&haproxy, folder.path(), &config);
         Ok(())
     });

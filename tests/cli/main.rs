@@ -40,3 +40,4 @@ mod settings;
 mod status;
 mod trouble;
 mod unusable;
+mod upgrade;

@@ -3,6 +3,7 @@
 use std::thread;
 
 use serde_json::Value;
+use vch_lb::spec::head::{self, Head};
 
 use super::sandbox::{FLAVORS, Flavor, Listener, Ran, Sandbox};
 
@@ -25,6 +26,13 @@ pub(crate) fn on_both(scenario: impl Fn(Flavor) + Sync) {
                 .unwrap();
         }
     });
+}
+
+/// The line at the head of a haproxy.cfg without its checksum, which has to be right.
+#[track_caller]
+pub(crate) fn settings_line(config: &str) -> String {
+    assert_eq!(Head::read(config).unwrap().whole, Some(true), "{config}");
+    head::readable(config.lines().next().unwrap_or_default())
 }
 
 impl Sandbox {

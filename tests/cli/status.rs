@@ -462,9 +462,9 @@ fn a_file_of_a_newer_version_is_refused_in_words() {
         sandbox.script_has_run(1);
         put_config(
             &sandbox,
-            &format!("# vch-lb 2 LB_MODE=quic\n{}", script_config(1)),
+            &format!("# vch-lb 3 LB_MODE=quic\n{}", script_config(1)),
         );
-        let what = "the haproxy.cfg in `lb` was written by a newer vch-lb (settings version 2)";
+        let what = "the haproxy.cfg in `lb` was written by a newer vch-lb (settings version 3)";
         let told = drifts(&sandbox, &[]);
         assert!(
             told.contains(&(what.to_owned(), "use that version of vch-lb".to_owned())),
