@@ -11,6 +11,7 @@ use crate::error::Failure;
 use crate::haproxy::log::Checks;
 use crate::http::{self, Reply, Within};
 use crate::inventory::Container;
+use crate::moment::Moment;
 use crate::perform::Performer;
 use crate::reload;
 use crate::settings::HEALTH_CHECK;
@@ -32,7 +33,7 @@ const ATTEMPT: Within = Within::each(Duration::from_secs(1));
 /// HAProxy took its configuration at `at`; what the log says later than `mark` is about that.
 struct Since {
     at: Instant,
-    mark: Option<String>,
+    mark: Option<Moment>,
 }
 
 /// After a reload: waits until the first checks of `numbers` are over and none of them is out any more, at most `--wait`.
@@ -87,15 +88,15 @@ pub fn none_passes(performer: &Performer<'_>) -> Option<Failure> {
         return None;
     }
     let mark = former_end(performer);
-    let found = Found::look(performer, mark.as_deref(), &|_| true).ok()?;
+    let found = Found::look(performer, mark, &|_| true).ok()?;
     Some(found.failure(performer))
 }
 
 /// When a load balancer that is started again ended: older lines of its log are about its former life.
-fn former_end(performer: &Performer<'_>) -> Option<String> {
-    let ended = &performer.before.lb.as_ref()?.finished_at;
-    let ever = !ended.is_empty() && !ended.starts_with("0001-");
-    ever.then(|| ended.clone())
+fn former_end(performer: &Performer<'_>) -> Option<Moment> {
+    let ended = performer.before.lb.as_ref()?.finished_at?;
+    // No container starts within the second in which a VCH says that it ended.
+    Some(ended.at_the_latest())
 }
 
 /// Whether the load balancer sent to instance `number` before this run.
@@ -149,7 +150,7 @@ impl Waiting<'_> {
             performer.sleep(until);
             performer.check_interrupt()?;
             let over = self.since.at.elapsed() >= FIRST_CHECKS;
-            let mut found = Found::look(performer, self.since.mark.as_deref(), self.judged)?;
+            let mut found = Found::look(performer, self.since.mark, self.judged)?;
             if found.failing.is_empty() {
                 // HAProxy 1.7 and 1.8 don't tell of their checks: that nobody is left can be asked for.
                 found.outage |= self.nobody_is_left(over);
@@ -204,7 +205,7 @@ struct Found {
 impl Found {
     fn look(
         performer: &Performer<'_>,
-        since: Option<&str>,
+        since: Option<Moment>,
         judged: &dyn Fn(Number) -> bool,
     ) -> Result<Self, Failure> {
         let lines = reload::read_log(performer, since)?;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::docker::answer;
 use crate::haproxy::read::Found;
 use crate::haproxy::{Config, Server};
+use crate::moment::Moment;
 use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::tuning::ServerAddress;
 
@@ -77,8 +78,9 @@ pub enum Health {
 pub struct Container {
     pub name: String,
     pub state: State,
-    pub started_at: String,
-    pub finished_at: String,
+    /// `None`: never, as with [`Self::finished_at`].
+    pub started_at: Option<Moment>,
+    pub finished_at: Option<Moment>,
     pub oom_killed: bool,
     pub error: String,
     /// How often its restart policy has started it again.
@@ -118,8 +120,8 @@ impl Container {
         Self {
             name: found.name.trim_start_matches('/').to_owned(),
             state,
-            started_at: found.state.started_at,
-            finished_at: found.state.finished_at,
+            started_at: Moment::parse(&found.state.started_at),
+            finished_at: Moment::parse(&found.state.finished_at),
             oom_killed: found.state.oom_killed,
             error: found.state.error,
             restarts: found.restart_count,
@@ -130,7 +132,11 @@ impl Container {
             networks: addresses
                 .map(|(name, end)| (name, end.unwrap_or_default().ip_address))
                 .collect(),
-            published: found.port_bindings.into_keys().collect(),
+            published: found
+                .port_bindings
+                .into_iter()
+                .filter_map(|(port, bindings)| bindings.map(|_| port))
+                .collect(),
             ports: bindings
                 .map(|(port, hosts)| (port, host_ports(hosts)))
                 .collect(),
@@ -214,6 +220,17 @@ pub struct Conflict {
     pub image: String,
 }
 
+/// Whether the load balancer sends to where its instances are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aim {
+    /// Nothing says otherwise.
+    Right,
+    /// These have another address than the one that it sends to.
+    Off(Vec<Number>),
+    /// These were started after HAProxy last resolved their names. Whether they have another address since, nothing tells.
+    Unsure(Vec<Number>),
+}
+
 /// Everything on the endpoint that concerns one service.
 #[derive(Debug, Clone)]
 pub struct Inventory {
@@ -231,8 +248,8 @@ pub struct Inventory {
     pub other_lb: Option<String>,
     /// The file in the load balancer; `None` where there is no load balancer or no file.
     pub config: Option<Found>,
-    /// An instance that is sent to was started after the load balancer last read its file: its address may be another.
-    pub stale: bool,
+    /// Whether the load balancer sends to where its instances are.
+    pub aim: Aim,
     /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
     pub images: BTreeMap<String, String>,
 }
@@ -258,7 +275,7 @@ impl Inventory {
             strangers: Vec::new(),
             other_lb: None,
             config: None,
-            stale: false,
+            aim: Aim::Right,
             images: BTreeMap::new(),
         };
         for network in networks {
@@ -404,8 +421,8 @@ pub(crate) mod tests {
         Container {
             name: name.to_owned(),
             state,
-            started_at: String::new(),
-            finished_at: String::new(),
+            started_at: None,
+            finished_at: None,
             oom_killed: false,
             error: String::new(),
             restarts: 0,
@@ -428,6 +445,16 @@ pub(crate) mod tests {
             version: "20.10.24".into(),
             networks: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_a_vch_lists_as_null_is_not_published() {
+        let told = br#"{"Name":"/lb","PortBindings":{"80/tcp":[{"HostIp":"10.0.0.1","HostPort":""}],"8080/tcp":null},
+            "Ports":{"80/tcp":[{"HostIp":"10.0.0.1","HostPort":""}],"8080/tcp":null}}"#;
+        let container = Container::new(answer::json(told).unwrap());
+        assert_eq!(container.published, ["80/tcp"]);
+        assert_eq!(container.published_at("80/tcp"), None);
+        assert_eq!(container.published_at("8080/tcp"), None);
     }
 
     fn sorted(containers: Vec<Container>) -> Inventory {

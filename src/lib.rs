@@ -22,6 +22,7 @@ pub mod interrupt;
 pub mod inventory;
 pub mod judge;
 pub mod look;
+pub mod moment;
 pub mod perform;
 pub mod plan;
 pub mod probe;

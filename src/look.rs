@@ -13,9 +13,10 @@ use crate::error::{Failure, Kind};
 use crate::haproxy::log;
 use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
-use crate::inventory::{Container, Endpoint, Inventory, bare_id};
+use crate::inventory::{Aim, Container, Endpoint, Inventory, bare_id};
+use crate::moment::Moment;
 use crate::spec::head::Head;
-use crate::spec::names::{Names, NetworkName};
+use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::tuning::{ServerAddress, Tuning};
 
 /// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters), and few enough
@@ -122,7 +123,7 @@ pub fn look_with(
     }
     inventory.images = images?;
     if look_into_lb {
-        inventory.stale = is_stale(docker, &inventory)?;
+        inventory.aim = aim(docker, &inventory)?;
     }
     Ok(inventory)
 }
@@ -344,68 +345,104 @@ pub fn file_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Vec<u8>>,
     Ok(Some(bytes))
 }
 
-/// Whether an instance that is sent to was started after the load balancer last read its file. The log is asked only
-/// where there is reason to.
-fn is_stale(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
-    let Some(lb) = inventory.lb.as_ref().filter(|lb| lb.running()) else {
-        return Ok(false);
+/// Whether the load balancer sends to where its instances are. Addresses stand in its file. Names it resolves when it reads
+/// that: its log, which is asked only where there is reason to, tells whether it did so since they were started.
+fn aim(docker: &Docker, inventory: &Inventory) -> Result<Aim, Failure> {
+    let lb = inventory.lb.as_ref().filter(|lb| lb.running());
+    let Some((lb, config)) = lb.zip(inventory.written_config()) else {
+        return Ok(Aim::Right);
     };
-    let config = inventory.written_config();
-    if config.is_some_and(|config| has_moved(config, inventory)) {
-        return Ok(true);
+    let moved = moved(config, inventory);
+    if !moved.is_empty() {
+        return Ok(Aim::Off(moved));
     }
-    let sent_to = config.map(Config::numbers).unwrap_or_default();
-    let latest = sent_to
-        .iter()
-        .filter_map(|number| inventory.instances.get(number))
-        .filter(|instance| instance.running())
-        .map(|instance| &instance.started_at)
-        .max();
-    let Some(latest) = latest.filter(|latest| **latest > lb.started_at) else {
-        return Ok(false);
+    if config.tuning.server_address == ServerAddress::Ip {
+        return Ok(Aim::Right);
+    }
+    let started_later = |number: &Number| {
+        let instance = inventory.instances.get(number);
+        let instance = instance.filter(|instance| instance.running())?;
+        instance
+            .started_at
+            .filter(|at| Some(*at) > lb.started_at)
+            .map(|at| (at, *number))
     };
-    match missed_reload(docker, &lb.name, latest) {
-        Ok(missed) => Ok(missed),
+    let mut later: Vec<(Moment, Number)> =
+        config.numbers().iter().filter_map(started_later).collect();
+    let Some(&(latest, _)) = later.iter().max() else {
+        return Ok(Aim::Right);
+    };
+    match read_last(docker, &lb.name, latest) {
+        Ok(Reads::Before(last)) => {
+            later.retain(|(at, _)| *at > last);
+            Ok(Aim::Unsure(
+                later.into_iter().map(|(_, number)| number).collect(),
+            ))
+        }
         Err(error) if error.concerns_every_call() => {
             Err(not_read("the load balancer's log", &error))
         }
         // A log that can't be read tells nothing either: some of docker's drivers keep none.
-        Err(_) => Ok(false),
+        Ok(Reads::Untold | Reads::Since) | Err(_) => Ok(Aim::Right),
     }
 }
 
-/// Whether HAProxy, by its log, has not read its file since `time`. One that does not tell of its reloads (1.8) may have:
-/// then nothing is known, and nothing is claimed.
-fn missed_reload(docker: &Docker, lb: &str, time: &str) -> Result<bool, CallError> {
-    Ok(!tells_of_reload(docker, lb, Some(time))? && tells_of_reload(docker, lb, None)?)
+/// What HAProxy's log tells of when it last read its file.
+enum Reads {
+    /// It does not tell of that, as 1.8: nothing is known, and nothing is claimed.
+    Untold,
+    /// Since the time in question.
+    Since,
+    /// Last at this time, before the one in question.
+    Before(Moment),
 }
 
-/// Whether the log tells of a start or a reload, since `time` if that is given. It is read to the first that it tells of.
-fn tells_of_reload(docker: &Docker, lb: &str, time: Option<&str>) -> Result<bool, CallError> {
+fn read_last(docker: &Docker, lb: &str, time: Moment) -> Result<Reads, CallError> {
+    if told(docker, lb, Some(time), |_| false)? {
+        return Ok(Reads::Since);
+    }
+    let mut last = None;
+    told(docker, lb, None, |at| {
+        last = Some(at);
+        true
+    })?;
+    Ok(last.map_or(Reads::Untold, Reads::Before))
+}
+
+/// Whether the log tells of a start or a reload, since `time` if that is given. It is read on after one at which `go_on`
+/// says so.
+fn told(
+    docker: &Docker,
+    lb: &str,
+    time: Option<Moment>,
+    mut go_on: impl FnMut(Moment) -> bool,
+) -> Result<bool, CallError> {
     let argv = argv::logs(lb, &Range::since(time), true, false);
     let mut told = false;
     docker.query_lines(&argv, |piece| {
         // A VCH knows full seconds only: it returns a little more than was asked for.
         let line = log::line(&piece.text)
-            .filter(|line| time.is_none_or(|time| line.time.as_str() >= time));
-        told = line.is_some_and(|line| log::reload_seen(&line.text));
-        !told
+            .filter(|line| time.is_none_or(|time| line.time >= time))
+            .filter(|line| log::reload_seen(&line.text));
+        let at = line.map(|line| line.time);
+        told |= at.is_some();
+        at.is_none_or(&mut go_on)
     })?;
     Ok(told)
 }
 
-/// Whether an instance that is sent to by address has another one now.
-fn has_moved(config: &Config, inventory: &Inventory) -> bool {
-    let bridge = inventory
-        .bridge
-        .as_ref()
-        .map_or("", |network| network.name.as_str());
-    config.tuning.server_address == ServerAddress::Ip
-        && config.servers.iter().any(|server| {
-            let instance = inventory.instances.get(&server.number);
-            let address = instance.and_then(|instance| instance.address_on(bridge));
-            address.is_some_and(|address| address != server.address)
-        })
+/// Those instances that are sent to by address and have another one now.
+fn moved(config: &Config, inventory: &Inventory) -> Vec<Number> {
+    let bridge = inventory.bridge.as_ref();
+    let bridge = bridge.map_or("", |network| network.name.as_str());
+    let by_ip = config.tuning.server_address == ServerAddress::Ip;
+    let servers = config.servers.iter().filter(|_| by_ip);
+    let moved = servers.filter(|server| {
+        let instance = inventory.instances.get(&server.number);
+        let address = instance.and_then(|instance| instance.address_on(bridge));
+        address.is_some_and(|address| address != server.address)
+    });
+    moved.map(|server| server.number).collect()
 }
 
 /// Of several things asked for, docker prints those that it found and fails because of the rest.

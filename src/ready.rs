@@ -15,6 +15,7 @@ use crate::http::{self, Reply, Within};
 use crate::inventory::{Container, Health, State};
 use crate::judge::{self, Demand, Life};
 use crate::look;
+use crate::moment::Moment;
 use crate::perform::Performer;
 use crate::reach;
 use crate::spec::names::{Number, Port};
@@ -172,7 +173,7 @@ enum Answer {
 struct Gate<'a, 'b> {
     performer: &'a Performer<'b>,
     /// Since when each is seen to run, by its name and its start.
-    seen_running: HashMap<(String, String), Instant>,
+    seen_running: HashMap<(String, Option<Moment>), Instant>,
     /// The last answers that were not right.
     wrong: HashMap<String, Reply>,
 }
@@ -194,7 +195,7 @@ impl<'a, 'b> Gate<'a, 'b> {
             Life::Up { healthy } => (healthy, false),
             Life::Restarted => (false, true),
         };
-        let run = (container.name.clone(), container.started_at.clone());
+        let run = (container.name.clone(), container.started_at);
         let since = *self.seen_running.entry(run).or_insert_with(Instant::now);
         let settled = since.elapsed() >= self.performer.patience.settle;
         let ready = match self.answer(container) {

@@ -16,6 +16,7 @@ use crate::haproxy::{
     log::{self, Line, Own},
 };
 use crate::look;
+use crate::moment::Moment;
 use crate::perform::{AGAIN_AFTER, COPIES, Performer};
 use crate::signals;
 use crate::ui;
@@ -35,9 +36,9 @@ const TAIL: usize = 500;
 pub struct Workers {
     last_hup: Option<Instant>,
     /// The log's last time before that.
-    last_mark: Option<String>,
+    last_mark: Option<Moment>,
     /// The log's last time before this run's first HUP.
-    mark: Option<String>,
+    mark: Option<Moment>,
     /// Whether this HAProxy tells of its reloads.
     tells: bool,
     /// Whether it tells when a former worker is gone: 1.7 never does.
@@ -166,9 +167,9 @@ fn signal(performer: &Performer<'_>) -> Result<(), Failure> {
         {
             let workers = &mut performer.memo().workers;
             workers.last_hup = Some(Instant::now());
-            workers.last_mark.clone_from(&since);
+            workers.last_mark = since;
         }
-        match verdict(performer, since.as_deref())? {
+        match verdict(performer, since)? {
             Verdict::InForce => return Ok(()),
             Verdict::Refused(alerts) => {
                 let failure = Failure::failed(format!(
@@ -194,7 +195,7 @@ fn keep_apart(performer: &Performer<'_>) {
 }
 
 /// The log's last time so far, in the endpoint's own clock; what comes later is the reload's.
-fn mark(performer: &Performer<'_>) -> Result<Option<String>, Failure> {
+fn mark(performer: &Performer<'_>) -> Result<Option<Moment>, Failure> {
     let log = own_lines(performer, &Range::last(TAIL), None)
         .map_err(|error| not_read(performer, &error))?;
     let (last, full) = (log.last(), log.read() >= TAIL);
@@ -207,7 +208,7 @@ fn mark(performer: &Performer<'_>) -> Result<Option<String>, Failure> {
         };
         let mut memo = performer.memo();
         let workers = &mut memo.workers;
-        workers.mark = Some(last.clone().unwrap_or_default());
+        workers.mark = Some(last.unwrap_or(Moment::EARLIEST));
         workers.tells = log::tells_of_reloads(&lines) || log::tells_of_reloads(&first);
         workers.tells_of_ends = current.or_else(|| newest_worker(&first)).is_some();
         workers.current = current;
@@ -235,7 +236,7 @@ fn first_signs(performer: &Performer<'_>) -> Result<Vec<Line>, Failure> {
     }
 }
 
-fn verdict(performer: &Performer<'_>, since: Option<&str>) -> Result<Verdict, Failure> {
+fn verdict(performer: &Performer<'_>, since: Option<Moment>) -> Result<Verdict, Failure> {
     let started = Instant::now();
     let tells = performer.memo().workers.tells;
     let mut pause = Duration::from_millis(30);
@@ -272,8 +273,8 @@ fn settled(lines: &[Line], started: Instant) -> bool {
 
 impl Workers {
     /// When the configuration in force was asked for, and the log's last time before that; `None` without a reload.
-    pub fn last_reload(&self) -> Option<(Instant, Option<String>)> {
-        self.last_hup.map(|at| (at, self.last_mark.clone()))
+    pub fn last_reload(&self) -> Option<(Instant, Option<Moment>)> {
+        self.last_hup.map(|at| (at, self.last_mark))
     }
 
     /// The worker that served until now is a former one.
@@ -309,11 +310,11 @@ impl Workers {
 pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
     let started = Instant::now();
     let lb = &performer.spec.names.lb;
-    let mark = performer.memo().workers.mark.clone();
+    let mark = performer.memo().workers.mark;
     let mut pause = Duration::from_millis(50);
     loop {
         performer.check_interrupt()?;
-        let gone = match log_since(performer, mark.as_deref()) {
+        let gone = match log_since(performer, mark) {
             Ok(lines) => performer.memo().workers.gone(&lines),
             Err(error) if error.concerns_every_call() => return Err(not_read(performer, &error)),
             // Then it is as with a HAProxy that does not tell.
@@ -337,24 +338,24 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
 }
 
 /// What HAProxy says of itself in the load balancer's log after `since`.
-pub fn read_log(performer: &Performer<'_>, since: Option<&str>) -> Result<Vec<Line>, Failure> {
+pub fn read_log(performer: &Performer<'_>, since: Option<Moment>) -> Result<Vec<Line>, Failure> {
     log_since(performer, since).map_err(|error| not_read(performer, &error))
 }
 
-fn log_since(performer: &Performer<'_>, since: Option<&str>) -> Result<Vec<Line>, CallError> {
-    let since = since.filter(|since| !since.is_empty());
+fn log_since(performer: &Performer<'_>, since: Option<Moment>) -> Result<Vec<Line>, CallError> {
+    let since = since.filter(|since| *since > Moment::EARLIEST);
     own_lines(performer, &Range::since(since), since).map(Own::in_order)
 }
 
 fn own_lines(
     performer: &Performer<'_>,
     range: &Range,
-    since: Option<&str>,
+    since: Option<Moment>,
 ) -> Result<Own, CallError> {
     let mut own = Own::default();
     read_lines(performer, range, |line| {
         // A VCH knows full seconds only: it returns a little more than was asked for.
-        if since.is_none_or(|since| line.time.as_str() > since) {
+        if since.is_none_or(|since| line.time > since) {
             own.add(line);
         }
         true

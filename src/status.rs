@@ -9,7 +9,8 @@ use crate::calls;
 use crate::docker::argv::{self, Argv};
 use crate::haproxy::Config;
 use crate::haproxy::read::Found;
-use crate::inventory::{Conflict, Container, Health, Inventory, State};
+use crate::inventory::{Aim, Conflict, Container, Health, Inventory, State};
+use crate::moment::Moment;
 use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::running::OtherLb;
 use crate::ui::{list, plural};
@@ -36,7 +37,7 @@ pub struct Row {
     /// `HOST:PORT` where the endpoint publishes its port.
     pub published: Option<String>,
     /// When it was started, in RFC 3339, by the endpoint's clock.
-    pub started_at: Option<String>,
+    pub started_at: Option<Moment>,
     /// Whether the load balancer sends to it; `null` for the load balancer itself.
     pub in_lb: Option<bool>,
 }
@@ -60,6 +61,8 @@ pub struct Status {
     pub port: Option<u16>,
     pub containers: Vec<Row>,
     pub drift: Vec<Drift>,
+    /// What can't be told, and what makes sure. None of it is a drift.
+    pub notes: Vec<Drift>,
 }
 
 /// How commands that mend something are put.
@@ -100,7 +103,7 @@ pub fn status(
     inventory: &Inventory,
 ) -> Status {
     let config = inventory.written_config();
-    let mut drift = Vec::new();
+    let (mut drift, mut notes) = (Vec::new(), Vec::new());
     let mut reader = Reader {
         names,
         external_net,
@@ -108,6 +111,7 @@ pub fn status(
         config,
         mends,
         drift: &mut drift,
+        notes: &mut notes,
     };
     if let Some(OtherLb { what, remedy }) = &mends.other_lb {
         reader.note(what.clone(), remedy.clone());
@@ -131,6 +135,7 @@ pub fn status(
         port: config.map(|config| config.lb_port.get()),
         containers: rows(names, external_net, inventory, config),
         drift,
+        notes,
     }
 }
 
@@ -141,6 +146,7 @@ struct Reader<'a> {
     config: Option<&'a Config>,
     mends: &'a Mends<'a>,
     drift: &'a mut Vec<Drift>,
+    notes: &'a mut Vec<Drift>,
 }
 
 impl<'a> Reader<'a> {
@@ -192,14 +198,37 @@ impl<'a> Reader<'a> {
         if !lb.is_on(self.external_net.as_str()) {
             self.not_for_clients(lb);
         }
-        if self.inventory.stale {
-            self.note_up(format!("an instance was started after `{name}` last resolved its name: requests may go astray"));
-        }
+        self.aim();
         if let Some(aside) = &self.inventory.lb_aside {
             self.note_up(format!(
                 "`{}` is left over from replacing `{name}`",
                 aside.name
             ));
+        }
+    }
+
+    fn aim(&mut self) {
+        let (lb, names) = (&self.names.lb, self.names);
+        let list = |numbers: &[Number]| list(&names.instances(numbers));
+        match &self.inventory.aim {
+            Aim::Right => {}
+            Aim::Off(numbers) => {
+                let are = if numbers.len() == 1 { "is" } else { "are" };
+                let what = format!("{} {are} not where `{lb}` sends to any more", list(numbers));
+                self.note_up(what);
+            }
+            Aim::Unsure(numbers) => {
+                let were = if numbers.len() == 1 { "was" } else { "were" };
+                let what = format!(
+                    "{} {were} started after `{lb}` last resolved the name; whether the address is the same cannot be told",
+                    list(numbers)
+                );
+                self.notes.push(Drift {
+                    what,
+                    lines: Vec::new(),
+                    mend: self.mends.up(),
+                });
+            }
         }
     }
 
@@ -426,14 +455,14 @@ fn rows(
 }
 
 fn row(container: &Container, network: &str, in_lb: Option<bool>) -> Row {
-    let started = !container.started_at.is_empty() && !container.started_at.starts_with("0001-");
+    let started_at = container.started_at.filter(|_| container.running());
     Row {
         name: container.name.clone(),
         state: word(container),
         image: container.image.clone(),
         address: container.address_on(network).map(str::to_owned),
         published: published(container),
-        started_at: (started && container.running()).then(|| container.started_at.clone()),
+        started_at,
         in_lb,
     }
 }
@@ -584,11 +613,11 @@ mod tests {
             ),
             (
                 Inventory {
-                    stale: true,
+                    aim: Aim::Off(vec![1]),
                     ..inventory(&[State::Running], &[1])
                 },
                 None,
-                "an instance was started after `lb` last resolved its name: requests may go astray",
+                "`web-1` is not where `lb` sends to any more",
             ),
         ] {
             assert_eq!(drift(&inventory, wanted), [told]);

@@ -12,6 +12,7 @@ use crate::error::{Failure, exit, printable};
 use crate::haproxy::log::{self, Line};
 use crate::inventory::Inventory;
 use crate::look::{self, Detail, Wanted};
+use crate::moment::Moment;
 use crate::spec::running;
 use crate::ui::{LogLine, list};
 
@@ -88,7 +89,7 @@ fn merged(
     let width = width(names);
     for ((time, _), (index, text)) in merged.lines {
         let text = if args.timestamps {
-            format!("{time} {text}")
+            format!("{} {text}", time.with_nanoseconds())
         } else {
             text
         };
@@ -108,7 +109,7 @@ fn merged(
 #[derive(Default)]
 struct Timed {
     /// Of the line that is being read, by stream.
-    times: [Option<String>; 2],
+    times: [Option<Moment>; 2],
 }
 
 impl Timed {
@@ -117,10 +118,10 @@ impl Timed {
         let time = &mut self.times[piece.stream as usize];
         if piece.begins {
             let line = log::line(&piece.text);
-            *time = line.as_ref().map(|line| line.time.clone());
+            *time = line.as_ref().map(|line| line.time);
             return line;
         }
-        let (time, text) = (time.clone()?, piece.text);
+        let (time, text) = ((*time)?, piece.text);
         Some(Line { time, text })
     }
 }
@@ -128,12 +129,12 @@ impl Timed {
 /// The lines of several containers in the order of their times: the last of them, if they are too many.
 struct Merged {
     /// By time, and by when they came: the container's place, and the text.
-    lines: BTreeMap<(String, usize), (usize, String)>,
+    lines: BTreeMap<(Moment, usize), (usize, String)>,
     came: usize,
     bytes: usize,
     limit: usize,
     /// Nothing that was logged until then is here.
-    cut: Option<String>,
+    cut: Option<Moment>,
 }
 
 impl Merged {
@@ -148,31 +149,31 @@ impl Merged {
     }
 
     fn add(&mut self, index: usize, Line { time, text }: Line) {
-        if self.is_cut(&time) {
+        if self.is_cut(time) {
             return;
         }
-        self.bytes += size(&time, &text);
+        self.bytes += size(&text);
         self.came += 1;
         self.lines.insert((time, self.came), (index, text));
         while let Some(first) = self.lines.first_entry() {
-            let of_this_time = self.cut.as_ref() == Some(&first.key().0);
+            let of_this_time = self.cut == Some(first.key().0);
             if self.bytes <= self.limit && !of_this_time {
                 break;
             }
             let ((time, _), (_, text)) = first.remove_entry();
-            self.bytes -= size(&time, &text);
+            self.bytes -= size(&text);
             self.cut = Some(time);
         }
     }
 
-    fn is_cut(&self, time: &str) -> bool {
-        self.cut.as_deref().is_some_and(|cut| time <= cut)
+    fn is_cut(&self, time: Moment) -> bool {
+        self.cut.is_some_and(|cut| time <= cut)
     }
 }
 
 /// What a line takes, that it has a place of its own included.
-fn size(time: &str, text: &str) -> usize {
-    time.len() + text.len() + size_of::<((String, usize), (usize, String))>()
+fn size(text: &str) -> usize {
+    text.len() + size_of::<((Moment, usize), (usize, String))>()
 }
 
 /// Lines as they come, until the containers end, the reader goes away, or Ctrl-C.
@@ -230,16 +231,22 @@ mod tests {
     use super::*;
     use crate::docker::spawn::Stream::{self, Stderr, Stdout};
 
+    /// `T3` is the third second of some minute.
+    fn at(time: &str) -> Moment {
+        let second = time.trim_start_matches('T');
+        Moment::parse(&format!("2026-01-02T03:04:0{second}Z")).unwrap()
+    }
+
     fn line(time: &str, text: &str) -> Line {
         Line {
-            time: time.to_owned(),
+            time: at(time),
             text: text.to_owned(),
         }
     }
 
     #[test]
     fn of_too_many_lines_the_last_are_kept_whosever_they_are() {
-        let room_for = |lines| lines * size("T1", "a");
+        let room_for = |lines| lines * size("a");
         for (lines, limit, kept, cut) in [
             (&["T2", "T1", "T3"][..], 3, &["T1", "T2", "T3"][..], None),
             (&["T1", "T2", "T3"], 2, &["T2", "T3"], Some("T1")),
@@ -256,17 +263,16 @@ mod tests {
             for time in lines {
                 merged.add(0, line(time, "a"));
             }
-            let times: Vec<&str> = merged.lines.keys().map(|(time, _)| time.as_str()).collect();
-            assert_eq!(
-                (&times[..], merged.cut.as_deref()),
-                (kept, cut),
-                "{lines:?}"
-            );
+            let times: Vec<Moment> = merged.lines.keys().map(|(time, _)| *time).collect();
+            let kept: Vec<Moment> = kept.iter().map(|time| at(time)).collect();
+            assert_eq!((times, merged.cut), (kept, cut.map(at)), "{lines:?}");
         }
     }
 
     #[test]
     fn the_parts_of_a_long_line_have_its_time() {
+        const T1: &str = "2026-01-02T03:04:01Z";
+        const T2: &str = "2026-01-02T03:04:02Z";
         let mut timed = Timed::default();
         let mut told = |stream: Stream, begins, text: &str| {
             let text = text.to_owned();
@@ -276,8 +282,10 @@ mod tests {
                 begins,
             })
         };
-        assert_eq!(told(Stdout, true, "T1 begin"), Some(line("T1", "begin")));
-        assert_eq!(told(Stderr, true, "T2 other"), Some(line("T2", "other")));
+        let begin = told(Stdout, true, &format!("{T1} begin"));
+        assert_eq!(begin, Some(line("T1", "begin")));
+        let other = told(Stderr, true, &format!("{T2} other"));
+        assert_eq!(other, Some(line("T2", "other")));
         assert_eq!(told(Stdout, false, "T9 on"), Some(line("T1", "T9 on")));
         assert_eq!(told(Stdout, true, "Error of docker's"), None);
         assert_eq!(told(Stdout, false, "that is long"), None);

@@ -166,8 +166,11 @@ fn text(status: &Status, prefix: &str, reply: Option<Reply>, now: SystemTime) ->
         text.push('\n');
         text.push_str(&table(&status.containers, now));
     }
-    if !status.drift.is_empty() {
+    if !(status.drift.is_empty() && status.notes.is_empty()) {
         text.push('\n');
+    }
+    for Drift { what, mend, .. } in &status.notes {
+        let _ = writeln!(text, "{what}\n  to be sure: {mend}");
     }
     for together in status.drift.chunk_by(|one, next| one.mend == next.mend) {
         for Drift { what, lines, .. } in together {
@@ -219,10 +222,7 @@ fn table(rows: &[Row], now: SystemTime) -> String {
 
 fn cells(row: &Row, now: SystemTime) -> [String; 7] {
     let or_dash = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "-".into());
-    let since = row
-        .started_at
-        .as_deref()
-        .and_then(|at| humantime::parse_rfc3339(at).ok());
+    let since = row.started_at.map(SystemTime::from);
     let age = since.map(|since| ui::seconds(now.duration_since(since).unwrap_or_default()));
     let in_lb = row
         .in_lb
@@ -241,6 +241,7 @@ fn cells(row: &Row, now: SystemTime) -> [String; 7] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moment::Moment;
 
     #[test]
     fn a_status_is_a_table_and_its_drift() {
@@ -250,7 +251,7 @@ mod tests {
             image: "httpd".into(),
             address: Some("172.18.0.2".into()),
             published: None,
-            started_at: Some("2026-01-02T03:04:05.123456789Z".into()),
+            started_at: Moment::parse("2026-01-02T03:04:05.123456789Z"),
             in_lb,
         };
         let drift = |what: &str, lines: &[&str], mend: &str| Drift {
@@ -268,6 +269,7 @@ mod tests {
                 drift("another thing", &["a line"], "vch-lb up"),
                 drift("a third", &[], "vch-lb down"),
             ],
+            notes: vec![drift("nobody knows", &[], "vch-lb up")],
         };
         let now = humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap();
         assert_eq!(
@@ -276,6 +278,7 @@ mod tests {
              NAME    STATE  IMAGE  ADDRESS     PUBLISHED  SINCE  IN LB\n\
              lb      ready  httpd  172.18.0.2  -          40 s   -\n\
              web-10  ready  httpd  172.18.0.2  -          40 s   yes\n\n\
+             nobody knows\n  to be sure: vch-lb up\n\
              something\nanother thing\n  | a line\n  to mend them: vch-lb up\n\
              a third\n  to mend it: vch-lb down\n"
         );

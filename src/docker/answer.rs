@@ -215,12 +215,12 @@ pub struct Container {
     /// Keys such as `80/tcp`.
     #[serde(deserialize_with = "or_default")]
     pub exposed_ports: BTreeMap<String, serde::de::IgnoredAny>,
-    /// What was asked for with `-p`.
+    /// What was asked for with `-p`. A VCH lists what the image exposes, too, as `null`.
     #[serde(deserialize_with = "or_default")]
-    pub port_bindings: BTreeMap<String, serde::de::IgnoredAny>,
+    pub port_bindings: BTreeMap<String, Option<serde::de::IgnoredAny>>,
     #[serde(deserialize_with = "or_default")]
     pub restart_policy: RestartPolicy,
-    /// What is published now; only of a running container.
+    /// What is published now: of a running container, on a VCH of others too, with an empty port.
     #[serde(deserialize_with = "or_default")]
     pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
     #[serde(deserialize_with = "or_default")]

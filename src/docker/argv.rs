@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::words::{quote, redact};
+use crate::moment::Moment;
 use crate::spec::LABEL;
 
 /// The arguments of one docker call, without the program and its global options.
@@ -284,10 +285,10 @@ impl Range {
     }
 
     /// From `time` on; all of it without one.
-    pub fn since(time: Option<&str>) -> Self {
+    pub fn since(time: Option<Moment>) -> Self {
         Self {
             tail: time.is_none().then(|| "all".to_owned()),
-            since: time.map(str::to_owned),
+            since: time.map(|time| time.to_string()),
         }
     }
 }
@@ -399,7 +400,7 @@ mod tests {
             (
                 logs(
                     "lb",
-                    &Range::since(Some("2026-01-02T03:04:05.6Z")),
+                    &Range::since(Moment::parse("2026-01-02T03:04:05.6Z")),
                     true,
                     false,
                 ),

@@ -8,19 +8,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::moment::Moment;
+
 /// A log line and the endpoint's own time in front of it, as `docker logs -t` prints them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
-    /// RFC 3339 in UTC with nine decimals: as text, later is greater.
-    pub time: String,
+    pub time: Moment,
     pub text: String,
 }
 
 /// A line as `docker logs -t` prints it; docker's own words have no time.
 pub fn line(line: &str) -> Option<Line> {
     let (time, text) = line.split_once(' ')?;
-    time.contains('T').then(|| Line {
-        time: time.to_owned(),
+    Some(Line {
+        time: Moment::parse(time)?,
         text: text.to_owned(),
     })
 }
@@ -33,7 +34,7 @@ const KEPT: usize = 5000;
 pub struct Own {
     lines: VecDeque<Line>,
     /// The latest time of all lines.
-    last: Option<String>,
+    last: Option<Moment>,
     /// How many lines there were.
     read: usize,
 }
@@ -41,9 +42,7 @@ pub struct Own {
 impl Own {
     pub fn add(&mut self, line: Line) {
         self.read += 1;
-        if self.last.as_ref().is_none_or(|last| *last < line.time) {
-            self.last = Some(line.time.clone());
-        }
+        self.last = self.last.max(Some(line.time));
         if !is_own(&line.text) {
             return;
         }
@@ -53,8 +52,8 @@ impl Own {
         self.lines.push_back(line);
     }
 
-    pub fn last(&self) -> Option<String> {
-        self.last.clone()
+    pub fn last(&self) -> Option<Moment> {
+        self.last
     }
 
     pub fn read(&self) -> usize {
@@ -64,7 +63,7 @@ impl Own {
     /// HAProxy's own lines, the last of them if there are very many, in the order of their times.
     pub fn in_order(self) -> Vec<Line> {
         let mut lines = Vec::from(self.lines);
-        lines.sort_by(|a, b| a.time.cmp(&b.time));
+        lines.sort_by_key(|line| line.time);
         lines
     }
 }
@@ -390,7 +389,7 @@ mod tests {
         for line in said_by_others("[ALERT]") {
             add(20_000, &line);
         }
-        assert_eq!(log.last().unwrap(), "2026-01-02T03:04:05.000020000Z");
+        assert_eq!(log.last(), Moment::parse("2026-01-02T03:04:05.00002Z"));
         assert!(log.read() > KEPT);
         let lines = log.in_order();
         assert_eq!(lines.len(), KEPT);

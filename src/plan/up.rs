@@ -16,7 +16,7 @@ use super::{Action, Plan, StepId};
 use crate::error::{Failure, printable};
 use crate::haproxy::Config;
 use crate::haproxy::read::Found;
-use crate::inventory::{Container, Inventory, State};
+use crate::inventory::{Aim, Container, Inventory, State};
 use crate::settings::{
     EXTERNAL_NET, INSTANCE_CTR_PREFIX, INSTANCE_PORT, LB_ARGS, LB_CTR_NAME, LB_IMG, LB_PORT,
 };
@@ -621,7 +621,8 @@ impl Planner<'_> {
         let differs = in_lb != servers.iter().copied().collect();
         // The file does not send to those that leave, but the one in force may: somebody was stopped between copy and reload.
         let may_be_sent_to = !self.target.leaving().is_empty();
-        let outdated = files.is_some() || self.inventory.stale || !self.config_is(&servers);
+        let outdated =
+            files.is_some() || self.inventory.aim != Aim::Right || !self.config_is(&servers);
         if differs || (last.is_none() && (outdated || may_be_sent_to)) {
             let needs = Self::needs(&[last.or(files)]);
             let reload = self.plan.add(Action::Reload(servers.clone()), &needs);
@@ -832,6 +833,18 @@ impl Planner<'_> {
                 "the haproxy.cfg in `{}` is as another version of vch-lb wrote it: to be brought up to date",
                 self.plan.spec.names.lb
             ));
+        }
+        let lb = &self.plan.spec.names.lb;
+        match &self.inventory.aim {
+            Aim::Right => {}
+            Aim::Off(numbers) => reasons.push(format!(
+                "{}: not where `{lb}` sends to any more",
+                names(numbers)
+            )),
+            Aim::Unsure(numbers) => reasons.push(format!(
+                "{}: started after `{lb}` resolved the name; it looks again, to be sure",
+                names(numbers)
+            )),
         }
         if !self.target.surplus.is_empty() {
             let wanted = plural(self.plan.spec.count.get(), "instance");

@@ -177,7 +177,7 @@ fn label<'a>(config: &Config, inventory: &'a Inventory) -> Option<&'a String> {
         .iter()
         .filter_map(|number| inventory.instances.get(number));
     instances
-        .max_by(|a, b| a.started_at.cmp(&b.started_at))?
+        .max_by_key(|instance| instance.started_at)?
         .labels
         .get(LABEL)
 }

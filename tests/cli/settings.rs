@@ -627,7 +627,7 @@ fn servers_by_address_and_after_a_restart() {
         sandbox
             .tool(&["status"])
             .code(3)
-            .stdout_has("an instance was started after `lb` last resolved its name");
+            .stdout_has("`web-1` and `web-2` are not where `lb` sends to any more\n");
         sandbox.forget_calls();
         sandbox.up(&arguments).success();
         assert_eq!(sandbox.changing_calls(), reload_calls());

@@ -10,6 +10,9 @@ use crate::haproxy;
 use crate::store::Store;
 use crate::times;
 
+/// Where a VCH publishes ports: the address of its own.
+const VCH_ADDRESS: &str = "127.0.0.1";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
@@ -275,13 +278,12 @@ impl Container {
     /// The ports that are published now, as `inspect` has them.
     pub(crate) fn ports(&self, config: &Config) -> Value {
         let mut ports = Map::new();
-        if !self.running() {
+        // A VCH tells them of created and stopped ones, too, with an empty port.
+        if !self.running() && !config.is_vch() {
             return Value::Object(ports);
         }
-        if !config.is_vch() {
-            for key in &self.exposed {
-                ports.insert(key.clone(), Value::Null);
-            }
+        for key in &self.exposed {
+            ports.insert(key.clone(), Value::Null);
         }
         for publish in &self.publish {
             let binding = json!({
@@ -304,7 +306,9 @@ impl Container {
         {
             return endpoint.address.clone();
         }
-        if publish.host_ip.is_empty() {
+        if config.is_vch() {
+            VCH_ADDRESS.into()
+        } else if publish.host_ip.is_empty() {
             "0.0.0.0".into()
         } else {
             publish.host_ip.clone()

@@ -471,7 +471,7 @@ fn details(store: &Store, config: &Config, container: &Container) -> Value {
         "HostConfig": {
             "Binds": list(&container.binds),
             "NetworkMode": network_mode(container),
-            "PortBindings": port_bindings(container),
+            "PortBindings": port_bindings(config, container),
             "RestartPolicy": {"Name": restart, "MaximumRetryCount": 0},
             "AutoRemove": container.auto_remove,
             "Dns": container.dns,
@@ -525,10 +525,11 @@ fn state(config: &Config, container: &Container) -> Value {
     let vch = config.is_vch();
     let never = if vch { "" } else { times::ZERO };
     let time = |ns: u64| {
-        if ns == 0 {
-            never.to_owned()
-        } else {
-            times::rfc3339(ns)
+        match (ns, vch) {
+            (0, _) => never.to_owned(),
+            // In whole seconds.
+            (_, true) => times::short(ns - ns % times::SECOND),
+            (_, false) => times::short(ns),
         }
     };
     let running = container.running();
@@ -562,14 +563,25 @@ fn state(config: &Config, container: &Container) -> Value {
     state
 }
 
-fn port_bindings(container: &Container) -> Value {
+/// A VCH lists what is exposed and not published, too, and fills in its own address.
+fn port_bindings(config: &Config, container: &Container) -> Value {
     let mut bindings: Map<String, Value> = Map::new();
+    if config.is_vch() {
+        for key in &container.exposed {
+            bindings.insert(key.clone(), Value::Null);
+        }
+    }
     for publish in &container.publish {
         let host = publish
             .host
             .map(|port| port.to_string())
             .unwrap_or_default();
-        let binding = json!({"HostIp": publish.host_ip, "HostPort": host});
+        let host_ip = if config.is_vch() {
+            container.host_ip(publish, config)
+        } else {
+            publish.host_ip.clone()
+        };
+        let binding = json!({"HostIp": host_ip, "HostPort": host});
         match bindings
             .get_mut(&publish.key())
             .and_then(Value::as_array_mut)

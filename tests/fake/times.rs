@@ -75,6 +75,13 @@ pub(crate) fn rfc3339(ns: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z")
 }
 
+/// As an engine writes it outside of logs: with as many decimals as it needs.
+pub(crate) fn short(ns: u64) -> String {
+    let text = rfc3339(ns);
+    let text = text.trim_end_matches('Z').trim_end_matches('0');
+    format!("{}Z", text.trim_end_matches('.'))
+}
+
 /// Go's `time.Time.String()`, which `docker ps` shows as `CreatedAt`.
 pub(crate) fn go_string(ns: u64) -> String {
     let Civil {

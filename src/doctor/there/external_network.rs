@@ -156,7 +156,13 @@ impl<'a> Addresses<'a> {
             .filter(|range| !range.is_empty())
             .collect();
         Self {
-            size: ranges.iter().map(|range| size(range)).sum(),
+            // Of a whole subnet some are not given out.
+            size: network
+                .ipam
+                .config
+                .iter()
+                .map(|pool| size(&pool.ip_range))
+                .sum(),
             ranges,
             used: network.containers.len(),
         }
@@ -176,10 +182,14 @@ impl<'a> Addresses<'a> {
     }
 }
 
-/// How many addresses `FIRST-LAST` holds.
+/// How many addresses `FIRST-LAST` holds; a VCH writes `FIRST/BITS` where that is the same.
 fn size(range: &str) -> Option<usize> {
-    let (first, last) = range.split_once('-')?;
     let number = |text: &str| text.trim().parse::<Ipv4Addr>().ok().map(u32::from);
+    if let Some((first, bits)) = range.split_once('/') {
+        let bits = bits.parse().ok().filter(|bits| *bits <= 32)?;
+        return number(first).and(1_usize.checked_shl(32_u32.checked_sub(bits)?));
+    }
+    let (first, last) = range.split_once('-')?;
     let span = number(last)?.checked_sub(number(first)?)?;
     usize::try_from(span).ok()?.checked_add(1)
 }
@@ -203,6 +213,24 @@ mod tests {
             [
                 "ok: container network `routable`, addresses 192.168.4.140-192.168.4.199, 0 of 60 in use"
             ]
+        );
+        assert_eq!(
+            seen(
+                with(Some(external_net(
+                    "external",
+                    "192.168.66.0/24",
+                    "192.168.66.10/31"
+                ))),
+                ABOUT
+            ),
+            ["ok: container network `routable`, addresses 192.168.66.10/31, 0 of 2 in use"]
+        );
+        assert_eq!(
+            seen(
+                with(Some(external_net("external", "192.168.66.0/24", ""))),
+                ABOUT
+            ),
+            ["ok: container network `routable`, addresses 192.168.66.0/24"]
         );
         assert_eq!(
             seen(with(Some(external_net("external", "", ""))), ABOUT),
@@ -279,8 +307,21 @@ mod tests {
 
     #[test]
     fn ranges_are_counted() {
-        assert_eq!(size("10.0.0.1-10.0.0.10"), Some(10));
-        for odd in ["10.0.0.0/24", "10.0.0.9-10.0.0.1", "a-b", ""] {
+        for (range, addresses) in [
+            ("10.0.0.1-10.0.0.10", 10),
+            ("192.168.66.10/31", 2),
+            ("10.0.0.9/32", 1),
+        ] {
+            assert_eq!(size(range), Some(addresses), "{range}");
+        }
+        for odd in [
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "a/31",
+            "10.0.0.9-10.0.0.1",
+            "a-b",
+            "",
+        ] {
             assert_eq!(size(odd), None, "{odd}");
         }
     }

@@ -91,13 +91,13 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
             let lb = inventory.lb.as_mut().unwrap();
             assert!(lb.is_on("web-net"), "it would find no instance");
             lb.state = State::Running;
-            inventory.stale = false;
+            inventory.aim = Aim::Right;
             all_resolve(inventory);
         }
         Action::Reload(servers) => {
             assert!(inventory.lb.as_ref().unwrap().running());
             inventory.config = Some(config(spec, servers));
-            inventory.stale = false;
+            inventory.aim = Aim::Right;
             all_resolve(inventory);
         }
         Action::AwaitService | Action::AwaitReady(_) => {
@@ -217,7 +217,7 @@ fn from_each_state_with_the_least_that_helps() {
         inventory.lb.as_mut().unwrap().state = exited.clone();
         inventory.config = None;
     });
-    let stale = change(&|inventory| inventory.stale = true);
+    let stale = change(&|inventory| inventory.aim = Aim::Off(vec![1]));
     let outdated = change(&|inventory| {
         let old = instance(1, State::Running, "httpd:old");
         inventory.instances.insert(1, old);
@@ -589,7 +589,10 @@ prop_compose! {
         let containers = instances.into_iter().chain(lb);
         let mut inventory =
             Inventory::new(&spec.names, &spec.external_net, engine(), networks, containers);
-        inventory.stale = stale && inventory.lb.as_ref().is_some_and(Container::running);
+        let running = inventory.lb.as_ref().is_some_and(Container::running);
+        if stale && running {
+            inventory.aim = Aim::Unsure(vec![1]);
+        }
         inventory.config = file;
         inventory
     }
