@@ -8,6 +8,9 @@
 mod ambiguous;
 #[path = "../blocks.rs"]
 mod blocks;
+mod chaos;
+#[path = "../chaos.rs"]
+mod chaos_story;
 mod checks;
 mod conformance;
 mod deploy;

@@ -9,6 +9,9 @@
 
 #[path = "../blocks.rs"]
 mod blocks;
+mod chaos;
+#[path = "../chaos.rs"]
+mod chaos_story;
 mod clients;
 mod commands;
 mod deploy;

@@ -64,19 +64,19 @@ fn curl_tls(address: &str, port: u16, authority: &Path) -> Result<String, String
 
 /// What a load's requests came to so far.
 #[derive(Debug, Clone, Default)]
-struct Tally {
+pub(crate) struct Tally {
     bodies: BTreeMap<String, usize>,
-    failures: Vec<String>,
+    pub failures: Vec<String>,
 }
 
 impl Tally {
-    fn answers(&self) -> usize {
+    pub(crate) fn answers(&self) -> usize {
         self.bodies.values().sum()
     }
 }
 
 /// A small steady load: each of its threads asks again and again, until it is stopped or everything takes too long.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     tally: Arc<Mutex<Tally>>,
     threads: Vec<JoinHandle<()>>,
@@ -116,7 +116,7 @@ impl Load {
     }
 
     /// Plain requests, each on a connection of its own.
-    fn http(threads: usize, service: &Service) -> Self {
+    pub(crate) fn http(threads: usize, service: &Service) -> Self {
         let (address, port) = (service.address(), service.port());
         Self::start(threads, move || match traffic::get(&address, port) {
             Ok((200, body)) => Ok(body),
@@ -134,7 +134,7 @@ impl Load {
         wait_until("the load is answered", || self.tally().answers() >= wanted);
     }
 
-    fn end(mut self) -> Tally {
+    pub(crate) fn end(mut self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             thread.join().unwrap();
