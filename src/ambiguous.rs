@@ -48,7 +48,9 @@ fn networks_called(docker: &Docker, name: &str) -> Result<Vec<Namesake>, CallErr
     let listed = docker.query(&argv::network_ls_ids(name))?.text();
     let ids = listed.lines().filter_map(|line| {
         let (id, found) = line.split_once('/')?;
-        (found == name).then_some(id)
+        // It becomes a word of a call: no option.
+        let is_id = id.chars().all(|c| c.is_ascii_alphanumeric());
+        (is_id && found == name).then_some(id)
     });
     ids.map(|id| {
         let argv = argv::ps_on_network(id);

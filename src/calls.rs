@@ -38,6 +38,7 @@ pub fn changing(action: &Action, spec: &Spec, restarts: Restarts, config: &str) 
             network: spec.external_net.as_str(),
             publish,
             args: spec.tuning.lb_args.words(),
+            label: spec.lb_label(),
             image: spec.lb_image.as_str(),
         })],
         Action::ConnectLb => vec![argv::network_connect(&names.network(), lb)],

@@ -19,6 +19,7 @@ use crate::probe::{Phase, Probe, Receipt};
 use crate::reach::{self, Reach};
 use crate::script::{Style, script};
 use crate::settings;
+use crate::ui::list;
 use crate::{calls, config_file, haproxy, ready};
 
 /// What an executed plan came to.
@@ -49,6 +50,7 @@ pub(super) fn show(
         drain: args.drain.as_secs().max(1),
     };
     let text = script(plan, style)?;
+    warn_of_powers(context, plan);
     let config = Path::new(&args.config_out);
     if writes_config(plan) && !args.overwrite && config_file::is_foreign(config) {
         context.ui.warn(&format!(
@@ -105,6 +107,26 @@ fn writes_config(plan: &Plan) -> bool {
         .any(|action| matches!(action, Action::CopyConfig(_) | Action::Reload(_)))
 }
 
+/// Says what new instances get beyond what a container has, where the endpoint told it: anybody there can have.
+fn warn_of_powers(context: &Context<'_>, plan: &Plan) {
+    let spec = &plan.spec;
+    let makes_some = plan
+        .actions()
+        .any(|action| matches!(action, Action::Run(_)));
+    let Some(from) = spec.args_from.as_ref().filter(|_| makes_some) else {
+        return;
+    };
+    let own = context.own_instance_args();
+    let mut powers = spec.instance_args.powers();
+    powers.retain(|power| !own.arguments.holds(power));
+    if !powers.is_empty() {
+        context.ui.warn(&format!(
+            "new instances get {}, as the label of `{from}` says",
+            list(&powers)
+        ));
+    }
+}
+
 /// A run that may change something.
 pub(super) struct Change<'a> {
     pub context: &'a Context<'a>,
@@ -151,6 +173,7 @@ impl<'a> Change<'a> {
         }
         self.context.interrupt.note_changing();
         self.warn_of_resets(plan);
+        warn_of_powers(self.context, plan);
         for reason in &plan.reasons {
             self.context.ui.status(reason);
         }

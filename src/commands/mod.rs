@@ -24,7 +24,10 @@ use crate::look::{self, Wanted};
 use crate::settings as table;
 use crate::settings::Settings;
 use crate::settings::file::Assignments;
+use crate::spec::arguments::Arguments;
+use crate::spec::brought::Workstation;
 use crate::spec::names::{Names, NetworkName};
+use crate::spec::running::Own;
 use crate::spec::{self, Spec};
 use crate::ui::{self, Ui};
 
@@ -63,7 +66,7 @@ impl Context<'_> {
             spec.cert = Some(cert);
         }
         spec::files::check(&spec, &self.settings)?;
-        Ok(spec)
+        spec.looked_up(&self.settings, WORKSTATION)
     }
 
     /// The content of the file that the setting called `name` names.
@@ -121,8 +124,22 @@ impl Context<'_> {
         };
         let inventory = self.look(docker, wanted, args)?;
         self.refuse_other_lb(&names, &external_net, &inventory)?;
-        let spec = spec::running::spec(&names, &external_net, &inventory)?;
+        let own = self.own_instance_args();
+        let spec = spec::running::spec(&names, &external_net, &own, &inventory)?;
         Ok((spec, inventory))
+    }
+
+    /// What the admin's own settings give to instances, for commands that else take that off what runs: settings that
+    /// can't be used say nothing there.
+    pub fn own_instance_args(&self) -> Own {
+        let text = |name: &str| &self.settings.get(name).text;
+        let arguments = Arguments::parse(text(table::INSTANCE_ARGS), None).unwrap_or_default();
+        let prefix = text(table::INSTANCE_CTR_PREFIX);
+        let looked_up = arguments.clone().looked_up(prefix, WORKSTATION);
+        Own {
+            arguments,
+            looked_up,
+        }
     }
 
     /// Refuses to touch a service whose load balancer has another name than LB_CTR_NAME says.
@@ -145,6 +162,20 @@ impl Context<'_> {
             .map_err(|error| Failure::failed(format!("no handler for signals: {error}")))
     }
 }
+
+/// How arguments read this workstation: as the docker client does, but each file has to be there for every instance.
+const WORKSTATION: Workstation<'_> = Workstation {
+    file: &|path| {
+        if std::fs::metadata(path)?.is_file() {
+            std::fs::read(path)
+        } else {
+            Err(std::io::Error::other(
+                "it is no regular file, and each instance needs to read it",
+            ))
+        }
+    },
+    variable: &|name| std::env::var_os(name),
+};
 
 /// What the settings file assigns, if one was named.
 fn settings_file(cli: &Cli) -> Result<Assignments, Failure> {

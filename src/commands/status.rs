@@ -122,11 +122,23 @@ fn up_flags(
     inventory: &Inventory,
 ) -> Vec<String> {
     let settings = &context.settings;
-    if let Ok(mut found) = running::as_found(&spec.names, &spec.external_net, inventory) {
-        found.count = count.unwrap_or(found.count);
+    let (names, external_net) = (&spec.names, &spec.external_net);
+    let own = context.own_instance_args();
+    let with_args = running::as_found(names, external_net, &own, inventory);
+    let args_are_told = with_args.is_ok();
+    let found = with_args.or_else(|_| running::without_args(names, external_net, inventory));
+    let Ok(mut found) = found else {
+        return running::up_flags_by_containers(inventory, count, settings);
+    };
+    found.count = count.unwrap_or(found.count);
+    if args_are_told {
         return running::up_flags(&found, settings);
     }
-    running::up_flags_by_containers(inventory, count, settings)
+    // What a label asks for, and only the admin may, is nothing to paste.
+    found.instance_args = own.arguments;
+    let mut flags = running::up_flags(&found, settings);
+    flags.extend(["--instance-args", "ARGS"].map(str::to_owned));
+    flags
 }
 
 /// NUM_INSTANCES, if somebody set it.

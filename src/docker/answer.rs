@@ -321,7 +321,9 @@ pub fn names(stdout: &[u8]) -> Result<Vec<String>, String> {
     let all = text.split(['\n', ',']).map(str::trim);
     let all: Vec<&str> = all.filter(|name| !name.is_empty()).collect();
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
-    if let Some(none) = all.iter().find(|name| !name.chars().all(fits)) {
+    // Docker would take one that begins with a dash for an option.
+    let is_none = |name: &&&str| name.starts_with('-') || !name.chars().all(fits);
+    if let Some(none) = all.iter().find(is_none) {
         let shown: String = none.chars().take(200).collect();
         return Err(format!(
             "docker's answer is not understood (no name): {}",
@@ -403,7 +405,13 @@ mod tests {
         let found = names(b"web-1,lb/web-1\nlb\n\n").unwrap();
         assert_eq!(found, ["web-1", "lb"]);
         assert_eq!(names(b""), Ok(Vec::new()));
-        for garbage in [&b"<html>"[..], b"\xff\xfe", b"{\"Name", b"web-1\ntwo words"] {
+        for garbage in [
+            &b"<html>"[..],
+            b"\xff\xfe",
+            b"{\"Name",
+            b"web-1\ntwo words",
+            b"--host",
+        ] {
             assert!(names(garbage).is_err());
         }
     }

@@ -163,17 +163,13 @@ pub fn run(run: Run<'_>) -> Argv {
         .and(["--name", run.name])
         .and(["--net", run.network])
         .and(run.args)
-        .and(
-            run.label
-                .into_iter()
-                .flat_map(|value| ["--label".to_owned(), format!("{LABEL}={value}")]),
-        )
+        .and(label(run.label))
         .and([run.image])
         .and(run.command)
 }
 
 /// How `docker create` of the load balancer goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Create<'a> {
     pub name: &'a str,
     pub network: &'a str,
@@ -181,6 +177,8 @@ pub struct Create<'a> {
     pub publish: &'a [u16],
     /// The admin's own arguments.
     pub args: &'a [String],
+    /// The value of our label.
+    pub label: Option<String>,
     pub image: &'a str,
 }
 
@@ -195,7 +193,13 @@ pub fn create(create: Create<'_>) -> Argv {
                 .flat_map(|port| ["-p".to_owned(), format!("{port}:{port}")]),
         )
         .and(create.args)
+        .and(label(create.label))
         .and([create.image])
+}
+
+fn label(value: Option<String>) -> impl Iterator<Item = String> {
+    let value = value.into_iter();
+    value.flat_map(|value| ["--label".to_owned(), format!("{LABEL}={value}")])
 }
 
 pub fn network_connect(network: &str, container: &str) -> Argv {
@@ -332,11 +336,12 @@ mod tests {
             network: "routable",
             publish: &[],
             args: &[],
+            label: None,
             image: "haproxy:1.7",
         };
         let published = Create {
             publish: &[80, 9000],
-            ..lb
+            ..lb.clone()
         };
         let cfg = "/usr/local/etc/haproxy/haproxy.cfg";
         for (argv, line) in [

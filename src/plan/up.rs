@@ -22,7 +22,7 @@ use crate::settings::{
 };
 use crate::spec::names::{ImageRef, Number, Port};
 use crate::spec::running;
-use crate::spec::tuning::ServerAddress;
+use crate::spec::tuning::{ServerAddress, Tuning};
 use crate::spec::{LABEL, Publish, Spec};
 use crate::ui::{list, plural};
 
@@ -77,6 +77,9 @@ impl Default for Options {
 pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan, Failure> {
     refuse_what_is_not_ours(spec, inventory)?;
     let fate = LbFate::new(spec, inventory, options)?;
+    if fate.makes_one() && spec.args_from.is_some() {
+        refuse_told_lb_args(spec)?;
+    }
     let target = Target::new(spec, inventory, options)?;
     let mut planner = Planner {
         plan: Plan::new(spec, inventory.lb_restarts()),
@@ -149,6 +152,20 @@ fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Fai
         .hinted(format!("choose another {INSTANCE_CTR_PREFIX}"))),
         _ => Ok(()),
     }
+}
+
+/// A load balancer is made from what the admin's own settings say, not from what the endpoint told.
+fn refuse_told_lb_args(spec: &Spec) -> Result<(), Failure> {
+    let refused = spec.tuning.lb_args.local();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "the haproxy.cfg in `{}` asks for {} when a load balancer is made, which only your own settings may",
+        spec.names.lb,
+        list(&refused)
+    );
+    Err(Failure::failed(what).hinted(format!("`vch-lb up` with your {LB_ARGS} makes one")))
 }
 
 /// What becomes of the load balancer.
@@ -227,10 +244,18 @@ fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<String
         ));
     }
     let config = inventory.written_config();
-    if let Some(config) = config.filter(|config| config.tuning.lb_args != spec.tuning.lb_args) {
+    let lb_args = |tuning: &'_ Tuning| tuning.lb_args.words().to_vec();
+    if let Some(config) = config.filter(|config| lb_args(&config.tuning) != lb_args(&spec.tuning)) {
         differences.push(format!(
             "{LB_ARGS} is `{}`, but `{}` was created with `{}`",
             spec.tuning.lb_args, lb.name, config.tuning.lb_args
+        ));
+    } else if let (Some(label), Some(before)) = (spec.lb_label(), lb.labels.get(LABEL))
+        && label != *before
+    {
+        differences.push(format!(
+            "what {LB_ARGS} bring in is not what `{}` was created with",
+            lb.name
         ));
     }
     // One whose port was published goes on so, whatever the settings are that come without PUBLISH_LB.

@@ -1,6 +1,8 @@
 //! What is wanted: the settings given meaning. All validation of settings happens here, before anything is tried. Pure.
 
 pub mod arguments;
+pub mod brought;
+pub mod docker_flags;
 pub mod files;
 pub mod head;
 pub mod names;
@@ -8,7 +10,8 @@ pub mod running;
 pub mod time;
 pub mod tuning;
 
-use arguments::Arguments;
+use arguments::{Arguments, Told};
+use brought::Workstation;
 use names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 
 use tuning::{Log, Tuning};
@@ -30,6 +33,9 @@ pub struct Spec {
     pub instance_args: Arguments,
     /// What instances run in place of their image's command.
     pub instance_cmd: Vec<String>,
+    /// The container whose label told `instance_args`, where the spec was read off what runs. `None`: the admin's own
+    /// settings tell them.
+    pub args_from: Option<String>,
     pub publish: Publish,
     pub tuning: Tuning,
     /// The text of TEMPLATE; `None`: the built-in one.
@@ -62,6 +68,8 @@ impl Publish {
 pub const LABEL: &str = "vch-lb";
 /// The version of the label; it changes when an older vch-lb would misread it.
 const LABEL_VERSION: u32 = 1;
+/// The version of a label that tells, before the arguments, what they brought in: a digest each, with commas.
+const DIGESTS_VERSION: u32 = 2;
 
 impl Spec {
     /// The label's value; `None` where the script's arguments say it all.
@@ -74,28 +82,63 @@ impl Spec {
             .chain(["--"])
             .chain(self.instance_cmd.iter().map(String::as_str))
             .collect();
-        Some(format!("{LABEL_VERSION} {}", shell_words::join(words)))
+        let words = shell_words::join(words);
+        let digests = self.instance_args.digests();
+        Some(if digests.is_empty() {
+            format!("{LABEL_VERSION} {words}")
+        } else {
+            format!("{DIGESTS_VERSION} {} {words}", digests.join(","))
+        })
+    }
+
+    /// The load balancer's label: what its arguments brought in, where they brought in anything. The arguments themselves
+    /// travel in its haproxy.cfg.
+    pub fn lb_label(&self) -> Option<String> {
+        let digests = self.tuning.lb_args.digests();
+        (!digests.is_empty()).then(|| format!("{DIGESTS_VERSION} {}", digests.join(",")))
     }
 
     /// Arguments and command, read back from a label.
-    pub fn from_label(label: &str, port: Port) -> Result<(Arguments, Vec<String>), String> {
-        let (version, words) = label.split_once(' ').unwrap_or((label, ""));
-        match version.parse() {
-            Ok(LABEL_VERSION) => {}
-            Ok(newer) if newer > LABEL_VERSION => {
+    pub fn from_label(label: &str, port: Port) -> Result<(Told, Vec<String>), String> {
+        let (version, rest) = label.split_once(' ').unwrap_or((label, ""));
+        let (digests, words) = match version.parse() {
+            Ok(LABEL_VERSION) => ("", rest),
+            Ok(DIGESTS_VERSION) => rest.split_once(' ').ok_or("it has no arguments")?,
+            Ok(newer) if newer > DIGESTS_VERSION => {
                 return Err(format!(
                     "it was written by a newer vch-lb (version {newer})"
                 ));
             }
             _ => return Err("it has no version".into()),
-        }
+        };
+        let digests = digests.split(',').filter(|digest| !digest.is_empty());
+        let digests = digests.map(str::to_owned).collect();
         let words = arguments::split(words)?;
         let end = words
             .iter()
             .position(|word| word == "--")
             .ok_or("it has no `--`")?;
-        let arguments = Arguments::parse(&shell_words::join(&words[..end]), Some(port.get()))?;
-        Ok((arguments, words[end + 1..].to_vec()))
+        let arguments = shell_words::join(&words[..end]);
+        let told = Told::parse(&arguments, digests, Some(port.get()))?;
+        Ok((told, words[end + 1..].to_vec()))
+    }
+
+    /// The spec with what its arguments bring in from this workstation, so that it can be compared; refused by name where
+    /// that is not there.
+    pub fn looked_up(
+        mut self,
+        settings: &Settings,
+        workstation: Workstation<'_>,
+    ) -> Result<Self, Failure> {
+        let look_up = |name: &str, arguments: Arguments| {
+            let source = settings.get(name).source();
+            arguments
+                .looked_up(self.names.prefix.as_str(), workstation)
+                .map_err(|why| Failure::usage(format!("{name} ({source}): {why}")))
+        };
+        self.instance_args = look_up(settings::INSTANCE_ARGS, self.instance_args.clone())?;
+        self.tuning.lb_args = look_up(settings::LB_ARGS, self.tuning.lb_args.clone())?;
+        Ok(self)
     }
 
     /// Checks every setting; the failure names each that can't be used, its value and where it came from.
@@ -133,6 +176,7 @@ impl Spec {
                 external_net: external_net?,
                 instance_args: instance_args?,
                 instance_cmd: instance_cmd?,
+                args_from: None,
                 publish: publish?,
                 tuning: tuning?,
                 template: None,
@@ -312,16 +356,24 @@ pub(crate) mod tests {
         let label = given.label().unwrap();
         assert_eq!(label, "1 --env 'A=1 2' -u0 -- httpd -X 'a b'");
         let (arguments, command) = Spec::from_label(&label, given.instance_port).unwrap();
+        let none = Arguments::default();
+        let arguments = arguments.taken(&none, &Ok(none.clone())).unwrap();
         assert_eq!(
             (arguments, command),
             (given.instance_args, given.instance_cmd)
         );
         assert_eq!(spec(&[]).label(), None);
         assert!(
-            Spec::from_label("2 x", spec(&[]).instance_port)
+            Spec::from_label("3 x", spec(&[]).instance_port)
                 .unwrap_err()
                 .contains("newer")
         );
+        for broken in ["2", "2 x", "2 x --", "2 x,y -eA --", "2 x -eA -eB -- x"] {
+            assert!(
+                Spec::from_label(broken, spec(&[]).instance_port).is_err(),
+                "{broken}"
+            );
+        }
         assert!(Spec::from_label("1 --rm -- x", spec(&[]).instance_port).is_err());
         for nobodys in ["", "x", "0 --", "-1 --", "1"] {
             let why = Spec::from_label(nobodys, spec(&[]).instance_port).unwrap_err();

@@ -3,26 +3,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::arguments::Arguments;
-use super::names::{Count, ImageRef, Names, NetworkName};
+use super::arguments::{Arguments, NotTaken};
+use super::names::{Count, ImageRef, Names, NetworkName, Port};
 use super::tuning::Tuning;
 use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::{Container, Inventory};
-use crate::settings::{self, FILES, LB_CTR_NAME, Origin, Settings, TRAVELLING};
+use crate::settings::{self, FILES, INSTANCE_ARGS, LB_CTR_NAME, Origin, Settings, TRAVELLING};
+use crate::ui::list;
 
 /// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
-/// tells better.
+/// tells better. `own` are the arguments that the settings give to instances.
 pub fn spec(
     names: &Names,
     external_net: &NetworkName,
+    own: &Own,
     inventory: &Inventory,
 ) -> Result<Spec, Failure> {
     if !inventory.lb.as_ref().is_some_and(Container::running) {
         return Err(incomplete(names, inventory));
     }
-    as_found(names, external_net, inventory)
+    as_found(names, external_net, own, inventory)
+}
+
+/// The arguments that the admin's own settings give to instances.
+#[derive(Debug, Clone)]
+pub struct Own {
+    pub arguments: Arguments,
+    /// The same with what they bring in, or why that can't be told.
+    pub looked_up: Result<Arguments, String>,
 }
 
 /// The flags with which `up` brings the service of `spec` back to what it is, for somebody whose settings are `settings`.
@@ -103,6 +113,27 @@ fn travelling(found: &Tuning, settings: &Settings, name: &str) -> String {
 pub fn as_found(
     names: &Names,
     external_net: &NetworkName,
+    own: &Own,
+    inventory: &Inventory,
+) -> Result<Spec, Failure> {
+    let spec = without_args(names, external_net, inventory)?;
+    let config = inventory.written_config();
+    let Some(latest) = config.and_then(|config| latest(config, inventory)) else {
+        return Ok(spec);
+    };
+    let (instance_args, instance_cmd) = extras(latest, spec.instance_port, own)?;
+    Ok(Spec {
+        instance_args,
+        instance_cmd,
+        args_from: Some(latest.name.clone()),
+        ..spec
+    })
+}
+
+/// The same but for arguments and command of the instances.
+pub fn without_args(
+    names: &Names,
+    external_net: &NetworkName,
     inventory: &Inventory,
 ) -> Result<Spec, Failure> {
     let Some(lb) = &inventory.lb else {
@@ -111,7 +142,6 @@ pub fn as_found(
     let config = config(lb, inventory)?;
     let image = image(config, inventory).ok_or_else(|| incomplete(names, inventory))?;
     let invalid = |why: String| Failure::failed(why);
-    let (instance_args, instance_cmd) = extras(config, inventory)?;
     Ok(Spec {
         names: names.clone(),
         image: ImageRef::parse(&image).map_err(invalid)?,
@@ -120,8 +150,9 @@ pub fn as_found(
         lb_port: config.lb_port,
         lb_image: ImageRef::parse(&lb.image).map_err(invalid)?,
         external_net: network(lb, names, external_net),
-        instance_args,
-        instance_cmd,
+        instance_args: Arguments::default(),
+        instance_cmd: Vec::new(),
+        args_from: None,
         publish: Publish::Auto,
         tuning: config.tuning.clone(),
         template: config.template.clone(),
@@ -144,16 +175,48 @@ fn config<'a>(lb: &Container, inventory: &'a Inventory) -> Result<&'a Config, Fa
     })
 }
 
-/// Arguments and command of the instances beyond the script's, from their label.
-fn extras(config: &Config, inventory: &Inventory) -> Result<(Arguments, Vec<String>), Failure> {
-    let Some(label) = label(config, inventory) else {
+/// Arguments and command of the instances beyond the script's: the one that was run last tells how the next is to be run.
+fn extras(latest: &Container, port: Port, own: &Own) -> Result<(Arguments, Vec<String>), Failure> {
+    let name = &latest.name;
+    let Some(label) = latest.labels.get(LABEL) else {
         return Ok(Default::default());
     };
-    Spec::from_label(label, config.instance_port).map_err(|why| {
+    let unreadable = |why: String| {
         Failure::failed(format!(
-            "the label `{LABEL}` of an instance can't be read: {why}"
+            "the label `{LABEL}` of `{name}` can't be read: {why}"
         ))
-    })
+    };
+    let (told, command) = Spec::from_label(label, port).map_err(unreadable)?;
+    let arguments = told
+        .taken(&own.arguments, &own.looked_up)
+        .map_err(|why| not_taken(name, why))?;
+    Ok((arguments, command))
+}
+
+/// Why the arguments of `name`'s label are not passed on to others.
+fn not_taken(name: &str, why: NotTaken) -> Failure {
+    match why {
+        NotTaken::NotOwn(refused) => Failure::failed(format!(
+            "the label `{LABEL}` of `{name}` asks for {}: only your own settings may ask for what reads this workstation's \
+             files or environment, or is not known here, since anybody on the endpoint can write a label",
+            list(&refused)
+        ))
+        .hinted(
+            "if new instances are to have it, say so yourself: INSTANCE_ARGS in the environment or in a settings file; else \
+             `vch-lb up` with your own settings replaces that instance",
+        ),
+        NotTaken::Unusable(why) => Failure::usage(format!("{INSTANCE_ARGS}: {why}")),
+        NotTaken::NotKnown(texts) => Failure::failed(format!(
+            "what {} brought into `{name}` is not known: an older vch-lb made it",
+            list(&texts)
+        ))
+        .hinted("`vch-lb up` with your settings replaces the instances, and keeps it from then on"),
+        NotTaken::Changed(texts) => Failure::failed(format!(
+            "what {} brings in is not what `{name}` was made with",
+            list(&texts)
+        ))
+        .hinted("`vch-lb up` with your settings rolls out the new values"),
+    }
 }
 
 /// The image that most of the instances in the load balancer were made from.
@@ -170,16 +233,13 @@ fn image(config: &Config, inventory: &Inventory) -> Option<String> {
         .map(|(image, _)| image.to_owned())
 }
 
-/// The label of the latest instance in the load balancer: the one that was run last tells how the next is to be run.
-fn label<'a>(config: &Config, inventory: &'a Inventory) -> Option<&'a String> {
+/// The latest instance in the load balancer.
+fn latest<'a>(config: &Config, inventory: &'a Inventory) -> Option<&'a Container> {
     let numbers = config.numbers();
     let instances = numbers
         .iter()
         .filter_map(|number| inventory.instances.get(number));
-    instances
-        .max_by_key(|instance| instance.started_at)?
-        .labels
-        .get(LABEL)
+    instances.max_by_key(|instance| instance.started_at)
 }
 
 /// The load balancer's other network, besides the instances'.
@@ -291,7 +351,11 @@ mod tests {
             external_net,
             ..
         } = wanted(&[]);
-        spec(&names, &external_net, inventory)
+        let own = Own {
+            arguments: Arguments::default(),
+            looked_up: Ok(Arguments::default()),
+        };
+        spec(&names, &external_net, &own, inventory)
     }
 
     #[test]

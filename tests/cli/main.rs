@@ -42,5 +42,6 @@ mod scene;
 mod settings;
 mod status;
 mod trouble;
+mod trust;
 mod unusable;
 mod upgrade;

@@ -166,6 +166,8 @@ const GIVEN: &[(&str, &str)] = &[
         "--restart",
         "taken and ignored: only an engine starts again what has ended",
     ),
+    ("--env-file", "works: the client reads it"),
+    ("--volume", "works with named volumes of a volume store"),
     ("--hostname", "works from 1.3 on"),
     ("--memory", "works; at least 512 MB, by steps of 128 MB"),
     (

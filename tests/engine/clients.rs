@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use vch_lb::spec::docker_flags;
+
+use crate::docker_help;
 use crate::service::Service;
 
 /// Deploys and runs again, both with `arguments` and `more`.
@@ -31,6 +34,32 @@ fn deploys(service: &Service, arguments: &[&str], more: &dyn Fn(&mut Command)) {
     });
     service.answers(grown.succeeded());
     service.serves(&service.instances(1..=3), "1");
+}
+
+#[test]
+fn every_flag_of_every_client_is_listed() {
+    let Some(service) = Service::new("flags") else {
+        return;
+    };
+    for client in service.endpoint.clients() {
+        for command in ["run", "create"] {
+            let help = Command::new(&client).args([command, "--help"]).output();
+            let help = String::from_utf8(help.unwrap().stdout).unwrap();
+            let flags = docker_help::flags(&help);
+            assert!(flags.len() > 60, "{}: {help}", client.display());
+            for (short, name, takes_value) in flags {
+                let listed = docker_flags::flag(name);
+                let listed = listed.map(|flag| (flag.short, flag.takes_value));
+                assert_eq!(
+                    listed,
+                    Some((short, takes_value)),
+                    "{} {command} has {name}: find out whether the client reads this workstation for it, and list it in \
+                     src/spec/docker_flags.rs with its class",
+                    client.display()
+                );
+            }
+        }
+    }
 }
 
 #[test]

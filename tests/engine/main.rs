@@ -15,6 +15,8 @@ mod chaos_story;
 mod clients;
 mod commands;
 mod deploy;
+#[path = "../docker_help.rs"]
+mod docker_help;
 mod endpoint;
 mod interrupted;
 mod production;
