@@ -25,6 +25,7 @@ mod refusals;
 mod reruns;
 mod restarts;
 mod scaling;
+mod series;
 mod service;
 mod traffic;
 mod unreachable;

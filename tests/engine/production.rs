@@ -55,7 +55,7 @@ fn curl(arguments: &[&str]) -> Result<String, String> {
 }
 
 /// An answer over TLS, whose certificate has to be good.
-fn curl_tls(address: &str, port: u16, authority: &Path) -> Result<String, String> {
+pub(crate) fn curl_tls(address: &str, port: u16, authority: &Path) -> Result<String, String> {
     let resolve = format!("{HOST}:{port}:{address}");
     let authority = authority.to_str().unwrap();
     let url = format!("https://{HOST}:{port}/");
@@ -83,7 +83,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    fn start(
+    pub(crate) fn start(
         threads: usize,
         ask: impl Fn() -> Result<String, String> + Clone + Send + 'static,
     ) -> Self {
@@ -129,9 +129,21 @@ impl Load {
     }
 
     /// Waits for some more answers.
-    fn goes_on(&self, more: usize) {
+    pub(crate) fn goes_on(&self, more: usize) {
         let wanted = self.tally().answers() + more;
         wait_until("the load is answered", || self.tally().answers() >= wanted);
+    }
+
+    /// Waits until each of these instances has answered.
+    pub(crate) fn meets(&self, instances: &[String]) {
+        wait_until("every instance answers", || {
+            let tally = self.tally();
+            let served = |name: &String| {
+                let begin = format!("{name} ");
+                tally.bodies.keys().any(|body| body.starts_with(&begin))
+            };
+            instances.iter().all(served)
+        });
     }
 
     pub(crate) fn end(mut self) -> Tally {
@@ -150,7 +162,7 @@ impl Drop for Load {
 }
 
 /// A certificate for [`HOST`] and its key in `NAME.pem`, signed by the authority in `ca.pem`.
-fn certificate(service: &Service, name: &str, serial: u32) {
+pub(crate) fn certificate(service: &Service, name: &str, serial: u32) {
     service.bash(&format!(
         "set -euo pipefail
         new=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
@@ -163,58 +175,13 @@ fn certificate(service: &Service, name: &str, serial: u32) {
 }
 
 /// The serial number of the certificate that is served, in hexadecimal.
-fn served_serial(address: &str, port: u16) -> String {
+pub(crate) fn served_serial(address: &str, port: u16) -> String {
     let script = format!(
         "timeout 20 openssl s_client -connect {address}:{port} -servername {HOST} 2>&1 </dev/null |
         openssl x509 -noout -serial"
     );
     let said = run(Command::new("bash").args(["-c", &script])).unwrap_or_else(|error| error);
     said.trim().trim_start_matches("serial=").to_owned()
-}
-
-#[test]
-fn a_certificate_is_served_and_swapped_under_load() {
-    let Some(mut service) = service("tls") else {
-        return;
-    };
-    certificate(&service, "first", 0x1001);
-    certificate(&service, "second", 0x1002);
-    service.set("LB_PORT", "443");
-    let up = ["up", "-n", "2", "--tls-cert"];
-    let ran = service.tool(&[&up[..], &["first.pem"]].concat());
-    service.answers(ran.succeeded());
-    let (address, port) = (service.address(), service.port());
-    let authority = service.path("ca.pem");
-    let wanted: BTreeSet<String> = service
-        .instances(1..=2)
-        .into_iter()
-        .map(|name| format!("{name} httpd:1\n"))
-        .collect();
-    let mut got = BTreeSet::new();
-    wait_until("both instances answer over TLS", || {
-        got.insert(curl_tls(&address, port, &authority).unwrap());
-        got == wanted
-    });
-    assert_eq!(served_serial(&address, port), "1001");
-    let before = service.containers();
-
-    let load = Load::start(2, {
-        let address = address.clone();
-        move || curl_tls(&address, port, &authority)
-    });
-    load.goes_on(4);
-    let ran = service.tool(&[&up[..], &["second.pem"]].concat());
-    service.answers(ran.succeeded());
-    wait_until("the new certificate is served", || {
-        served_serial(&address, port) == "1002"
-    });
-    load.goes_on(4);
-    let tally = load.end();
-    assert_eq!(tally.failures, Vec::<String>::new());
-    assert!(tally.bodies.keys().all(|body| wanted.contains(body)));
-    assert_eq!(served_serial(&address, port), "1002");
-    assert_eq!(service.containers(), before, "a reload is enough");
-    service.is_up_to_date(&[&up[..], &["second.pem"]].concat());
 }
 
 #[test]

@@ -26,15 +26,6 @@ fn scaling_up_and_down_loses_no_request() {
 }
 
 #[test]
-fn scaling_loses_no_request_with_a_load_balancer_that_is_not_root() {
-    let Some(mut service) = Service::new("scale26") else {
-        return;
-    };
-    service.set("LB_IMG", "haproxy:2.6");
-    changes_lose_nothing(&service);
-}
-
-#[test]
 fn another_image_replaces_every_instance_and_loses_no_request() {
     let Some(service) = Service::new("image") else {
         return;
