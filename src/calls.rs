@@ -72,9 +72,18 @@ pub fn restore(lb: &str) -> Argv {
     argv::cp_stdin(lb, haproxy::CONFIG_DIR)
 }
 
-/// Asks HAProxy itself, in the load balancer: it finds unresolvable names too.
+/// Removes a file from beside haproxy.cfg: as root, who owns that folder also where HAProxy runs as somebody else.
+pub fn remove_file(lb: &str, name: &str) -> Argv {
+    argv::exec_as_root(
+        lb,
+        &["rm", "-f", &format!("{}/{name}", haproxy::CONFIG_DIR)],
+    )
+}
+
+/// Asks HAProxy itself, in the load balancer: it finds unresolvable names too. From 2.9 on it says that all is well with
+/// `-V` only.
 pub fn check(lb: &str) -> Argv {
-    argv::exec(lb, &["haproxy", "-c", "-f", haproxy::CONFIG_PATH])
+    argv::exec(lb, &["haproxy", "-c", "-V", "-f", haproxy::CONFIG_PATH])
 }
 
 /// HUP reloads every official image from 1.6 on; the exit code says nothing about the outcome.

@@ -250,6 +250,8 @@ pub struct Inventory {
     pub config: Option<Found>,
     /// Whether the load balancer sends to where its instances are.
     pub aim: Aim,
+    /// HAProxy runs something else than the file in the load balancer says.
+    pub not_in_force: bool,
     /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
     pub images: BTreeMap<String, String>,
 }
@@ -276,6 +278,7 @@ impl Inventory {
             other_lb: None,
             config: None,
             aim: Aim::Right,
+            not_in_force: false,
             images: BTreeMap::new(),
         };
         for network in networks {

@@ -5,6 +5,7 @@
 
 pub mod again;
 pub mod ambiguous;
+pub mod ask;
 pub mod autopsy;
 pub mod calls;
 pub mod checks;

@@ -4,15 +4,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::thread;
+use std::time::Duration;
 
+use crate::ask;
 use crate::docker::answer::{self, json, json_lines};
 use crate::docker::argv::{self, Argv, Range};
 use crate::docker::cause::Cause;
 use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Kind};
-use crate::haproxy::log;
+use crate::haproxy::channel::{self, Question};
 use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
+use crate::haproxy::{log, reloaded};
 use crate::inventory::{Aim, Container, Endpoint, Inventory, bare_id};
 use crate::moment::Moment;
 use crate::spec::head::Head;
@@ -24,6 +27,10 @@ use crate::spec::tuning::{ServerAddress, Tuning};
 const PORTION: usize = 50;
 /// How many portions are asked for at a time.
 const SIDE_BY_SIDE: usize = 4;
+
+/// How often a file is asked for whose archive comes empty, and after which pause.
+const EXPORTS: u32 = 4;
+const EXPORT_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// What to look for.
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +131,7 @@ pub fn look_with(
     inventory.images = images?;
     if look_into_lb {
         inventory.aim = aim(docker, &inventory)?;
+        inventory.not_in_force = runs_another(docker, &inventory)?;
     }
     Ok(inventory)
 }
@@ -332,17 +340,62 @@ fn lb_files(docker: &Docker, lb: &str, with_cert: bool) -> Result<Option<LbFiles
 
 /// A file beside the load balancer's haproxy.cfg, or that itself; `None` where there is none.
 pub fn file_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let argv = argv::cp_out(lb, &format!("{}/{name}", haproxy::CONFIG_DIR));
+    file_at(docker, lb, &format!("{}/{name}", haproxy::CONFIG_DIR))
+}
+
+/// The file at `path` in the load balancer; `None` where there is none.
+pub fn file_at(docker: &Docker, lb: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let argv = argv::cp_out(lb, path);
+    let name = path.rsplit('/').next().unwrap_or(path);
     let what = format!("the {name} in `{lb}`");
-    let answer = match docker.query(&argv) {
-        Ok(answer) => answer,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) if error.cause().is_some_and(Cause::is_missing_path) => return Ok(None),
-        Err(error) => return Err(not_read(&what, &error)),
+    let mut attempts = 0;
+    let answer = loop {
+        attempts += 1;
+        match docker.query(&argv) {
+            // A VCH's export may die on its way, and docker succeed: that says nothing about the file.
+            Ok(answer) if answer.stdout.is_empty() && attempts < EXPORTS => {
+                thread::sleep(EXPORT_AGAIN_AFTER);
+            }
+            Ok(answer) if answer.stdout.is_empty() => {
+                let why = with_stderr(
+                    "docker succeeded, but the archive is empty".to_owned(),
+                    &answer,
+                );
+                return Err(not_read(&what, &docker.bad_answer(&argv, why)));
+            }
+            Ok(answer) => break answer,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) if error.cause().is_some_and(Cause::is_missing_path) => return Ok(None),
+            Err(error) => return Err(not_read(&what, &error)),
+        }
     };
     let bytes = archive::unpack(&answer.stdout)
         .map_err(|why| not_read(&what, &docker.bad_answer(&argv, why)))?;
     Ok(Some(bytes))
+}
+
+/// Whether HAProxy itself, asked where its file names the runtime socket, runs something else than that file: somebody was
+/// stopped between the copy and the reload. One exec, beside nothing else.
+fn runs_another(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
+    let lb = inventory.lb.as_ref().filter(|lb| lb.running());
+    let found = inventory.config.as_ref().filter(|found| !found.edited());
+    let asked = lb
+        .zip(found)
+        .filter(|(_, found)| channel::is_named_in(&found.text));
+    let Some((lb, found)) = asked else {
+        return Ok(false);
+    };
+    let look = match ask::haproxy(docker, &lb.name, Question::What, &[]) {
+        Ok(look) => look,
+        Err(error) if error.concerns_every_call() => {
+            return Err(not_read("what HAProxy runs", &error));
+        }
+        Err(_) => None,
+    };
+    let config = found.config.as_ref();
+    Ok(config
+        .zip(look)
+        .is_some_and(|(config, look)| reloaded::runs_another(config, &look)))
 }
 
 /// Whether the load balancer sends to where its instances are. Addresses stand in its file. Names it resolves when it reads

@@ -109,7 +109,7 @@ impl Performer<'_> {
                 let text = self.write_config(servers)?;
                 // From the copy on the load balancer does not even start again without them.
                 self.note_serving(&self.spec.names.instances(servers));
-                crate::reload::reload(self, &text, true).map(|()| Done::ByUs)
+                crate::reload::reload(self, &text, servers).map(|()| Done::ByUs)
             }
             Action::RestoreConfig(back) => self.restore_config(*back),
             Action::Drain => crate::reload::drain(self).map(|()| Done::ByUs),
@@ -500,6 +500,16 @@ impl Performer<'_> {
                 Failure::from_call(format!("the {name} from before is not back"), &error)
             })?;
         }
+        for (name, _) in calls::files(self.spec) {
+            let config = found.config.as_ref();
+            let was_there = match name {
+                haproxy::TEMPLATE_NAME => found.template.is_some(),
+                _ => config.is_none_or(|config| config.tuning.tls),
+            };
+            if !was_there {
+                self.take_away(name)?;
+            }
+        }
         if back == Back::Stopped {
             self.put_config(&found.text)?;
         } else {
@@ -510,6 +520,18 @@ impl Performer<'_> {
             }
         }
         Ok(Done::ByUs)
+    }
+
+    /// A file that this run put beside haproxy.cfg goes again. Where it can't be removed it is emptied: nothing names it.
+    fn take_away(&self, name: &str) -> Result<(), Failure> {
+        let lb = self.spec.names.lb.as_str();
+        let removed = self.docker.change(&calls::remove_file(lb, name)).is_ok();
+        if removed && matches!(look::file_in(&self.docker, lb, name), Ok(None)) {
+            return Ok(());
+        }
+        self.put_file(name, b"").map_err(|error| {
+            Failure::from_call(format!("the {name} in `{lb}` is not taken away"), &error)
+        })
     }
 
     /// The load balancer runs without those that don't, but how many the service is to have is read off its file. Not so

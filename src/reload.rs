@@ -6,27 +6,28 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::ask;
 use crate::calls;
 use crate::docker::CallError;
 use crate::docker::argv::{self, Range};
 use crate::docker::cause::Cause;
-use crate::error::Failure;
-use crate::haproxy::{
-    self,
-    log::{self, Line, Own},
-};
+use crate::error::{Failure, printable};
+use crate::haproxy;
+use crate::haproxy::channel::{self, Look, Process, Question};
+use crate::haproxy::log::{self, Line, Own};
+use crate::haproxy::reloaded::{self, By, Evidence, Verdict};
 use crate::look;
 use crate::moment::Moment;
 use crate::perform::{AGAIN_AFTER, COPIES, Performer};
 use crate::signals;
+use crate::spec::names::Number;
 use crate::ui;
 
 /// HAProxy 1.8 and later drop a HUP that arrives while they are still reloading.
 const APART: Duration = Duration::from_secs(1);
-/// How long a HAProxy that tells of its reloads gets to do so: it reads its file and resolves names.
-const TOLD_WITHIN: Duration = Duration::from_secs(5);
-/// After this long without an alert, one that does not tell has reloaded: 1.7 and 1.8 take a few milliseconds.
-const UNTOLD_AFTER: Duration = Duration::from_millis(1500);
+/// How long a HUP may take to show in any way before it counts as lost, or, where nothing shows more, before nothing more is
+/// waited for: refusals show after 2 to 3 s.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// How many log lines are read before a reload. The sign of life of the worker that serves is among them, unless requests
 /// (LB_LOG=stdout) have pushed it out.
 const TAIL: usize = 500;
@@ -39,36 +40,44 @@ pub struct Workers {
     last_mark: Option<Moment>,
     /// The log's last time before this run's first HUP.
     mark: Option<Moment>,
-    /// Whether this HAProxy tells of its reloads.
-    tells: bool,
     /// Whether it tells when a former worker is gone: 1.7 never does.
     tells_of_ends: bool,
-    current: Option<u32>,
     former: BTreeSet<u32>,
     /// Former workers whose process IDs are not known.
     nameless: usize,
 }
 
 /// Makes the load balancer run `text`, which lies in the local haproxy.cfg.
-pub fn reload(performer: &Performer<'_>, text: &str, checked: bool) -> Result<(), Failure> {
+pub fn reload(performer: &Performer<'_>, text: &str, servers: &[Number]) -> Result<(), Failure> {
     let before = performer
         .before
         .config
         .as_ref()
         .map(|found| found.text.as_str());
     let outcome = copy_and_verify(performer, text)
-        .and_then(|()| if checked { check(performer) } else { Ok(()) })
-        .and_then(|()| signal(performer));
+        .and_then(|()| check(performer))
+        .and_then(|()| signal(performer, text, leaves_some(performer, servers)));
     match (outcome, before) {
         (Err(failure), Some(before)) => Err(put_back(performer, before, failure)),
         (outcome, _) => outcome,
     }
 }
 
-/// Puts `text`, the configuration from before, back in force.
+/// Puts `text`, the configuration from before, back: in force, if this run asked HAProxy for another one.
 pub fn back_to(performer: &Performer<'_>, text: &str) -> Result<(), Failure> {
     performer.put_config(text)?;
-    signal(performer)
+    let signalled = performer.memo().workers.signalled();
+    if signalled {
+        // What this run made is taken away next.
+        signal(performer, text, true)?;
+    }
+    Ok(())
+}
+
+/// Whether an instance that may have been sent to is not among `servers`.
+fn leaves_some(performer: &Performer<'_>, servers: &[Number]) -> bool {
+    let mut there = performer.before.instances.keys();
+    there.any(|number| !servers.contains(number))
 }
 
 /// After a failed reload the old worker still serves; only the file has to be what it was.
@@ -110,74 +119,96 @@ fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure>
 }
 
 /// HAProxy's own verdict, in the load balancer, names resolved. Where nothing can be executed there, the file that was
-/// read back has to do.
+/// read back has to do: whether it is in force is shown later.
 fn check(performer: &Performer<'_>) -> Result<(), Failure> {
     let lb = performer.spec.names.lb.as_str();
-    match performer.change(&calls::check(lb)) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let said = format!(
-                "{}\n{}",
-                String::from_utf8_lossy(&error.stdout),
-                error.words()
-            );
-            if !said.contains("[ALERT]") {
-                return if error.timed_out() || error.cause().is_some_and(Cause::is_not_found) {
-                    Err(Failure::from_call(
-                        format!("haproxy.cfg was not checked in `{lb}`"),
-                        &error,
-                    ))
-                } else {
-                    Ok(())
-                };
+    let mut said = String::new();
+    for _ in 0..COPIES {
+        match performer.change(&calls::check(lb)) {
+            Ok(answer) => {
+                said = format!("{}\n{}", answer.text(), answer.stderr);
+                // Exit code 0 may be a VCH's that never ran it.
+                if log::says_valid(&said) {
+                    return Ok(());
+                }
+                performer.sleep(AGAIN_AFTER);
             }
-            let mut failure = Failure::from_call(
-                format!("HAProxy in `{lb}` refuses the new haproxy.cfg"),
-                &error,
-            )
-            .worded(said.trim());
-            failure.hint = log::unresolved_name(&said)
-                .map(|name| {
-                    format!(
-                        "the load balancer could not resolve `{name}`: is that instance running?"
-                    )
-                })
-                .or(failure.hint);
-            Err(failure)
+            Err(error) => return refused_or_unchecked(performer, &error),
         }
     }
+    let words = said.trim();
+    performer.ui.status(&format!(
+        "haproxy.cfg could not be checked in {lb}: {}",
+        if words.is_empty() {
+            "HAProxy said nothing".to_owned()
+        } else {
+            printable(words)
+        }
+    ));
+    Ok(())
 }
 
-/// What a HUP came to.
-enum Verdict {
-    InForce,
-    Lost,
-    Refused(Vec<String>),
+fn refused_or_unchecked(performer: &Performer<'_>, error: &CallError) -> Result<(), Failure> {
+    let lb = performer.spec.names.lb.as_str();
+    let said = format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&error.stdout),
+        error.words()
+    );
+    if !said.contains("[ALERT]") {
+        return if error.timed_out() || error.cause().is_some_and(Cause::is_not_found) {
+            Err(Failure::from_call(
+                format!("haproxy.cfg was not checked in `{lb}`"),
+                error,
+            ))
+        } else {
+            Ok(())
+        };
+    }
+    let mut failure = Failure::from_call(
+        format!("HAProxy in `{lb}` refuses the new haproxy.cfg"),
+        error,
+    )
+    .worded(said.trim());
+    failure.hint = log::unresolved_name(&said)
+        .map(|name| {
+            format!("the load balancer could not resolve `{name}`: is that instance running?")
+        })
+        .or(failure.hint);
+    Err(failure)
 }
 
-/// Sends HUP and verifies that it took effect; once more if it got lost.
-fn signal(performer: &Performer<'_>) -> Result<(), Failure> {
+/// Sends HUP and waits until it shows that the new configuration is in force; once more if HAProxy did not hear it.
+/// `leaving`: instances may be taken away for not being in that configuration.
+fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
     let lb = performer.spec.names.lb.as_str();
     for _ in 0..2 {
         keep_apart(performer);
-        let since = mark(performer)?;
+        let watch = Watch::begin(performer, text)?;
+        {
+            // Before the call: one that fails may have sent it all the same.
+            let workers = &mut performer.memo().workers;
+            workers.last_hup = Some(Instant::now());
+            workers.last_mark = watch.mark;
+        }
         signals::hup(performer).map_err(|error| {
             Failure::from_call(format!("the load balancer `{lb}` was not reloaded"), &error)
         })?;
-        {
-            let workers = &mut performer.memo().workers;
-            workers.last_hup = Some(Instant::now());
-            workers.last_mark = since;
-        }
-        match verdict(performer, since)? {
-            Verdict::InForce => return Ok(()),
+        performer.memo().workers.last_hup = Some(Instant::now());
+        match watch.outcome()? {
+            Verdict::InForce(by) => {
+                watch.note_success(by);
+                return Ok(());
+            }
             Verdict::Refused(alerts) => {
                 let failure = Failure::failed(format!(
                     "HAProxy in `{lb}` did not take the new haproxy.cfg"
                 ));
                 return Err(failure.worded(alerts.join("\n")));
             }
-            Verdict::Lost => performer
+            Verdict::Loading => return Err(still_loading(performer)),
+            Verdict::Unknown => return unproved(performer, leaving),
+            Verdict::Unheard => performer
                 .ui
                 .status(&format!("{lb} did not react to the reload: asking again")),
         }
@@ -187,11 +218,138 @@ fn signal(performer: &Performer<'_>) -> Result<(), Failure> {
     )))
 }
 
+fn still_loading(performer: &Performer<'_>) -> Failure {
+    let lb = &performer.spec.names.lb;
+    let waited = ui::seconds(performer.patience.wait);
+    Failure::failed(format!(
+        "HAProxy in `{lb}` is still loading the new haproxy.cfg after {waited}"
+    ))
+    .hinted("names that resolve slowly make it take long: --wait gives it more time")
+}
+
+/// No proof is to be had: nothing can be executed in the load balancer, and its log does not tell. Where all that served
+/// before still do, that is said; where instances are to leave, they stay: HAProxy may send to them.
+fn unproved(performer: &Performer<'_>, leaving: bool) -> Result<(), Failure> {
+    let lb = &performer.spec.names.lb;
+    let what = format!(
+        "`{lb}` was asked to reload; that it did could not be shown: nothing can be executed in it, and its log does not tell"
+    );
+    if leaving {
+        return Err(Failure::failed(what)
+            .hinted("`docker exec` has to work, or LB_IMG has to be HAProxy 2.0 or later, which tells in its log"));
+    }
+    performer.ui.warn(&what);
+    Ok(())
+}
+
 fn keep_apart(performer: &Performer<'_>) {
     let last = performer.memo().workers.last_hup;
     if let Some(wait) = last.and_then(|last| APART.checked_sub(last.elapsed())) {
         std::thread::sleep(wait);
     }
+}
+
+/// Watches one signal: what was there before it, and what comes of it.
+struct Watch<'a> {
+    performer: &'a Performer<'a>,
+    /// The log's last time before.
+    mark: Option<Moment>,
+    before: Option<Look>,
+    /// The pid file before, where nothing can be asked.
+    pid_file: Option<String>,
+    /// Whether the new configuration names the runtime socket.
+    answers: bool,
+}
+
+impl<'a> Watch<'a> {
+    fn begin(performer: &'a Performer<'a>, text: &str) -> Result<Self, Failure> {
+        let before = ask(performer, &[])?;
+        let pid_file = match before {
+            Some(_) => None,
+            None => pid_file(performer),
+        };
+        Ok(Self {
+            performer,
+            mark: mark(performer)?,
+            before,
+            pid_file,
+            answers: channel::is_named_in(text),
+        })
+    }
+
+    /// What became of the signal. As long as HAProxy is at work it gets the time that `--wait` gives.
+    fn outcome(&self) -> Result<Verdict, Failure> {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(30);
+        loop {
+            let verdict = self.look()?;
+            let patience = match &verdict {
+                Verdict::InForce(_) | Verdict::Refused(_) => return Ok(verdict),
+                Verdict::Unheard | Verdict::Unknown => HEARD_WITHIN,
+                Verdict::Loading => self.performer.patience.wait.max(HEARD_WITHIN),
+            };
+            if started.elapsed() >= patience {
+                return Ok(verdict);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+
+    fn look(&self) -> Result<Verdict, Failure> {
+        let Self { performer, .. } = *self;
+        let former = self.before.as_ref().map(Look::listening);
+        let now = match &former {
+            Some(former) => ask(performer, former)?,
+            None => None,
+        };
+        let pid_file = self.pid_file.as_ref().and_then(|_| pid_file(performer));
+        let mut evidence = Evidence {
+            before: self.before.as_ref(),
+            now: now.as_ref(),
+            pid_file: (self.pid_file.as_deref(), pid_file.as_deref()),
+            said: &[],
+            answers: self.answers,
+        };
+        // Only a worker's own answer needs no words beside it.
+        let first = reloaded::verdict(evidence);
+        if self.answers && matches!(first, Verdict::InForce(_)) {
+            return Ok(first);
+        }
+        let said = read_log(performer, self.mark)?;
+        evidence.said = &said;
+        Ok(reloaded::verdict(evidence))
+    }
+
+    fn note_success(&self, by: By) {
+        let Self { performer, .. } = *self;
+        let lb = &performer.spec.names.lb;
+        if by == By::Log {
+            performer.ui.status(&format!(
+                "that {lb} took its haproxy.cfg rests on its log alone: nothing can be executed in it"
+            ));
+        }
+        let former = self.before.as_ref().map(Look::listening);
+        performer
+            .memo()
+            .workers
+            .succeed(&former.unwrap_or_default());
+    }
+}
+
+/// What HAProxy's processes in the load balancer are; `None` where that can't be asked.
+fn ask(performer: &Performer<'_>, former: &[Process]) -> Result<Option<Look>, Failure> {
+    let lb = performer.spec.names.lb.as_str();
+    ask::haproxy(&performer.docker, lb, Question::Who, former).map_err(|error| {
+        Failure::from_call(format!("HAProxy in `{lb}` could not be asked"), &error)
+    })
+}
+
+/// The pid file of 1.7's wrapper.
+fn pid_file(performer: &Performer<'_>) -> Option<String> {
+    let lb = performer.spec.names.lb.as_str();
+    let found = look::file_at(&performer.docker, lb, haproxy::PID_FILE).ok()??;
+    String::from_utf8(found).ok()
 }
 
 /// The log's last time so far, in the endpoint's own clock; what comes later is the reload's.
@@ -209,9 +367,7 @@ fn mark(performer: &Performer<'_>) -> Result<Option<Moment>, Failure> {
         let mut memo = performer.memo();
         let workers = &mut memo.workers;
         workers.mark = Some(last.unwrap_or(Moment::EARLIEST));
-        workers.tells = log::tells_of_reloads(&lines) || log::tells_of_reloads(&first);
         workers.tells_of_ends = current.or_else(|| newest_worker(&first)).is_some();
-        workers.current = current;
     }
     Ok(last)
 }
@@ -236,56 +392,24 @@ fn first_signs(performer: &Performer<'_>) -> Result<Vec<Line>, Failure> {
     }
 }
 
-fn verdict(performer: &Performer<'_>, since: Option<Moment>) -> Result<Verdict, Failure> {
-    let started = Instant::now();
-    let tells = performer.memo().workers.tells;
-    let mut pause = Duration::from_millis(30);
-    loop {
-        let lines = read_log(performer, since)?;
-        let alerts = log::alerts(lines.iter().map(|line| line.text.as_str()));
-        if !alerts.is_empty() {
-            return Ok(Verdict::Refused(
-                alerts.into_iter().map(str::to_owned).collect(),
-            ));
-        }
-        if lines.iter().any(|line| log::reload_seen(&line.text)) && settled(&lines, started) {
-            performer.memo().workers.succeed(newest_worker(&lines));
-            return Ok(Verdict::InForce);
-        }
-        let waited = started.elapsed();
-        if tells && waited >= TOLD_WITHIN {
-            return Ok(Verdict::Lost);
-        }
-        if !tells && waited >= UNTOLD_AFTER {
-            performer.memo().workers.succeed(None);
-            return Ok(Verdict::InForce);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(500));
-    }
-}
-
-/// `Loading success.` is proof. Versions that only tell of a new process get a moment to complain.
-fn settled(lines: &[Line], started: Instant) -> bool {
-    lines.iter().any(|line| log::says_loaded(&line.text))
-        || started.elapsed() >= Duration::from_millis(500)
-}
-
 impl Workers {
     /// When the configuration in force was asked for, and the log's last time before that; `None` without a reload.
     pub fn last_reload(&self) -> Option<(Instant, Option<Moment>)> {
         self.last_hup.map(|at| (at, self.last_mark))
     }
 
-    /// The worker that served until now is a former one.
-    fn succeed(&mut self, worker: Option<u32>) {
-        match self.current {
-            Some(former) => {
-                self.former.insert(former);
-            }
-            None => self.nameless += 1,
+    /// Whether this run has asked HAProxy to reload.
+    pub fn signalled(&self) -> bool {
+        self.last_hup.is_some()
+    }
+
+    /// Those that served until now are former ones.
+    fn succeed(&mut self, former: &[Process]) {
+        if former.is_empty() {
+            self.nameless += 1;
         }
-        self.current = worker;
+        self.former
+            .extend(former.iter().map(|process| process.id.pid));
     }
 
     /// Whether all former workers are gone, by the log since this run's first HUP; `None` where it does not tell.

@@ -198,6 +198,9 @@ impl<'a> Reader<'a> {
         if !lb.is_on(self.external_net.as_str()) {
             self.not_for_clients(lb);
         }
+        if self.inventory.not_in_force {
+            self.note_up(format!("the haproxy.cfg in `{name}` is not in force: HAProxy runs with other servers or another statistics page"));
+        }
         self.aim();
         if let Some(aside) = &self.inventory.lb_aside {
             self.note_up(format!(
@@ -610,6 +613,14 @@ mod tests {
                 },
                 None,
                 "`lb` has no haproxy.cfg",
+            ),
+            (
+                Inventory {
+                    not_in_force: true,
+                    ..inventory(&[State::Running], &[1])
+                },
+                None,
+                "the haproxy.cfg in `lb` is not in force: HAProxy runs with other servers or another statistics page",
             ),
             (
                 Inventory {

@@ -266,8 +266,13 @@ pub fn rm_force(containers: &[String]) -> Argv {
     Argv::new(["rm", "-f", "-v"]).and(containers)
 }
 
-pub fn exec(container: &str, command: &[&str]) -> Argv {
-    Argv::new(["exec", container]).and(command.iter().copied())
+pub fn exec(container: &str, command: &[impl AsRef<str>]) -> Argv {
+    Argv::new(["exec", container]).and(command.iter().map(AsRef::as_ref))
+}
+
+/// The same as the container's root, whoever its process runs as.
+pub fn exec_as_root(container: &str, command: &[&str]) -> Argv {
+    Argv::new(["exec", "-u", "0", container]).and(command.iter().copied())
 }
 
 /// Which part of a log.
@@ -378,8 +383,8 @@ mod tests {
             (rename("lb", "lb-before"), "rename lb lb-before"),
             (rm_force(&names(&["web-1"])), "rm -f -v web-1"),
             (
-                exec("lb", &["haproxy", "-c", "-f", cfg]),
-                "exec lb haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
+                exec("lb", &["haproxy", "-c", "-V", "-f", cfg]),
+                "exec lb haproxy -c -V -f /usr/local/etc/haproxy/haproxy.cfg",
             ),
             (
                 logs(

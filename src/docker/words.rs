@@ -18,7 +18,11 @@ fn quote_word(word: &str) -> String {
     }
 }
 
-/// Replaces what follows `NAME=` in `-e`/`--env` by `***`: values are secrets until proven otherwise.
+/// How a script of ours begins that runs in a container: a screenful, which says nothing to whoever reads an error.
+const SCRIPT: &str = "# shellcheck shell=sh\n";
+
+/// Replaces what follows `NAME=` in `-e`/`--env` by `***`: values are secrets until proven otherwise. Of a script of ours
+/// `…` is shown.
 pub fn redact(words: &[String]) -> Vec<String> {
     let mut shown = Vec::with_capacity(words.len());
     let mut value_follows = false;
@@ -30,6 +34,8 @@ pub fn redact(words: &[String]) -> Vec<String> {
             format!("--env={}", hide_value(assignment))
         } else if let Some(assignment) = word.strip_prefix("-e").filter(|rest| rest.contains('=')) {
             format!("-e{}", hide_value(assignment))
+        } else if word.starts_with(SCRIPT) {
+            "…".to_owned()
         } else {
             hide_password(word)
         });

@@ -70,7 +70,7 @@ impl Own {
 
 fn is_own(line: &str) -> bool {
     LEVELS.iter().any(|level| line.starts_with(level))
-        || reload_seen(line)
+        || begun(line)
         || checked(line).is_some()
         || without_a_server(line).is_some()
 }
@@ -203,12 +203,52 @@ pub fn says_loaded(line: &str) -> bool {
     reported(line).is_some_and(|said| said.starts_with("Loading success."))
 }
 
+/// Whether HAProxy states that it took a new configuration, as 2.0 and later do: `Loading success.`, or
+/// `New worker #1 (12) forked`, which up to 3.0 comes once everything is bound. What 3.1 and later say as they begin
+/// (`Initializing new worker`) and what 1.7 and 1.8 say states nothing of the kind.
+pub fn says_in_force(line: &str) -> bool {
+    says_loaded(line) || forked(line)
+}
+
+fn forked(line: &str) -> bool {
+    reported(line).is_some_and(|said| said.starts_with("New worker ") && said.contains(" forked"))
+}
+
+/// `Initializing new worker (12)`: 3.1 and later say so before they load anything.
+pub fn initializes(line: &str) -> bool {
+    reported(line).is_some_and(|said| said.starts_with("Initializing new worker "))
+}
+
+/// A line of the wrapper that 1.7's images have in place of a master.
+pub fn is_wrappers(line: &str) -> bool {
+    without_priority(line).starts_with("haproxy-systemd-wrapper: ")
+}
+
+/// Whether HAProxy heard a HUP: `re-executing on SIGHUP.` (1.7), `Reexecuting Master process` (1.8 to 2.4),
+/// `Reloading HAProxy`, or anything that comes after those.
+pub fn begun(line: &str) -> bool {
+    let wrapper = is_wrappers(line) && line.contains("re-executing");
+    let said = reported(line).is_some_and(|said| {
+        said.starts_with("Reexecuting Master process") || said.starts_with("Reloading HAProxy")
+    });
+    wrapper || said || reload_seen(line) || says_failed(line)
+}
+
+/// Whether HAProxy gave up a new configuration and goes on with the old one: `… in waitpid mode` (1.8 to 2.4),
+/// `Loading failure!` (2.5 to 3.0), `Failed to load worker (18) exited …` (3.1 and later). 1.7 has `[ALERT]`s only.
+pub fn says_failed(line: &str) -> bool {
+    reported(line).is_some_and(|said| {
+        said.starts_with("Loading failure!")
+            || said.starts_with("Failed to load worker")
+            || (said.starts_with("Reexecuting Master process") && said.contains("waitpid mode"))
+    })
+}
+
 /// The process ID in `New worker (12) forked` (2.5 and later), `New worker #1 (12) forked` (2.0 to 2.4) or
 /// `Initializing new worker (12)` (3.2).
 pub fn new_worker(line: &str) -> Option<u32> {
     let said = reported(line)?;
-    let forked = said.starts_with("New worker ") && said.contains(" forked");
-    (forked || said.starts_with("Initializing new worker ")).then(|| first_in_parentheses(said))?
+    (forked(line) || initializes(line)).then(|| first_in_parentheses(said))?
 }
 
 /// The process ID in `Former worker (12) exited with code 0` (2.5 and later), `Former worker #1 (12) exited …` (2.0 to
@@ -224,6 +264,12 @@ pub fn former_worker_gone(line: &str) -> Option<u32> {
 fn first_in_parentheses(text: &str) -> Option<u32> {
     let (_, rest) = text.split_once('(')?;
     rest.split_once(')')?.0.parse().ok()
+}
+
+/// Whether `haproxy -c -V` says that a configuration is good: the same words from 1.7 to 3.4, from 2.9 on with `-V` only.
+pub fn says_valid(text: &str) -> bool {
+    text.lines()
+        .any(|line| line.trim_end() == "Configuration file is valid")
 }
 
 /// A server whose name could not be resolved, as HAProxy refuses to start with it:

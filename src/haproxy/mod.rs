@@ -4,9 +4,11 @@
 //! line of `spec::head`, by which any later vch-lb knows it. What HAProxy says about a configuration (its log,
 //! `haproxy -c`) is read in `log`.
 
+pub mod channel;
 mod former;
 pub mod log;
 pub mod read;
+pub mod reloaded;
 
 use anyhow::anyhow;
 use handlebars::{Handlebars, RenderError, RenderErrorReason};
@@ -28,6 +30,9 @@ pub const CONFIG_NAME: &str = "haproxy.cfg";
 pub const TEMPLATE_NAME: &str = "haproxy.cfg.hbs";
 /// Where the certificate and its key lie, beside the file that names them.
 pub const CERT_NAME: &str = "tls.pem";
+
+/// Where the wrapper of 1.7's images has HAProxy write its process ID, once everything is bound.
+pub const PID_FILE: &str = "/run/haproxy.pid";
 
 const TEMPLATE: &str = include_str!("../../templates/haproxy.cfg.hbs");
 

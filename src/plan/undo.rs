@@ -156,7 +156,7 @@ impl Traces {
             if self.lb_started {
                 last = vec![plan.add(Action::StopLb, &last)];
             }
-            if self.copied && before.config.is_some() {
+            if self.copied && !self.reloaded && before.config.is_some() {
                 last = vec![plan.add(Action::RestoreConfig(Back::Stopped), &last)];
             }
         }

@@ -646,8 +646,10 @@ impl Planner<'_> {
         let differs = in_lb != servers.iter().copied().collect();
         // The file does not send to those that leave, but the one in force may: somebody was stopped between copy and reload.
         let may_be_sent_to = !self.target.leaving().is_empty();
-        let outdated =
-            files.is_some() || self.inventory.aim != Aim::Right || !self.config_is(&servers);
+        let outdated = files.is_some()
+            || self.inventory.aim != Aim::Right
+            || self.inventory.not_in_force
+            || !self.config_is(&servers);
         if differs || (last.is_none() && (outdated || may_be_sent_to)) {
             let needs = Self::needs(&[last.or(files)]);
             let reload = self.plan.add(Action::Reload(servers.clone()), &needs);

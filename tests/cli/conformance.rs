@@ -76,7 +76,7 @@ const GOOD: &[&str] = &[
     "kill -s HUP lb",
     "kill --signal TERM lb",
     "rename web-1 web-1-old",
-    "exec lb haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
+    "exec lb haproxy -c -V -f /usr/local/etc/haproxy/haproxy.cfg",
     "ps -a --no-trunc --filter 'name=^/?(web-[0-9]+|lb)$' --filter network=web-net --format '{{json .}}'",
     "ps -aq --filter label=a=b --filter status=running",
     "inspect lb web-1",

@@ -174,7 +174,7 @@ fn a_hup_loads_what_is_good_and_keeps_what_is_bad_out() {
         let sandbox = Sandbox::new(flavor);
         sandbox.script_has_run(2);
         put(&sandbox, &script_config(1)).success();
-        docker(&sandbox, &format!("exec lb haproxy -c -f {CONFIG}"))
+        docker(&sandbox, &format!("exec lb haproxy -c -V -f {CONFIG}"))
             .stdout("Configuration file is valid\n");
         docker(&sandbox, "kill -s HUP lb").success().stdout("lb\n");
         assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
@@ -183,7 +183,7 @@ fn a_hup_loads_what_is_good_and_keeps_what_is_bad_out() {
         let since = sandbox.container("lb")["last_hup"].as_u64().unwrap() / 1_000_000_000 + 1;
         std::thread::sleep(Duration::from_millis(1_050));
         put(&sandbox, "global\n\tmaxconn 256\n\txyz\n").success();
-        docker(&sandbox, &format!("exec lb haproxy -c -f {CONFIG}"))
+        docker(&sandbox, &format!("exec lb haproxy -c -V -f {CONFIG}"))
             .code(1)
             .stderr_has("parsing [/usr/local/etc/haproxy/haproxy.cfg:3] : unknown keyword 'xyz' in 'global' section");
         docker(&sandbox, "kill -s HUP lb").success();
@@ -196,7 +196,7 @@ fn a_hup_loads_what_is_good_and_keeps_what_is_bad_out() {
         };
 
         put(&sandbox, &script_config(3)).success();
-        docker(&sandbox, &format!("exec lb haproxy -c -f {CONFIG}"))
+        docker(&sandbox, &format!("exec lb haproxy -c -V -f {CONFIG}"))
             .code(1)
             .stderr_has("'server server3' : could not resolve address 'web-3'.");
     }

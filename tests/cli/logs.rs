@@ -228,7 +228,7 @@ fn lines_come_as_they_are_said_until_ctrl_c() {
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         assert!(
-            line.starts_with("lb    | <7>haproxy-systemd-wrapper: executing"),
+            line.starts_with("lb    | <5>haproxy-systemd-wrapper: re-executing on SIGHUP."),
             "{line}"
         );
         let pid = rustix::process::Pid::from_child(&child);

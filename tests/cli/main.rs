@@ -31,6 +31,7 @@ mod picture;
 mod progress;
 mod readme;
 mod refusals;
+mod reloads;
 mod restart_policies;
 mod resume;
 mod rollback;

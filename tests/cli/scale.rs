@@ -44,7 +44,7 @@ fn what_the_script_made_is_scaled_up_by_one_reload() {
             .iter()
             .rposition(|call| call.line().starts_with("docker inspect --type container"));
         assert!(looked.is_some_and(|looked| at("docker run") < looked));
-        let check = at("docker exec lb haproxy -c -f");
+        let check = at("docker exec lb haproxy -c -V -f");
         assert!(copy < check && check < at("docker kill -s HUP lb"));
     }
 }
@@ -398,11 +398,9 @@ fn draining_whose_log_can_not_be_read_takes_its_time_and_nothing_is_undone() {
         sandbox
             .up(&["-n", "2", "--lb-img", "haproxy:2.6"])
             .success();
-        // The first is the one that verifies the reload.
         let words =
             "Error response from daemon: configured logging driver does not support reading";
-        sandbox
-            .rule(json!({"when": ["logs", "--since", "lb"], "nth": 2, "exit": 1, "stderr": words}));
+        sandbox.rule(json!({"when": ["logs", "--since", "lb"], "exit": 1, "stderr": words}));
         sandbox.quick("scale", &["1"]).success();
         assert_eq!(sandbox.containers(), ["lb", "web-1"]);
     });

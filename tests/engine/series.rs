@@ -82,3 +82,8 @@ fn haproxy_2_6_reloads_and_loses_no_request() {
 fn haproxy_3_0_reloads_and_loses_no_request() {
     reloads("3.0");
 }
+
+#[test]
+fn haproxy_3_2_reloads_and_loses_no_request() {
+    reloads("3.2");
+}

@@ -573,7 +573,10 @@ impl Parsed {
             | "update" | "pause" | "unpause" | "network create" | "network connect"
             | "network disconnect" | "network rm" => true,
             "cp" => self.operands[1].contains(':'),
-            "exec" => self.operands.iter().any(|word| word.contains("kill ")),
+            "exec" => self
+                .operands
+                .iter()
+                .any(|word| word.contains("kill ") || word == "rm"),
             _ => false,
         }
     }

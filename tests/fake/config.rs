@@ -53,6 +53,20 @@ pub(crate) struct Config {
     pub(crate) drop_fast_hup: bool,
     /// How long the load balancer's old worker lives on after a reload.
     pub(crate) old_worker_ms: u64,
+    /// How long that one goes on taking connections.
+    pub(crate) old_listens_ms: u64,
+    /// How long the load balancer takes to load a configuration, as where names resolve slowly.
+    pub(crate) load_ms: u64,
+    /// How long it tries to bind before it gives up.
+    pub(crate) bind_ms: u64,
+    /// A port that it may not bind.
+    pub(crate) refused_port: Option<u16>,
+    /// How many execs say that they succeeded, but did not run.
+    pub(crate) idle_execs: u64,
+    /// How many copies out of a container come as an archive that holds nothing.
+    pub(crate) empty_archives: u64,
+    /// What containers have to ask a socket with; none: `socat`, `perl` and `nc` are missing.
+    pub(crate) socket_client: bool,
     /// Whether container names resolve; if not, every named server is unknown to HAProxy.
     pub(crate) names_resolve: bool,
     /// The endpoint can't be reached: the client's words for it.
@@ -88,6 +102,13 @@ impl Default for Config {
             lose_hup: 0,
             drop_fast_hup: false,
             old_worker_ms: 0,
+            old_listens_ms: 0,
+            load_ms: 0,
+            bind_ms: 2300,
+            refused_port: None,
+            idle_execs: 0,
+            empty_archives: 0,
+            socket_client: true,
             names_resolve: true,
             unreachable: None,
             api_refusal: None,

@@ -133,6 +133,10 @@ pub(crate) struct Container {
     pub(crate) signals: Vec<String>,
     /// The process id of the load balancer's worker.
     pub(crate) worker: u64,
+    /// When that was started, in clock ticks.
+    pub(crate) worker_start: u64,
+    /// What goes on in the load balancer since its last HUP.
+    pub(crate) reload: haproxy::Reload,
 }
 
 impl Container {

@@ -11,6 +11,7 @@ use crate::Ctx;
 use crate::args::Parsed;
 use crate::config::Config;
 use crate::containers::{Container, FileMeta};
+use crate::haproxy;
 use crate::reply::Reply;
 use crate::texts;
 
@@ -210,12 +211,49 @@ fn copy_in(ctx: &mut Ctx, from: &str, name: &str, path: &str) -> Reply {
     Reply::default()
 }
 
+/// The pid file that the wrapper of HAProxy 1.7 has it write.
+fn pid_file(ctx: &Ctx, name: &str) -> Reply {
+    let (store, config) = (&ctx.store, &ctx.config);
+    let _lock = store.lock();
+    let Some(mut container) = store.container(name) else {
+        return no_container(config, name, "/run/haproxy.pid");
+    };
+    haproxy::settle(store, config, &mut container);
+    store.save(&container);
+    let text = format!("{}\n", container.worker);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    let mut builder = tar::Builder::new(Vec::new());
+    let packed = builder
+        .append_data(&mut header, "haproxy.pid", text.as_bytes())
+        .and_then(|()| builder.into_inner());
+    Reply {
+        stdout: packed.expect("a tar in memory"),
+        ..Reply::default()
+    }
+}
+
 fn copy_out(ctx: &mut Ctx, name: &str, path: &str, to: &str) -> Reply {
     let (store, config) = (&ctx.store, &ctx.config);
     let wanted = normal(path);
     let Some(container) = store.container(name) else {
         return no_container(config, name, path);
     };
+    if config.empty_archives > 0 && to == "-" && container.running() {
+        let _lock = store.lock();
+        if store.next("empty_archives") < config.empty_archives {
+            return Reply::default();
+        }
+    }
+    if wanted == "/run/haproxy.pid" && container.running() {
+        let wrapped = container
+            .haproxy()
+            .is_some_and(|version| haproxy::wrapped(&version));
+        if wrapped && to == "-" {
+            return pid_file(ctx, name);
+        }
+    }
     let files: Vec<(&String, &FileMeta)> = if container.files.contains_key(&wanted) {
         container
             .files

@@ -1,7 +1,11 @@
 //! `exec`: the few programs that are found in a container.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use crate::Ctx;
 use crate::args::Parsed;
+use crate::config::parts;
 use crate::containers::Container;
 use crate::haproxy;
 use crate::lifecycle;
@@ -28,7 +32,21 @@ pub(crate) fn exec(ctx: &mut Ctx, call: &Parsed) -> Reply {
             "OCI runtime exec failed: exec failed: permission denied"
         });
     }
+    if config.idle_execs > 0 {
+        let _lock = store.lock();
+        if store.next("idle_execs") < config.idle_execs {
+            return Reply::line(
+                "Server error from portlayer: unable to wait for process launch status",
+            );
+        }
+    }
     let command: Vec<&str> = call.operands[1..].iter().map(String::as_str).collect();
+    if let ["sh", "-c", script, "vch-lb", tries, question, keys @ ..] = command.as_slice()
+        && script.contains("/proc/net/tcp")
+        && container.haproxy().is_some()
+    {
+        return ask(ctx, name, question, tries.parse().unwrap_or(0), keys);
+    }
     // Only what a shell needs no shell for: one simple command.
     let inner = match command.as_slice() {
         ["sh" | "/bin/sh", "-c", script] => shell_words::split(script).ok(),
@@ -75,6 +93,14 @@ fn program(ctx: &Ctx, container: &Container, command: &[&str]) -> Reply {
             }
             reply
         }
+        ["rm", "-f", path] => {
+            let _lock = ctx.store.lock();
+            if let Some(mut container) = ctx.store.container(&container.id) {
+                container.files.remove(*path);
+                ctx.store.save(&container);
+            }
+            Reply::default()
+        }
         ["true"] => Reply::default(),
         ["false"] => Reply {
             code: 1,
@@ -84,6 +110,53 @@ fn program(ctx: &Ctx, container: &Container, command: &[&str]) -> Reply {
         ["hostname"] => Reply::line(&container.hostname),
         [name, ..] => not_found(ctx, name),
         [] => Reply::error("fake docker: nothing to run", 99),
+    }
+}
+
+/// `src/haproxy/ask.sh`: waits until none of the processes in `keys` has its socket any more, then tells of all.
+fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Reply {
+    let (store, config) = (&ctx.store, &ctx.config);
+    let deadline = Instant::now() + Duration::from_millis(100 * tries);
+    loop {
+        let lock = store.lock();
+        let Some(mut container) = store.container(name) else {
+            return texts::no_such_container(config, name).reply();
+        };
+        haproxy::settle(store, config, &mut container);
+        store.save(&container);
+        drop(lock);
+        let processes = haproxy::processes(&container);
+        let held = keys.iter().any(|key| {
+            let mut parts = key.split('/');
+            let (pid, start) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+            let socket = format!(",{}", parts.next().unwrap_or(""));
+            processes.iter().any(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                words[1] == pid && words[3] == start && words[4].contains(&socket)
+            })
+        });
+        if held && Instant::now() < deadline {
+            sleep(Duration::from_millis(20));
+            continue;
+        }
+        let mut reply = Reply::default();
+        for line in &processes {
+            reply.out(line);
+        }
+        if let Some(mut lines) = haproxy::info(&container) {
+            if question.contains("show stat") {
+                lines.extend(haproxy::rows(&container));
+            }
+            if config.socket_client {
+                for line in &lines {
+                    reply.out(&format!("said {line}"));
+                }
+            } else {
+                reply.out("said no-client");
+            }
+        }
+        reply.out("whole");
+        return reply;
     }
 }
 
@@ -137,7 +210,9 @@ fn haproxy_run(ctx: &Ctx, container: &Container, arguments: &[&str]) -> Reply {
             reply.code = 1;
         }
     }
-    if reply.code == 0 && !arguments.contains(&"-q") {
+    // From 2.9 on it says so only when it is to say much.
+    let tells = arguments.contains(&"-V") || parts(&version) < vec![2, 9];
+    if reply.code == 0 && !arguments.contains(&"-q") && tells {
         reply.out("Configuration file is valid");
     }
     reply

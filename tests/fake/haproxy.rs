@@ -6,6 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{Config, parts};
 use crate::containers::{Container, readable_by_others};
 use crate::networks;
@@ -394,14 +396,19 @@ pub(crate) fn start(store: &Store, config: &Config, container: &mut Container) {
         container.log(&wrapper_line(&path, ""));
     }
     let pid = if wrapped(&version) { 7 } else { 1 };
-    let (verdict, text) = check(store, config, container, &path, pid);
+    let (mut verdict, text) = check(store, config, container, &path, pid);
+    if let Some(refused) = cannot_bind(config, container, text.as_deref(), pid) {
+        verdict = refused;
+    }
     for text in &verdict.lines {
         container.log(text);
     }
+    container.reload = Reload::default();
     if verdict.good {
         container.worker = 8;
-        loaded(container, text);
-        announce(container, &version);
+        container.worker_start = ticks(times::now());
+        loaded(container, text, times::now());
+        announce(container, &version, times::now());
         check_servers(store, container, &version);
         return;
     }
@@ -411,25 +418,263 @@ pub(crate) fn start(store: &Store, config: &Config, container: &mut Container) {
     container.exit(store, config, 1);
 }
 
-fn loaded(container: &mut Container, text: Option<String>) {
+fn loaded(container: &mut Container, text: Option<String>, at: u64) {
     container.loaded_config = text;
     container.loads += 1;
-    container.loaded_at = times::now();
+    container.loaded_at = at;
 }
 
-fn announce(container: &mut Container, version: &str) {
+fn announce(container: &mut Container, version: &str, at: u64) {
     let worker = container.worker;
-    let notice = |text: String| line(version, "NOTICE", 1, &text);
+    let mut notice = |text: String| container.log_at(at, &line(version, "NOTICE", 1, &text));
     if since(version, "3.1") {
-        container.log(&notice(format!("Initializing new worker ({worker})")));
+        // It was said when the worker began.
+        if at <= times::now() {
+            notice(format!("Initializing new worker ({worker})"));
+        }
     } else if since(version, "2.5") {
-        container.log(&notice(format!("New worker ({worker}) forked")));
+        notice(format!("New worker ({worker}) forked"));
     } else if since(version, "2.0") {
-        container.log(&notice(format!("New worker #1 ({worker}) forked")));
+        notice(format!("New worker #1 ({worker}) forked"));
     }
     if since(version, "2.5") {
-        container.log(&notice("Loading success.".to_owned()));
+        notice("Loading success.".to_owned());
     }
+}
+
+fn ticks(ns: u64) -> u64 {
+    ns / (SECOND / 100)
+}
+
+/// What HAProxy says where it can't bind all that the configuration names, after trying for some two seconds. `-c` does not
+/// find that out.
+fn cannot_bind(
+    config: &Config,
+    container: &Container,
+    text: Option<&str>,
+    pid: u64,
+) -> Option<Verdict> {
+    let version = container.haproxy().unwrap_or_default();
+    let mut section = String::new();
+    for (at, raw) in text?.lines().enumerate() {
+        let words = words(raw);
+        match words.first().map(String::as_str) {
+            Some("frontend" | "listen") => section = words.get(1).cloned().unwrap_or_default(),
+            Some("bind") => {
+                let (host, port) = words.get(1)?.rsplit_once(':')?;
+                let own = container
+                    .networks
+                    .values()
+                    .any(|endpoint| endpoint.address == host);
+                let why = if config
+                    .refused_port
+                    .is_some_and(|refused| port == refused.to_string())
+                {
+                    "Permission denied"
+                } else if !matches!(host, "" | "*" | "0.0.0.0" | "127.0.0.1") && !own {
+                    "Cannot assign requested address"
+                } else {
+                    continue;
+                };
+                let host = if host == "*" { "0.0.0.0" } else { host };
+                let number = at + 1;
+                let text = if since(&version, "2.5") {
+                    format!(
+                        "Binding [{PATH}:{number}] for frontend {section}: cannot bind socket ({why}) for [{host}:{port}]"
+                    )
+                } else if since(&version, "2.4") {
+                    format!(
+                        "Starting frontend {section}: cannot bind socket ({why}) [{host}:{port}]"
+                    )
+                } else {
+                    format!("Starting frontend {section}: cannot bind socket [{host}:{port}]")
+                };
+                let mut lines = vec![line(&version, "ALERT", pid, &text)];
+                if since(&version, "2.4") {
+                    let text =
+                        "[haproxy.main()] Some protocols failed to start their listeners! Exiting.";
+                    lines.push(line(&version, "ALERT", pid, text));
+                }
+                return Some(Verdict { lines, good: false });
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What goes on in the load balancer after a HUP.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Reload {
+    /// The worker that loads, until when, and whether it then serves.
+    pub(crate) loading: Option<Loading>,
+    /// Those that served before.
+    pub(crate) former: Vec<Former>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Loading {
+    pub(crate) worker: u64,
+    pub(crate) start: u64,
+    pub(crate) until: u64,
+    pub(crate) good: bool,
+    pub(crate) text: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Former {
+    pub(crate) pid: u64,
+    pub(crate) start: u64,
+    /// Until when it takes connections.
+    pub(crate) listens_until: u64,
+    pub(crate) gone_at: u64,
+}
+
+/// Lets happen what was to happen by now. The lock is held; the caller saves.
+pub(crate) fn settle(store: &Store, config: &Config, container: &mut Container) {
+    let now = times::now();
+    container
+        .reload
+        .former
+        .retain(|former| former.gone_at > now);
+    let over = |loading: &mut Loading| loading.until <= now;
+    let Some(loading) = container.reload.loading.take_if(over) else {
+        return;
+    };
+    if !loading.good {
+        return;
+    }
+    let version = container.haproxy().unwrap_or_default();
+    let old = Former {
+        pid: container.worker,
+        start: container.worker_start,
+        listens_until: loading.until + config.old_listens_ms * 1_000_000,
+        gone_at: loading.until + config.old_worker_ms.max(config.old_listens_ms) * 1_000_000,
+    };
+    if old.gone_at > now {
+        container.reload.former.push(old);
+    }
+    container.worker = loading.worker;
+    container.worker_start = loading.start;
+    loaded(container, loading.text, loading.until);
+    // The old worker checks no more.
+    container
+        .logs
+        .retain(|line| line.ns <= now || !line.text.contains(") : Server "));
+    check_servers(store, container, &version);
+}
+
+/// HAProxy's processes as `src/haproxy/ask.sh` tells of them: of the sockets, those that a worker listens on are called
+/// by its process ID.
+pub(crate) fn processes(container: &Container) -> Vec<String> {
+    let version = container.haproxy().unwrap_or_default();
+    let now = times::now();
+    let path = path_of(container);
+    let say = |pid: u64, parent: u64, start: u64, listens: bool, command: &str| {
+        let sockets = if listens {
+            format!("none,{},{}", 1000 + pid, 1000 + pid)
+        } else {
+            "none".to_owned()
+        };
+        format!("process {pid} {parent} {start} {sockets} {command} ")
+    };
+    let begun = ticks(container.started);
+    let worker = container.worker;
+    let loading = container.reload.loading.as_ref();
+    let mut all = Vec::new();
+    let command = if wrapped(&version) {
+        all.push(say(
+            1,
+            0,
+            begun,
+            false,
+            &format!("haproxy-systemd-wrapper -p /run/haproxy.pid -f {path}"),
+        ));
+        all.push(say(
+            worker - 1,
+            1,
+            container.worker_start,
+            false,
+            "haproxy -Ds",
+        ));
+        "haproxy -Ds".to_owned()
+    } else {
+        let itself = loading.is_some() && !since(&version, "3.1");
+        let relieves = if itself {
+            format!("-sf {worker} ")
+        } else {
+            String::new()
+        };
+        all.push(say(
+            1,
+            0,
+            begun,
+            false,
+            &format!("haproxy {relieves}-W -db -f {path}"),
+        ));
+        format!("haproxy -W -db -f {path}")
+    };
+    all.push(say(worker, 1, container.worker_start, true, &command));
+    for former in &container.reload.former {
+        all.push(say(
+            former.pid,
+            1,
+            former.start,
+            former.listens_until > now,
+            &command,
+        ));
+    }
+    if let Some(loading) = loading
+        && (wrapped(&version) || since(&version, "3.1"))
+    {
+        all.push(say(loading.worker, 1, loading.start, false, &command));
+    }
+    all
+}
+
+/// What the worker answers to `show stat`, shortened.
+pub(crate) fn rows(container: &Container) -> Vec<String> {
+    let text = container.loaded_config.as_deref().unwrap_or_default();
+    let mut rows = vec!["# pxname,svname,qcur,qmax,scur,".to_owned()];
+    let mut proxy = String::new();
+    for words in text.lines().map(words) {
+        match words.first().map(String::as_str) {
+            Some(kind @ ("frontend" | "backend" | "listen")) => {
+                proxy = words.get(1).cloned().unwrap_or_default();
+                let svname = if kind == "backend" {
+                    "BACKEND"
+                } else {
+                    "FRONTEND"
+                };
+                rows.push(format!("{proxy},{svname},0,0,0,"));
+            }
+            Some("server") => rows.push(format!("{proxy},{},0,0,0,", words[1])),
+            _ => {}
+        }
+    }
+    rows
+}
+
+/// What the worker answers on the runtime socket; `None` where its configuration has none.
+pub(crate) fn info(container: &Container) -> Option<Vec<String>> {
+    let text = container.loaded_config.as_deref().unwrap_or_default();
+    let has = text.lines().map(words).any(|words| {
+        matches!(words.as_slice(), [stats, socket, path, ..]
+            if stats == "stats" && socket == "socket" && path == "/tmp/haproxy.sock")
+    });
+    has.then(|| {
+        let version = container.haproxy().unwrap_or_default();
+        vec![
+            "Name: HAProxy".to_owned(),
+            format!("Version: {version}-fake"),
+            format!("Pid: {}", container.worker),
+            "Stopping: 0".to_owned(),
+            String::new(),
+        ]
+    })
 }
 
 /// The course of the checks, as far as it is logged: servers are up until a first check fails. Up to 1.8 the worker has
@@ -484,83 +729,113 @@ fn is_checked(words: &[String]) -> bool {
 
 /// A HUP reaches the process: reads the configuration again, or loses the signal. The lock is held; the caller saves.
 pub(crate) fn hup(store: &Store, config: &Config, container: &mut Container) {
+    settle(store, config, container);
     let now = times::now();
     let fast = config.drop_fast_hup && now.saturating_sub(container.last_hup) < SECOND;
     container.last_hup = now;
-    if fast || container.lost_hups < config.lose_hup {
+    if fast || container.reload.loading.is_some() || container.lost_hups < config.lose_hup {
         container.lost_hups += 1;
         return;
     }
     let version = container.haproxy().unwrap_or_default();
     let path = path_of(container);
-    let old = container.worker;
+    let (old, worker) = (container.worker, container.worker + 2);
     if wrapped(&version) {
+        container.log("<5>haproxy-systemd-wrapper: re-executing on SIGHUP.");
         container.log(&wrapper_line(&path, &format!("-sf {old}")));
-    }
-    let pid = if wrapped(&version) { old + 2 } else { 1 };
-    let (verdict, text) = check(store, config, container, &path, pid);
-    for text in &verdict.lines {
-        container.log(text);
-    }
-    if !verdict.good {
-        let text = if wrapped(&version) {
-            return;
-        } else if since(&version, "3.1") {
-            line(&version, "ALERT", 1, "Failed to load worker!")
-        } else if since(&version, "2.5") {
-            line(&version, "WARNING", 1, "Loading failure!")
-        } else {
-            line(
-                &version,
-                "WARNING",
-                1,
-                "Reexecuting Master process in waitpid mode",
-            )
-        };
-        container.log(&text);
-        return;
-    }
-    container.worker = old + 2;
-    loaded(container, text);
-    announce(container, &version);
-    // The old worker checks no more.
-    container
-        .logs
-        .retain(|line| line.ns <= now || !line.text.contains(") : Server "));
-    check_servers(store, container, &version);
-    let gone = now + config.old_worker_ms * 1_000_000 + 1;
-    let text = if wrapped(&version) {
-        return;
     } else if since(&version, "2.5") {
-        line(
-            &version,
-            "NOTICE",
-            1,
-            &format!("haproxy version is {version}-fake"),
-        ) + "\n"
-            + &line(
-                &version,
+        container.log(&line(&version, "NOTICE", 1, "Reloading HAProxy"));
+    } else {
+        container.log(&line(&version, "WARNING", 1, "Reexecuting Master process"));
+    }
+    if since(&version, "3.1") {
+        let text = format!("Initializing new worker ({worker})");
+        container.log(&line(&version, "NOTICE", 1, &text));
+    }
+    let pid = if wrapped(&version) || since(&version, "3.1") {
+        worker
+    } else {
+        1
+    };
+    let mut until = now + config.load_ms * 1_000_000;
+    let (mut verdict, text) = check(store, config, container, &path, pid);
+    if verdict.good
+        && let Some(refused) = cannot_bind(config, container, text.as_deref(), pid)
+    {
+        verdict = refused;
+        until += config.bind_ms * 1_000_000;
+    }
+    for text in &verdict.lines {
+        container.log_at(until, text);
+    }
+    container.reload.loading = Some(Loading {
+        worker,
+        start: ticks(now),
+        until,
+        good: verdict.good,
+        text,
+    });
+    if verdict.good {
+        container.worker = worker;
+        announce(container, &version, until);
+        container.worker = old;
+        let gone = until + config.old_worker_ms.max(config.old_listens_ms) * 1_000_000;
+        say_gone(container, &version, old, gone.max(times::now()) + 1);
+    } else {
+        say_failed(container, &version, worker, until);
+    }
+    settle(store, config, container);
+}
+
+fn say_failed(container: &mut Container, version: &str, worker: u64, at: u64) {
+    let text = if wrapped(version) {
+        return;
+    } else if since(version, "3.1") {
+        format!("Failed to load worker ({worker}) exited with code 1 (Exit)")
+    } else if since(version, "2.5") {
+        "Loading failure!".to_owned()
+    } else {
+        "Reexecuting Master process in waitpid mode".to_owned()
+    };
+    container.log_at(at, &line(version, "WARNING", 1, &text));
+}
+
+/// Where HAProxy says that a former worker is gone.
+fn say_gone(container: &mut Container, version: &str, old: u64, at: u64) {
+    let texts = if wrapped(version) {
+        return;
+    } else if since(version, "2.5") {
+        vec![
+            line(
+                version,
+                "NOTICE",
+                1,
+                &format!("haproxy version is {version}-fake"),
+            ),
+            line(
+                version,
                 "WARNING",
                 1,
                 &format!("Former worker ({old}) exited with code 0 (Exit)"),
-            )
-    } else if since(&version, "2.0") {
-        line(
-            &version,
+            ),
+        ]
+    } else if since(version, "2.0") {
+        vec![line(
+            version,
             "WARNING",
             1,
             &format!("Former worker #1 ({old}) exited with code 0 (Exit)"),
-        )
+        )]
     } else {
-        line(
-            &version,
+        vec![line(
+            version,
             "WARNING",
             1,
             &format!("Former worker {old} left with exit code 0"),
-        )
+        )]
     };
-    for text in text.lines() {
-        container.log_at(gone.max(times::now()), text);
+    for text in texts {
+        container.log_at(at, &text);
     }
 }
 

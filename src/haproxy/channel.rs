@@ -1,0 +1,266 @@
+//! Asking HAProxy in the load balancer: the question, and what its answer says. Pure.
+//!
+//! One `docker exec` runs a fixed script (`ask.sh`) there. It tells of HAProxy's processes what the kernel knows of them, and
+//! passes on what the one says that answers on the runtime socket, through socat, perl or nc, whichever the image has. A VCH
+//! may answer an exec that it never ran with exit code 0 and words of its own: only an answer with the script's last line counts.
+
+use std::collections::BTreeSet;
+
+/// The runtime socket that our haproxy.cfg names.
+pub const SOCKET: &str = "/tmp/haproxy.sock";
+
+const SCRIPT: &str = include_str!("ask.sh");
+
+/// How long the script waits for former workers to give up their sockets, in tenths of a second.
+const TRIES: u32 = 20;
+
+/// One of HAProxy's processes. Process IDs are used again: together with its start it is this one and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id {
+    pub pid: u32,
+    /// In clock ticks since the machine's start, as in `/proc/PID/stat`.
+    pub start: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub id: Id,
+    /// The inodes of the sockets that it listens on, or that were asked about. `None`: they could not be read.
+    pub sockets: Option<BTreeSet<u64>>,
+    /// Its command line.
+    pub command: String,
+}
+
+/// What a worker says of itself (`show info`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    pub pid: u32,
+    pub version: String,
+    /// It takes no connections any more.
+    pub stopping: bool,
+}
+
+/// A proxy, and a server of it, or `FRONTEND` or `BACKEND` for itself.
+pub type Row = (String, String);
+
+/// What was found in the load balancer at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Look {
+    pub processes: Vec<Process>,
+    /// The worker that answered on the runtime socket.
+    pub info: Option<Info>,
+    /// What that one runs, where it was asked (`show stat`).
+    pub rows: BTreeSet<Row>,
+    /// Whether the image has nothing to ask the runtime socket with.
+    pub mute: bool,
+}
+
+/// What the worker is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Who it is.
+    Who,
+    /// That, and which proxies and servers it runs.
+    What,
+}
+
+/// The command that asks. With `former`, it waits a little for these to give up the sockets that they listened on.
+pub fn command(question: Question, former: &[Process]) -> Vec<String> {
+    let question = match question {
+        Question::Who => "show info",
+        Question::What => "show info;show stat",
+    };
+    let keys = former.iter().flat_map(|process| {
+        let Id { pid, start } = process.id;
+        let sockets = process.sockets.iter().flatten();
+        sockets.map(move |socket| format!("{pid}/{start}/{socket}"))
+    });
+    let words = ["sh", "-c", SCRIPT, "vch-lb"].map(str::to_owned);
+    words
+        .into_iter()
+        .chain([TRIES.to_string(), question.to_owned()])
+        .chain(keys)
+        .collect()
+}
+
+/// Reads what the script printed; `None` where it did not run to its end.
+pub fn answer(stdout: &str) -> Option<Look> {
+    let (_, last) = stdout.trim_end().rsplit_once('\n')?;
+    if last != "whole" {
+        return None;
+    }
+    let mut look = Look::default();
+    let mut said = Vec::new();
+    for line in stdout.lines() {
+        if let Some(words) = line.strip_prefix("process ") {
+            look.processes.push(process(words)?);
+        } else if let Some(words) = line.strip_prefix("said ") {
+            said.push(words);
+        }
+    }
+    look.mute = said == ["no-client"];
+    let (info, rows) = said.split_at(said.iter().position(is_head).unwrap_or(said.len()));
+    look.info = read_info(info);
+    look.rows = rows.iter().skip(1).filter_map(|line| row(line)).collect();
+    Some(look)
+}
+
+/// `PID PARENT START none,SOCKET,… COMMAND`.
+fn process(words: &str) -> Option<Process> {
+    let mut words = words.splitn(5, ' ');
+    let pid = words.next()?.parse().ok()?;
+    let _parent = words.next()?;
+    let start = words.next()?.parse().ok()?;
+    let mut inodes = words.next()?.split(',');
+    let known = inodes.next()? == "none";
+    let sockets: Option<BTreeSet<u64>> = inodes.map(|inode| inode.parse().ok()).collect();
+    Some(Process {
+        id: Id { pid, start },
+        sockets: sockets.filter(|_| known),
+        command: words.next().unwrap_or_default().trim().to_owned(),
+    })
+}
+
+/// `Name: value` lines, which more and more versions have more of.
+fn read_info(lines: &[&str]) -> Option<Info> {
+    let value = |name: &str| {
+        let mut pairs = lines.iter().filter_map(|line| line.split_once(": "));
+        pairs.find(|(known, _)| *known == name).map(|pair| pair.1)
+    };
+    Some(Info {
+        pid: value("Pid")?.trim().parse().ok()?,
+        version: value("Version")?.trim().to_owned(),
+        stopping: value("Stopping").is_some_and(|stopping| stopping.trim() != "0"),
+    })
+}
+
+/// Whether a haproxy.cfg names [`SOCKET`].
+pub fn is_named_in(config: &str) -> bool {
+    config.lines().any(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let stats = words.next() == Some("stats") && words.next() == Some("socket");
+        stats && words.next() == Some(SOCKET)
+    })
+}
+
+/// The first line of `show stat`.
+fn is_head(line: &&str) -> bool {
+    line.starts_with("# pxname,svname,")
+}
+
+/// The first two columns; none of the names that HAProxy takes needs quotes.
+fn row(line: &str) -> Option<Row> {
+    let mut columns = line.split(',');
+    let (proxy, server) = (columns.next()?, columns.next()?);
+    Some((proxy.to_owned(), server.to_owned()))
+}
+
+impl Process {
+    /// Whether it listens on, or holds, any of the sockets that were asked about; `None` where that could not be read.
+    pub fn listens(&self) -> Option<bool> {
+        self.sockets.as_ref().map(|sockets| !sockets.is_empty())
+    }
+}
+
+impl Look {
+    /// The processes that take connections.
+    pub fn listening(&self) -> Vec<Process> {
+        let processes = self.processes.iter();
+        let listening = processes.filter(|process| process.listens() == Some(true));
+        listening.cloned().collect()
+    }
+
+    pub fn has(&self, id: Id) -> bool {
+        self.processes.iter().any(|process| process.id == id)
+    }
+
+    /// The process that answered.
+    pub fn answering(&self) -> Option<Id> {
+        let pid = self.info.as_ref()?.pid;
+        let mut ids = self.processes.iter().map(|process| process.id);
+        ids.find(|id| id.pid == pid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of HAProxy 2.6, shortened.
+    const ANSWER: &str = "\
+process 1 0 104446 none haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg \n\
+process 8 1 104493 none,99610,99610 haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg \n\
+process 9 1 104494 unknown haproxy \n\
+said Name: HAProxy\nsaid Version: 2.6.12-1+deb12u4\nsaid Pid: 8\nsaid Stopping: 0\nsaid \n\
+said # pxname,svname,qcur,qmax,scur\nsaid http-in,FRONTEND,,,0\nsaid servers,server1,0,0,\"a, b\"\n\
+said servers,BACKEND,0,0,0\nsaid \nwhole\n";
+
+    #[test]
+    fn what_haproxy_and_the_kernel_say_is_read() {
+        let look = answer(ANSWER).unwrap();
+        let [master, worker, hidden] = &look.processes[..] else {
+            panic!("{look:?}")
+        };
+        assert_eq!((master.id.pid, master.listens()), (1, Some(false)));
+        assert_eq!(
+            worker.id,
+            Id {
+                pid: 8,
+                start: 104_493
+            }
+        );
+        assert_eq!(worker.sockets, Some(BTreeSet::from([99_610])));
+        assert_eq!(hidden.listens(), None);
+        assert_eq!(look.listening(), std::slice::from_ref(worker));
+        assert_eq!(look.answering(), Some(worker.id));
+        let info = look.info.unwrap();
+        assert_eq!(
+            (info.version.as_str(), info.stopping),
+            ("2.6.12-1+deb12u4", false)
+        );
+        let rows: Vec<String> = look.rows.iter().map(|(p, s)| format!("{p}/{s}")).collect();
+        assert_eq!(
+            rows,
+            ["http-in/FRONTEND", "servers/BACKEND", "servers/server1"]
+        );
+    }
+
+    #[test]
+    fn only_a_whole_answer_is_one() {
+        for bad in [
+            "",
+            "whole",
+            "Server error from portlayer: unable to wait for process launch status\n",
+            &ANSWER[..ANSWER.len() - 6],
+            "process x 0 1 none y\nwhole\n",
+        ] {
+            assert_eq!(answer(bad), None, "{bad}");
+        }
+        let mute = answer("process 1 0 2 none x\nsaid no-client\nwhole\n").unwrap();
+        assert!(mute.mute && mute.info.is_none());
+    }
+
+    #[test]
+    fn the_question_is_words_of_ours_and_numbers() {
+        let former = answer(ANSWER).unwrap().listening();
+        let words = command(Question::Who, &former);
+        assert_eq!(words[3..], ["vch-lb", "20", "show info", "8/104493/99610"]);
+    }
+
+    #[test]
+    fn the_socket_is_known_by_its_path() {
+        assert!(is_named_in(
+            "global\n\tstats socket /tmp/haproxy.sock mode 600\n"
+        ));
+        assert!(!is_named_in(
+            "global\n\t# stats socket /tmp/haproxy.sock\n\tstats socket /run/a.sock\n"
+        ));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_answers_never_panic(text: String) {
+            let _ = answer(&format!("process {text}\nsaid {text}\nwhole\n"));
+        }
+    }
+}

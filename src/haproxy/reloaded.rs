@@ -1,0 +1,460 @@
+//! Whether a configuration that HAProxy was asked to load is in force. The one place for this rule. Pure.
+//!
+//! In force means that a process that was not there before the signal serves, and that none of those from before takes
+//! connections any more. A worker takes its place only once everything is bound, and only then are the former ones told to
+//! give up the sockets that they listen on (while a new one tries to bind, they pause, but keep them). So these are the
+//! facts that are asked for, in the kernel and on the runtime socket (`channel`). Time proves nothing: a refusal shows after
+//! 2 to 3 s, and names may take as long as they like to resolve.
+//!
+//! HAProxy's log is for its words, for early refusals and for signs that it is still at work. Only where nothing can be
+//! executed in the load balancer does it have to do, and only where HAProxy states there that it took the configuration.
+
+use std::collections::BTreeSet;
+
+use super::channel::{Id, Look, Process};
+use super::{Config, log};
+
+/// What there is to judge by.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What was found just before the signal.
+    pub before: Option<&'a Look>,
+    /// What is found now.
+    pub now: Option<&'a Look>,
+    /// The pid file of 1.7's wrapper before and now, where nothing else can be asked.
+    pub pid_file: (Option<&'a str>, Option<&'a str>),
+    /// HAProxy's own lines in its log since the signal, where it was read.
+    pub said: &'a [log::Line],
+    /// Whether the new configuration names the runtime socket: then its worker has to answer there.
+    pub answers: bool,
+}
+
+/// What became of a signal, as far as it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    InForce(By),
+    /// HAProxy goes on with its former configuration, and says why.
+    Refused(Vec<String>),
+    /// HAProxy heard the signal and is not at its end.
+    Loading,
+    /// Nothing shows that HAProxy heard it: the former worker serves as before.
+    Unheard,
+    /// It was heard, but nothing can show what became of it.
+    Unknown,
+}
+
+/// Who says that it is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The processes in the load balancer themselves.
+    Look,
+    /// The pid file of 1.7's wrapper: written once everything is bound.
+    PidFile,
+    /// HAProxy's log alone.
+    Log,
+}
+
+pub fn verdict(evidence: Evidence<'_>) -> Verdict {
+    let said = || evidence.said.iter().map(|line| line.text.as_str());
+    let alerts: Vec<String> = log::alerts(said()).into_iter().map(str::to_owned).collect();
+    let failed = said().any(log::says_failed);
+    let begun = said().any(log::begun);
+    let Some((before, now)) = evidence.before.zip(evidence.now) else {
+        let (was, is) = evidence.pid_file;
+        return if was.is_some() && is.is_some_and(|is| !is.trim().is_empty()) && was != is {
+            Verdict::InForce(By::PidFile)
+        } else if failed || (!alerts.is_empty() && !said().any(log::says_in_force)) {
+            Verdict::Refused(alerts)
+        } else if said().any(log::says_in_force) {
+            Verdict::InForce(By::Log)
+        } else if begun {
+            Verdict::Unknown
+        } else {
+            Verdict::Unheard
+        };
+    };
+    let new: Vec<&Process> = now
+        .processes
+        .iter()
+        .filter(|process| !before.has(process.id))
+        .collect();
+    if serves(&evidence, before, now, &new) && !still_listens(before, now) {
+        return Verdict::InForce(By::Look);
+    }
+    // 1.7 has no words for that it failed but an alert, and the process that failed is gone.
+    let wrapped = said().any(log::is_wrappers);
+    if failed || (wrapped && !alerts.is_empty() && new.is_empty()) {
+        Verdict::Refused(alerts)
+    } else if begun || !new.is_empty() || loads_itself(before, now) {
+        Verdict::Loading
+    } else {
+        Verdict::Unheard
+    }
+}
+
+/// Whether one of the `new` processes serves.
+fn serves(evidence: &Evidence<'_>, before: &Look, now: &Look, new: &[&Process]) -> bool {
+    if evidence.answers && !now.mute {
+        let stopping = now.info.as_ref().is_some_and(|info| info.stopping);
+        return now.answering().is_some_and(|id| !before.has(id)) && !stopping;
+    }
+    let mut said = evidence.said.iter().map(|line| line.text.as_str());
+    // From 3.1 on a worker is there before it has bound anything.
+    let is_on_its_way = said.clone().any(log::initializes) && !said.any(log::says_loaded);
+    !is_on_its_way && new.iter().any(|process| process.listens() == Some(true))
+}
+
+/// Whether one from before has not given up the sockets that it listened on.
+fn still_listens(before: &Look, now: &Look) -> bool {
+    before.listening().iter().any(|former| {
+        let same = now.processes.iter().find(|process| process.id == former.id);
+        same.is_some_and(|same| match (&same.sockets, &former.sockets) {
+            (Some(held), Some(listened)) => !held.is_disjoint(listened),
+            _ => true,
+        })
+    })
+}
+
+/// Whether the master itself reads the configuration, as that of 1.8 to 3.0 does: it was executed again, with the worker
+/// from before on its command line (`-sf 8`).
+fn loads_itself(before: &Look, now: &Look) -> bool {
+    let relieves = |command: &str, Id { pid, .. }: Id| {
+        let mut words = command.split(' ').skip_while(|word| *word != "-sf").skip(1);
+        words.any(|word| word.parse() == Ok(pid))
+    };
+    let workers = before.listening();
+    now.processes.iter().any(|process| {
+        let mut workers = workers.iter();
+        before.has(process.id) && workers.any(|worker| relieves(&process.command, worker.id))
+    })
+}
+
+/// Whether the worker that answers is known to run something else than `config`, the file that lies beside it: it has other
+/// servers, or another statistics page. That somebody else has changed values only does not show.
+pub fn runs_another(config: &Config, look: &Look) -> bool {
+    let Some(info) = look.info.as_ref().filter(|_| !look.rows.is_empty()) else {
+        return false;
+    };
+    let servers: BTreeSet<String> = look
+        .rows
+        .iter()
+        .filter(|(_, server)| server != "FRONTEND" && server != "BACKEND")
+        .map(|(_, server)| server.clone())
+        .collect();
+    let in_file: BTreeSet<String> = config
+        .numbers()
+        .iter()
+        .map(|number| format!("server{number}"))
+        .collect();
+    let has_page = look.rows.iter().any(|(proxy, _)| proxy == "stats");
+    let own = config.template.is_some();
+    let other_page = !own && has_page != config.tuning.stats_port.is_some();
+    // Those of an own template that are called otherwise are its own business.
+    let other_servers = if own {
+        !in_file.is_subset(&servers)
+    } else {
+        in_file != servers
+    };
+    !info.stopping && (other_servers || other_page)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::haproxy::channel;
+    use crate::spec::tests::spec;
+
+    /// What the script prints of these processes: `PID START SOCKETS`, and of the one that answers.
+    fn look(processes: &[&str], answers: Option<u32>) -> Look {
+        let mut text = String::new();
+        for process in processes {
+            let words: Vec<&str> = process.splitn(4, ' ').collect();
+            let command = words.get(3).unwrap_or(&"haproxy");
+            let [pid, start, sockets] = [words[0], words[1], words[2]];
+            let _ = writeln!(text, "process {pid} 1 {start} {sockets} {command}");
+        }
+        if let Some(pid) = answers {
+            let _ = writeln!(
+                text,
+                "said Version: 2.6.12\nsaid Pid: {pid}\nsaid Stopping: 0"
+            );
+        }
+        channel::answer(&(text + "whole\n")).unwrap()
+    }
+
+    fn lines(texts: &[&str]) -> Vec<log::Line> {
+        let line = |text: &&str| log::line(&format!("2026-11-27T21:35:12.157518088Z {text}"));
+        texts.iter().filter_map(line).collect()
+    }
+
+    /// The wrapper of 1.7, its worker 9.
+    fn old_1_7() -> Look {
+        look(&["1 10 none", "8 20 none", "9 21 none,100"], None)
+    }
+
+    /// Master and worker 8 from 1.8 on.
+    fn old(answers: bool) -> Look {
+        look(&["1 10 none", "8 20 none,100"], answers.then_some(8))
+    }
+
+    #[track_caller]
+    fn judged(before: &Look, now: &Look, said: &[&str], answers: bool) -> Verdict {
+        verdict(Evidence {
+            before: Some(before),
+            now: Some(now),
+            pid_file: (None, None),
+            said: &lines(said),
+            answers,
+        })
+    }
+
+    const EXECUTING: [&str; 2] = [
+        "<5>haproxy-systemd-wrapper: re-executing on SIGHUP.",
+        "<7>haproxy-systemd-wrapper: executing /usr/local/sbin/haproxy -p /run/haproxy.pid -db -f x -Ds -sf 9",
+    ];
+    const CANNOT_BIND: &str = "[ALERT] 330/213512 (30) : Starting frontend elsewhere: cannot bind socket [10.99.99.99:81]";
+    const IN_FORCE: Verdict = Verdict::InForce(By::Look);
+
+    fn refused(alerts: &[&str]) -> Verdict {
+        Verdict::Refused(alerts.iter().map(|&alert| alert.to_owned()).collect())
+    }
+
+    #[test]
+    fn a_new_worker_that_serves_alone_is_in_force() {
+        for now in [
+            // The old one is gone, or goes on with its connections.
+            look(&["1 10 none", "20 30 none,100"], Some(20)),
+            look(&["1 10 none", "8 20 none", "20 30 none,100"], Some(20)),
+            // Its process ID was used again.
+            look(&["1 10 none", "8 31 none,100"], Some(8)),
+        ] {
+            assert_eq!(judged(&old(true), &now, &[], true), IN_FORCE, "{now:?}");
+            assert_eq!(judged(&old(false), &now, &[], false), IN_FORCE, "{now:?}");
+        }
+        let now = look(&["1 10 none", "28 30 none", "29 31 none,101"], None);
+        assert_eq!(judged(&old_1_7(), &now, &EXECUTING, false), IN_FORCE);
+        // 2.4 says so after a refused reload, and loads all the same.
+        let now = look(&["1 10 none", "20 30 none,100"], Some(20));
+        let alert = "[ALERT]    (1) : Failed to get the sockets from the old process!";
+        assert_eq!(judged(&old(true), &now, &[alert], true), IN_FORCE);
+    }
+
+    #[test]
+    fn as_long_as_the_old_one_takes_connections_it_is_not_in_force() {
+        // 2.2: the new one answers, and the old one accepts still.
+        let now = look(&["1 10 none", "8 20 none,100", "20 30 none,100"], Some(20));
+        let said = ["[NOTICE] 330/210338 (1) : New worker #1 (18) forked"];
+        assert_eq!(judged(&old(true), &now, &said, true), Verdict::Loading);
+        // What can't be read proves nothing.
+        let now = look(&["1 10 none", "8 20 unknown", "20 30 none,100"], Some(20));
+        assert_eq!(judged(&old(true), &now, &said, true), Verdict::Loading);
+        // A new one that waits for its turn at the socket.
+        let now = look(&["1 10 none", "20 30 none,100"], None);
+        assert_eq!(judged(&old(true), &now, &[], true), Verdict::Loading);
+        // There is nothing in the image to ask it with.
+        let mute = Look { mute: true, ..now };
+        assert_eq!(judged(&old(true), &mute, &[], true), IN_FORCE);
+    }
+
+    #[test]
+    fn slow_names_are_waited_for() {
+        let before = old(true);
+        for (said, now) in [
+            (&["[NOTICE]   (1) : Reloading HAProxy"][..], old(true)),
+            (
+                &[
+                    "[NOTICE]   (1) : Reloading HAProxy",
+                    "[NOTICE]   (1) : Initializing new worker (17)",
+                ],
+                look(&["1 10 none", "8 20 none,100", "17 30 none"], Some(8)),
+            ),
+            (
+                &["[WARNING] 330/204235 (1) : Reexecuting Master process"],
+                old(true),
+            ),
+            // The log comes late, but the command line tells.
+            (
+                &[],
+                look(
+                    &["1 10 none haproxy -sf 8 -x s -W", "8 20 none,100"],
+                    Some(8),
+                ),
+            ),
+        ] {
+            assert_eq!(
+                judged(&before, &now, said, true),
+                Verdict::Loading,
+                "{said:?}"
+            );
+        }
+        // One that is there already but tries to bind: the old one pauses, and keeps its socket.
+        let now = look(&["1 10 none", "8 20 none,100", "17 30 none,107"], None);
+        assert_eq!(judged(&before, &now, &[], false), Verdict::Loading);
+        let now = look(
+            &["1 10 none", "8 20 none", "9 21 none,100", "28 30 none,102"],
+            None,
+        );
+        assert_eq!(
+            judged(&old_1_7(), &now, &EXECUTING, false),
+            Verdict::Loading
+        );
+    }
+
+    #[test]
+    fn what_nobody_heard_is_told_from_what_is_under_way() {
+        assert_eq!(judged(&old(true), &old(true), &[], true), Verdict::Unheard);
+        // From an earlier reload.
+        let before = look(&["1 10 none haproxy -sf 5 -W", "8 20 none,100"], Some(8));
+        assert_eq!(judged(&before, &before, &[], true), Verdict::Unheard);
+        // An alert of the one that serves is not about a reload.
+        let alert = "[ALERT]    (8) : sendmsg()/writev() failed in logger #1";
+        assert_eq!(
+            judged(&old(true), &old(true), &[alert], true),
+            Verdict::Unheard
+        );
+    }
+
+    #[test]
+    fn refusals_of_every_series_are_known() {
+        let alert = "[ALERT]    (1) : Binding [x:21] for frontend stats: cannot bind socket (Permission denied) for [0.0.0.0:90]";
+        for said in [
+            &[
+                CANNOT_BIND,
+                "[WARNING] 330/213138 (1) : Reexecuting Master process in waitpid mode",
+                "[WARNING] 330/213138 (1) : Reexecuting Master process",
+            ][..],
+            &[
+                "[NOTICE]   (1) : Reloading HAProxy",
+                "[WARNING]  (7) : Paused frontend http-in.",
+                alert,
+                "[WARNING]  (1) : Loading failure!",
+            ],
+            &[
+                "[NOTICE]   (1) : Initializing new worker (18)",
+                alert,
+                "[WARNING]  (1) : Failed to load worker (18) exited with code 1 (Exit)",
+            ],
+        ] {
+            let alerts: Vec<&str> = said
+                .iter()
+                .copied()
+                .filter(|line| line.contains("ALERT"))
+                .collect();
+            assert_eq!(
+                judged(&old(true), &old(true), said, true),
+                refused(&alerts),
+                "{said:?}"
+            );
+        }
+        let said = [CANNOT_BIND, EXECUTING[0], EXECUTING[1]];
+        assert_eq!(
+            judged(&old_1_7(), &old_1_7(), &said, false),
+            refused(&[CANNOT_BIND])
+        );
+        // As long as it is there, it may try again.
+        let trying = look(
+            &["1 10 none", "8 20 none", "9 21 none,100", "30 30 none"],
+            None,
+        );
+        assert_eq!(judged(&old_1_7(), &trying, &said, false), Verdict::Loading);
+        // 3.1 and later without the socket: bound in part.
+        let now = look(&["1 10 none", "18 30 none,101"], None);
+        let said = ["[NOTICE]   (1) : Initializing new worker (18)"];
+        assert_eq!(judged(&old(false), &now, &said, false), Verdict::Loading);
+        let said = [said[0], "[NOTICE]   (1) : Loading success."];
+        assert_eq!(judged(&old(false), &now, &said, false), IN_FORCE);
+    }
+
+    #[test]
+    fn where_nothing_can_be_asked_haproxys_own_statement_has_to_do() {
+        let told = |said: &[&str], pid_file| {
+            verdict(Evidence {
+                before: None,
+                now: None,
+                pid_file,
+                said: &lines(said),
+                answers: true,
+            })
+        };
+        let (none, by_log) = ((None, None), Verdict::InForce(By::Log));
+        assert_eq!(told(&["[NOTICE]   (1) : Loading success."], none), by_log);
+        assert_eq!(
+            told(
+                &["[NOTICE] 330/211211 (1) : New worker #1 (15) forked"],
+                none
+            ),
+            by_log
+        );
+        // A beginning is no success, whichever time passes.
+        assert_eq!(
+            told(&["[NOTICE]   (1) : Initializing new worker (18)"], none),
+            Verdict::Unknown
+        );
+        assert_eq!(
+            told(
+                &["[WARNING] 330/204235 (1) : Reexecuting Master process"],
+                none
+            ),
+            Verdict::Unknown
+        );
+        assert_eq!(told(&EXECUTING, none), Verdict::Unknown);
+        assert_eq!(told(&[], none), Verdict::Unheard);
+        assert_eq!(told(&[CANNOT_BIND], none), refused(&[CANNOT_BIND]));
+        // 1.7's wrapper has a file that tells.
+        let by_file = Verdict::InForce(By::PidFile);
+        assert_eq!(told(&EXECUTING, (Some("9\n"), Some("29\n"))), by_file);
+        assert_eq!(
+            told(&EXECUTING, (Some("9\n"), Some("9\n"))),
+            Verdict::Unknown
+        );
+        assert_eq!(told(&EXECUTING, (Some("9\n"), Some(""))), Verdict::Unknown);
+    }
+
+    #[test]
+    fn what_haproxy_runs_is_compared_with_its_file() {
+        let runs = |rows: &[(&str, &str)]| Look {
+            rows: rows
+                .iter()
+                .map(|(p, s)| ((*p).to_owned(), (*s).to_owned()))
+                .collect(),
+            ..look(&["8 20 none,100"], Some(8))
+        };
+        let both = [
+            ("http-in", "FRONTEND"),
+            ("servers", "BACKEND"),
+            ("servers", "server1"),
+            ("servers", "server2"),
+        ];
+        let page = [&both[..], &[("stats", "FRONTEND")]].concat();
+        let config =
+            |given: &[(&str, &str)], numbers: &[u32]| Config::by_name(&spec(given), numbers);
+        for (config, rows, another) in [
+            (config(&[], &[1, 2]), &both[..], false),
+            (config(&[], &[1]), &both, true),
+            (config(&[], &[1, 2, 3]), &both, true),
+            (config(&[("STATS_PORT", "90")], &[1, 2]), &both, true),
+            (config(&[("STATS_PORT", "90")], &[1, 2]), &page, false),
+            (config(&[], &[1, 2]), &page, true),
+            // Nothing was said.
+            (config(&[], &[1]), &[], false),
+        ] {
+            assert_eq!(
+                runs_another(&config, &runs(rows)),
+                another,
+                "{config:?} {rows:?}"
+            );
+        }
+        let own = Config {
+            template: Some("…".into()),
+            ..config(&[], &[1])
+        };
+        assert!(!runs_another(&own, &runs(&page)));
+        let own = Config {
+            template: Some("…".into()),
+            ..config(&[], &[1, 9])
+        };
+        assert!(runs_another(&own, &runs(&page)));
+    }
+}

@@ -1,0 +1,241 @@
+//! A reload is done when HAProxy is shown to run the new configuration: not before, and not without.
+
+use std::thread;
+
+use serde_json::json;
+
+use super::sandbox::{FLAVORS, Flavor, Ran, Sandbox, script_config};
+use super::scene::{ANSWER, CONFIG, on_both, quickly};
+
+const HUP: &str = "docker kill -s HUP lb";
+const ALERT: &str = "[ALERT]    (12) : config : no, thanks";
+
+fn hups(sandbox: &Sandbox) -> usize {
+    let calls = sandbox.changing_calls();
+    calls.iter().filter(|call| *call == HUP).count()
+}
+
+/// `scale`, with as much patience as `wait` says.
+fn scale(sandbox: &Sandbox, to: &str, wait: &str) -> Ran {
+    let mut words = quickly("scale", &[to]);
+    let at = words.iter().position(|word| *word == "--wait").unwrap();
+    words[at + 1] = wait;
+    sandbox.tool(&words)
+}
+
+/// HAProxy tries for 2 s before it gives up: each series says so in its own words, and the former worker serves on.
+#[test]
+fn what_haproxy_cannot_bind_is_refused_in_every_series() {
+    thread::scope(|scope| {
+        for (lb_img, words) in [
+            (
+                "haproxy:1.7",
+                "Starting frontend stats: cannot bind socket [0.0.0.0:90]",
+            ),
+            (
+                "haproxy:1.8",
+                "Starting frontend stats: cannot bind socket [0.0.0.0:90]",
+            ),
+            (
+                "haproxy:2.2",
+                "Starting frontend stats: cannot bind socket [0.0.0.0:90]",
+            ),
+            (
+                "haproxy:2.6",
+                "cannot bind socket (Permission denied) for [0.0.0.0:90]",
+            ),
+            (
+                "haproxy:3.2",
+                "cannot bind socket (Permission denied) for [0.0.0.0:90]",
+            ),
+        ] {
+            scope.spawn(move || {
+                let sandbox = Sandbox::new(Flavor::Engine);
+                let _lb = sandbox.serve();
+                sandbox.up(&["-n", "2", "--lb-img", lb_img]).success();
+                sandbox.config(json!({"refused_port": 90}));
+                let before = sandbox.state();
+                sandbox
+                    .up(&["-n", "2", "--lb-img", lb_img, "--stats-port", "90"])
+                    .code(1)
+                    .stdout("")
+                    .stderr_has("error: HAProxy in `lb` did not take the new haproxy.cfg\n")
+                    .stderr_has(words);
+                sandbox.assert_state(&before, lb_img);
+                sandbox.tool(&["status"]).success();
+            });
+        }
+    });
+}
+
+/// Longer than a HUP that was lost is waited for, which is what makes this take its time.
+#[test]
+fn names_that_resolve_slowly_are_waited_for() {
+    thread::scope(|scope| {
+        for lb_img in ["haproxy:1.7", "haproxy:1.8", "haproxy:2.6", "haproxy:3.2"] {
+            scope.spawn(move || {
+                let sandbox = Sandbox::new(Flavor::Engine);
+                let _lb = sandbox.serve();
+                sandbox.up(&["-n", "1", "--lb-img", lb_img]).success();
+                sandbox.config(json!({"load_ms": 6000}));
+                sandbox.forget_calls();
+                scale(&sandbox, "2", "30s")
+                    .success()
+                    .stderr_lacks("asking again");
+                assert_eq!(hups(&sandbox), 1, "{lb_img}");
+                assert_eq!(sandbox.loaded_config("lb"), sandbox.file_in("lb", CONFIG));
+            });
+        }
+    });
+}
+
+#[test]
+fn as_long_as_the_old_worker_takes_connections_nothing_goes_on() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox
+            .up(&["-n", "2", "--lb-img", "haproxy:2.2"])
+            .success();
+        sandbox.config(json!({"old_listens_ms": 1500}));
+        sandbox.forget_calls();
+        sandbox.quick("scale", &["1"]).success();
+        let calls = sandbox.calls();
+        let find = |start: &str| {
+            calls
+                .iter()
+                .find(|call| call.line().starts_with(start))
+                .unwrap()
+        };
+        let waited = find("docker stop").start_ms - find(HUP).end_ms;
+        assert!(waited >= 1400, "{waited} ms");
+    });
+}
+
+#[test]
+fn an_exec_that_says_it_succeeded_but_did_not_run_proves_nothing() {
+    for (lb_img, idle, told) in [
+        ("haproxy:1.7", 1, ""),
+        ("haproxy:2.6", 4, ""),
+        // Then the pid file of the wrapper tells, and the log of later ones.
+        (
+            "haproxy:1.7",
+            99,
+            "haproxy.cfg could not be checked in lb: Server error from portlayer",
+        ),
+        (
+            "haproxy:2.6",
+            99,
+            "rests on its log alone: nothing can be executed in it",
+        ),
+    ] {
+        let sandbox = Sandbox::new(Flavor::Vch);
+        let _lb = sandbox.serve();
+        sandbox.up(&["-n", "2", "--lb-img", lb_img]).success();
+        sandbox.config(json!({"idle_execs": idle}));
+        sandbox.forget_calls();
+        sandbox.quick("scale", &["1"]).success().stderr_has(told);
+        assert_eq!(hups(&sandbox), 1, "{lb_img}");
+        assert_eq!(sandbox.loaded_config("lb"), sandbox.file_in("lb", CONFIG));
+    }
+}
+
+/// 1.8 says nothing when it has loaded. What may be sent to then stays; that takes as long as a refusal may take to show.
+#[test]
+fn without_any_proof_no_instance_leaves() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox
+            .up(&["-n", "2", "--lb-img", "haproxy:1.8"])
+            .success();
+        sandbox.config(json!({"exec": false, "old_worker_ms": 600_000}));
+        sandbox
+            .quick("scale", &["1"])
+            .code(1)
+            .stderr_has("`lb` was asked to reload; that it did could not be shown")
+            .stderr_has("`docker exec` has to work");
+        assert_eq!(sandbox.container("web-2")["status"], "running");
+    });
+}
+
+#[test]
+fn an_empty_archive_is_not_a_file_that_is_missing() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    sandbox.script_has_run(2);
+    sandbox.config(json!({"empty_archives": 2}));
+    sandbox.quick("scale", &["3"]).success().stdout(ANSWER);
+    sandbox.config(json!({"empty_archives": 99}));
+    let before = sandbox.state();
+    sandbox
+        .quick("scale", &["1"])
+        .stdout("")
+        .stderr_has("docker succeeded, but the archive is empty");
+    sandbox.assert_state(&before, "");
+}
+
+#[test]
+fn what_failed_before_its_signal_is_undone_without_one() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.script_has_run(2);
+        sandbox.write("own.hbs", include_str!("../../templates/haproxy.cfg.hbs"));
+        for more in [&["-n", "3"][..], &["-n", "2", "--template", "own.hbs"]] {
+            let before = sandbox.state();
+            sandbox.forget_calls();
+            sandbox.rule(json!({"when": ["exec", "lb", "haproxy"], "exit": 1, "stderr": ALERT}));
+            sandbox.up(more).code(1).stderr_has(ALERT);
+            // An own template leaves nothing behind either.
+            sandbox.assert_state(&before, "");
+            assert_eq!(hups(&sandbox), 0, "{more:?}");
+        }
+    });
+}
+
+#[test]
+fn a_file_that_is_not_in_force_is_told_and_brought_in() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        let up = ["-n", "2", "--lb-img", "haproxy:2.6"];
+        sandbox.up(&up).success();
+        sandbox.tool(&["status"]).success();
+        // Somebody was stopped between copy and reload.
+        let whole = sandbox.file_in("lb", CONFIG).unwrap();
+        sandbox
+            .up(&["-n", "3", "--lb-img", "haproxy:2.6"])
+            .success();
+        let file = sandbox.write("two.cfg", &whole);
+        let to = format!("lb:{CONFIG}");
+        sandbox
+            .docker(&["cp", file.to_str().unwrap(), &to])
+            .success();
+        sandbox.docker(&["rm", "-f", "web-3"]).success();
+        let told = "the haproxy.cfg in `lb` is not in force";
+        sandbox.tool(&["status"]).code(3).stdout_has(told);
+        sandbox.forget_calls();
+        sandbox.up(&up).success();
+        assert_eq!(hups(&sandbox), 1);
+        assert_eq!(sandbox.loaded_config("lb"), Some(whole));
+        sandbox.tool(&["status"]).success();
+    }
+}
+
+/// An image without anything to ask the socket with, and an own configuration without one: the kernel tells.
+#[test]
+fn where_the_socket_cannot_be_asked_the_kernel_tells() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.config(json!({"socket_client": false}));
+    sandbox
+        .up(&["-n", "1", "--lb-img", "haproxy:2.6"])
+        .success();
+    sandbox
+        .quick("scale", &["2"])
+        .success()
+        .stderr_lacks("log alone");
+    let other = Sandbox::new(Flavor::Engine);
+    other.script_has_run(2);
+    other.quick("scale", &["1"]).success().stdout(ANSWER);
+    assert_eq!(other.loaded_config("lb"), Some(script_config(1)));
+}
