@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const SHOWN: usize = 6;
 
 /// How an `up` is called that mends, one after the other, until one of them does.
-const MENDING: usize = 3;
+const MENDING: usize = 4;
 
 /// Where it happens, and how one looks there without the tool.
 pub(crate) trait World {
@@ -490,6 +490,14 @@ impl<'a, W: World> Chaos<'a, W> {
                 self.whole = true;
                 self.done(count)?;
                 return self.status();
+            }
+            // What somebody holds is not the tool's to let go: it says who, and how.
+            let held = ended
+                .said
+                .lines()
+                .find_map(|line| line.strip_prefix("hint: docker unpause "));
+            if let Some(name) = held {
+                self.world.docker(&["unpause", name]);
             }
             last = ended.code;
         }
