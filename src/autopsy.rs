@@ -2,6 +2,7 @@
 
 use crate::docker::Docker;
 use crate::docker::argv::{self, Range};
+use crate::docker::cause::Cause;
 use crate::error::{Failure, LogTail};
 use crate::haproxy::log;
 use crate::inventory::{Container, State};
@@ -84,6 +85,10 @@ fn cause_of_death(container: &Container, tail: &LogTail) -> Option<String> {
     let State::Exited { code } = container.state else {
         return None;
     };
+    let other_platform = |line: &String| line.to_ascii_lowercase().contains("exec format error");
+    if tail.lines.iter().any(other_platform) {
+        return Some(Cause::WrongPlatform.hint().to_owned());
+    }
     match code {
         _ if container.oom_killed => {
             Some("it ran out of memory: give it more, or fewer instances".into())

@@ -31,6 +31,7 @@ pub mod reach;
 pub mod ready;
 pub mod reload;
 pub mod script;
+pub mod secrets;
 pub mod settings;
 pub mod signals;
 pub mod spec;

@@ -10,6 +10,7 @@ use crate::docker::argv::Argv;
 use crate::docker::words::quote;
 use crate::haproxy::{self, Config};
 use crate::plan::{Action, Back, Plan};
+use crate::secrets::Variables;
 use crate::spec::Spec;
 use crate::spec::names::Number;
 use crate::spec::tuning::ServerAddress;
@@ -25,6 +26,8 @@ pub struct Style<'a> {
     pub cert: &'a str,
     /// The local template.
     pub template: &'a str,
+    /// Where the values are that it does not show.
+    pub secrets: &'a str,
     /// What the script is for: `vch-lb up`.
     pub title: &'a str,
     /// Seconds that stand for watching and for waiting until something is ready.
@@ -44,10 +47,12 @@ pub fn script(plan: &Plan, style: Style<'_>) -> anyhow::Result<String> {
     if plan.is_empty() {
         text.push_str("# Nothing to do: up to date.\n");
     }
+    let mut secrets = Variables::default();
+    let mut body = String::new();
     for action in plan.actions() {
-        write_action(&mut text, action, plan, style)?;
+        write_action(&mut body, action, plan, style, &mut secrets)?;
     }
-    Ok(text)
+    Ok(text + &secrets.preamble(style.secrets) + &body)
 }
 
 fn write_action(
@@ -55,10 +60,11 @@ fn write_action(
     action: &Action,
     plan: &Plan,
     style: Style<'_>,
+    secrets: &mut Variables,
 ) -> anyhow::Result<()> {
     let (spec, restarts) = (&plan.spec, plan.restarts);
     if let Action::CopyConfig(servers) | Action::Reload(servers) = action {
-        write_config(text, spec, servers, style.config, style.docker)?;
+        write_config(text, spec, servers, style, secrets)?;
     }
     let calls = calls::changing(action, spec, restarts, style.config);
     if calls.is_empty() && !matches!(action, Action::AwaitService) {
@@ -74,7 +80,7 @@ fn write_action(
         return Ok(());
     }
     for call in calls {
-        let _ = writeln!(text, "{} {}", style.docker, call.script());
+        let _ = writeln!(text, "{} {}", style.docker, call.script_with(secrets));
     }
     if matches!(
         action,
@@ -129,9 +135,14 @@ fn write_config(
     text: &mut String,
     spec: &Spec,
     servers: &[Number],
-    path: &str,
-    docker: &str,
+    style: Style<'_>,
+    secrets: &mut Variables,
 ) -> anyhow::Result<()> {
+    let Style {
+        config: path,
+        docker,
+        ..
+    } = style;
     let by_ip = spec.tuning.server_address == ServerAddress::Ip;
     let config = Config::by_address(spec, servers, |_, name| {
         if by_ip {
@@ -141,6 +152,8 @@ fn write_config(
         }
     });
     let config = config.render()?;
+    // The line at its head repeats what the load balancer was made with.
+    let (config, marks) = secrets.marked(&config, spec.tuning.lb_args.words());
     let mut end = String::from("HAPROXY_CFG");
     while config.lines().any(|line| line == end) {
         end.push('_');
@@ -152,35 +165,40 @@ fn write_config(
         quote(&[path])
     };
     let _ = write!(text, "cat > {path} <<'{end}'\n{config}{end}\n");
-    if by_ip {
-        write_addresses(text, spec, servers, &path, docker);
+    if by_ip || !marks.is_empty() {
+        let _ = writeln!(text, "config=$(<{path})");
+        if by_ip {
+            write_addresses(text, spec, servers, docker);
+        }
+        for (mark, variable) in marks {
+            let _ = writeln!(text, "config=${{config//{mark}/\"${variable}\"}}");
+        }
+        // The checksum at the head is that of what follows it.
+        let _ = writeln!(
+            text,
+            "rest=${{config#*sum={digits}}}",
+            digits = "?".repeat(digest::DIGITS)
+        );
+        let _ = writeln!(text, "sum=$(printf '%s\\n' \"$rest\" | sha256sum)");
+        let _ = writeln!(
+            text,
+            "printf '%s\\n' \"${{config%%sum=*}}sum=${{sum:0:{}}}$rest\" > {path}",
+            digest::DIGITS
+        );
     }
     let _ = writeln!(text, "chmod 644 {path}");
     Ok(())
 }
 
 /// Addresses are known only when the instances run: the script asks for them.
-fn write_addresses(text: &mut String, spec: &Spec, servers: &[Number], path: &str, docker: &str) {
+fn write_addresses(text: &mut String, spec: &Spec, servers: &[Number], docker: &str) {
     let template = address_on(&spec.names.network());
-    let _ = writeln!(text, "config=$(<{path})");
     for name in spec.names.instances(servers) {
         let _ = writeln!(
             text,
             "config=${{config//@{name}@/$({docker} inspect -f {template} {name})}}"
         );
     }
-    // The checksum at the head is that of what follows it.
-    let _ = writeln!(
-        text,
-        "rest=${{config#*sum={digits}}}",
-        digits = "?".repeat(digest::DIGITS)
-    );
-    let _ = writeln!(text, "sum=$(printf '%s\\n' \"$rest\" | sha256sum)");
-    let _ = writeln!(
-        text,
-        "printf '%s\\n' \"${{config%%sum=*}}sum=${{sum:0:{}}}$rest\" > {path}",
-        digest::DIGITS
-    );
 }
 
 /// A Go template for a container's address on `network`, quoted.

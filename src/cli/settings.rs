@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use super::BASIC;
+use crate::error::printable;
 use crate::settings::{SCRIPT, Setting, TABLE};
 
 /// The settings of the table, each as a flag that overrides its environment variable.
@@ -97,6 +99,12 @@ impl TypedValueParser for AnyText {
         arg: Option<&Arg>,
         value: &OsStr,
     ) -> Result<String, clap::Error> {
+        if let (Some(arg), None) = (arg, value.to_str()) {
+            let given = printable(&value.to_string_lossy());
+            let flag = arg.get_long().unwrap_or_default();
+            let what = format!("{} is `{given}` (--{flag}): it is not UTF-8", arg.get_id());
+            return Err(command.clone().error(ErrorKind::InvalidUtf8, what));
+        }
         StringValueParser::new().parse_ref(command, arg, value)
     }
 

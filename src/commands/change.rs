@@ -45,6 +45,7 @@ pub(super) fn show(
         config: &config_file::behind_links(&args.config_out),
         cert: &context.settings.get(settings::TLS_CERT).text,
         template: &context.settings.get(settings::TEMPLATE).text,
+        secrets: &whence_secrets(context, title),
         title,
         settle: args.settle.as_secs().max(1),
         drain: args.drain.as_secs().max(1),
@@ -100,6 +101,19 @@ fn note_before(performer: &Performer<'_>, plan: &Plan) {
     });
     let mut memo = performer.memo();
     (memo.replied_before, memo.siblings) = (service, siblings);
+}
+
+/// Where the values are that a script does not show: `up` has them from the settings, other commands from what runs.
+fn whence_secrets(context: &Context<'_>, title: &str) -> String {
+    if title != "vch-lb up" {
+        return "the running containers (docker inspect)".to_owned();
+    }
+    let given = settings::WORDS
+        .iter()
+        .map(|name| context.settings.get(name))
+        .filter(|value| value.origin != settings::Origin::Default)
+        .map(|value| format!("{} ({})", value.setting.name, value.source()));
+    given.collect::<Vec<_>>().join(" and ")
 }
 
 fn writes_config(plan: &Plan) -> bool {

@@ -1,13 +1,16 @@
 //! `vch-lb logs`: the logs of all containers merged, each line behind its container's name.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::thread;
 
 use super::Context;
 use crate::cli::LogsArgs;
+use crate::docker::cause::Cause;
 use crate::docker::spawn::Piece;
-use crate::docker::{Docker, argv};
+use crate::docker::{CallError, Docker, argv};
 use crate::error::{Failure, exit, printable};
 use crate::haproxy::log::{self, Line};
 use crate::inventory::Inventory;
@@ -66,19 +69,28 @@ fn merged(
     names: &[String],
 ) -> Result<(), Failure> {
     let mut merged = Merged::new(KEPT);
+    let mut without = 0;
     for (index, name) in names.iter().enumerate() {
         let argv = argv::logs(name, &args.range(), true, false);
         let mut timed = Timed::default();
-        docker
-            .query_lines(&argv, |piece| {
-                if let Some(line) = timed.line(piece) {
-                    merged.add(index, line);
-                }
-                true
-            })
-            .map_err(|error| {
-                Failure::from_call(format!("the log of `{name}` could not be read"), &error)
-            })?;
+        let read = docker.query_lines(&argv, |piece| {
+            if let Some(line) = timed.line(piece) {
+                merged.add(index, line);
+            }
+            true
+        });
+        match read {
+            Ok(()) => {}
+            // The others have theirs.
+            Err(error) if keeps_none(&error) && without + 1 < names.len() => {
+                without += 1;
+                context.ui.warn(&no_log(name));
+            }
+            Err(error) => {
+                let what = format!("the log of `{name}` could not be read");
+                return Err(Failure::from_call(what, &error));
+            }
+        }
     }
     if let Some(time) = &merged.cut {
         context.ui.warn(&format!(
@@ -103,6 +115,17 @@ fn merged(
         }
     }
     Ok(())
+}
+
+/// Whether the endpoint keeps no log of a container.
+fn keeps_none(error: &CallError) -> bool {
+    error.cause() == Some(Cause::NoLog)
+}
+
+fn no_log(name: &str) -> String {
+    format!(
+        "the endpoint keeps no log of `{name}` that it could show: its logging driver is another one"
+    )
 }
 
 /// One container's lines with their times, as they come.
@@ -185,14 +208,27 @@ fn follow(
 ) -> Result<(), Failure> {
     let width = width(names);
     let (sender, lines) = mpsc::channel::<(usize, String)>();
+    let without = AtomicUsize::new(0);
     thread::scope(|scope| {
         let mut followers = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let argv = argv::logs(name, &args.range(), args.timestamps, true);
             let sender = sender.clone();
+            let (ui, without) = (context.ui, &without);
             followers.push(scope.spawn(move || {
                 // Once nobody reads any more, the call is ended.
-                docker.follow(&argv, |line| sender.send((index, line)).is_ok())
+                let followed = docker.follow(&argv, |line| sender.send((index, line)).is_ok());
+                match followed {
+                    Err(error)
+                        if keeps_none(&error)
+                            && without.fetch_add(1, Relaxed) + 1 < names.len() =>
+                    {
+                        ui.warn(&no_log(name));
+                        None
+                    }
+                    Err(error) => Some(error),
+                    Ok(()) => None,
+                }
             }));
         }
         drop(sender);
@@ -211,7 +247,7 @@ fn follow(
         drop(lines);
         context.interrupt.stop_reading();
         for (follower, name) in followers.into_iter().zip(names) {
-            if let Ok(Err(error)) = follower.join() {
+            if let Ok(Some(error)) = follower.join() {
                 return Err(Failure::from_call(
                     format!("the log of `{name}` could not be followed"),
                     &error,

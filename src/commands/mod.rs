@@ -13,11 +13,14 @@ mod settings;
 mod status;
 mod up;
 
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
 use crate::again::Again;
 use crate::ambiguous;
 use crate::cli::{ChangeArgs, Cli, Subcommands};
 use crate::docker::{Client, Docker};
-use crate::error::Failure;
+use crate::error::{Failure, printable};
 use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
 use crate::look::{self, Wanted};
@@ -26,6 +29,8 @@ use crate::settings::Settings;
 use crate::settings::file::Assignments;
 use crate::spec::arguments::Arguments;
 use crate::spec::brought::Workstation;
+use crate::spec::certificate;
+use crate::spec::edits::{self, Beside};
 use crate::spec::names::{Names, NetworkName};
 use crate::spec::running::Own;
 use crate::spec::{self, Spec};
@@ -37,6 +42,8 @@ pub struct Context<'a> {
     pub ui: &'a Ui,
     pub interrupt: &'a Interrupt,
     pub settings: Settings,
+    /// What the settings file says.
+    pub file: Assignments,
     /// How commands are put that are suggested.
     pub again: Again,
 }
@@ -57,6 +64,7 @@ impl Context<'_> {
     /// The whole spec, with the files that its settings name.
     pub fn spec(&self) -> Result<Spec, Failure> {
         let mut spec = Spec::from_settings(&self.settings)?;
+        self.refuse_lost_edits()?;
         if let Some(template) = self.file(table::TEMPLATE)? {
             let text = String::from_utf8(template)
                 .map_err(|_| self.complaint(table::TEMPLATE, "it is not UTF-8"))?;
@@ -66,7 +74,37 @@ impl Context<'_> {
             spec.cert = Some(cert);
         }
         spec::files::check(&spec, &self.settings)?;
+        if let Some(why) = spec
+            .cert
+            .as_deref()
+            .and_then(|pem| certificate::not_valid(pem, SystemTime::now()))
+        {
+            self.ui
+                .warn(&self.settings.get(table::TLS_CERT).complaint(why));
+        }
         spec.looked_up(&self.settings, WORKSTATION)
+    }
+
+    /// Refuses a script that does what its settings don't say: it would be lost.
+    fn refuse_lost_edits(&self) -> Result<(), Failure> {
+        let docker = &self.cli.docker;
+        let in_environment =
+            |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let beside = Beside {
+            endpoint: docker.host.is_some()
+                || docker.context.is_some()
+                || ["DOCKER_HOST", "DOCKER_CONTEXT"]
+                    .into_iter()
+                    .any(in_environment),
+            environment: &in_environment,
+        };
+        let told = edits::told(&self.file, &self.settings, beside);
+        for warning in &told.warnings {
+            self.ui.warn(warning);
+        }
+        told.refusal.map_or(Ok(()), |refusal| {
+            Err(Failure::usage(refusal).hinted(edits::HINT))
+        })
     }
 
     /// The content of the file that the setting called `name` names.
@@ -182,19 +220,47 @@ fn settings_file(cli: &Cli) -> Result<Assignments, Failure> {
     let Some(path) = &cli.settings_file.settings else {
         return Ok(Assignments::default());
     };
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let content = std::fs::read(path).map_err(|error| {
         let why = ui::reason(&error);
         Failure::usage(format!("`{path}` (--settings) can't be read: {why}"))
     })?;
-    Assignments::parse(path, &text).map_err(Failure::usage)
+    let text = String::from_utf8(content).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.split(|byte| *byte == b'\n').count();
+        Failure::usage(format!("{path}, line {line}: invalid UTF-8"))
+    })?;
+    let environment =
+        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    Assignments::parse_in(path, &text, &environment).map_err(Failure::usage)
+}
+
+/// The environment's values of settings. One that is no UTF-8 is refused: it would count as not set.
+fn environment() -> Result<BTreeMap<&'static str, String>, Failure> {
+    let mut values = BTreeMap::new();
+    for setting in table::TABLE {
+        let Some(value) = std::env::var_os(setting.name) else {
+            continue;
+        };
+        let text = value.into_string().map_err(|value| {
+            Failure::usage(format!(
+                "{} is `{}` (environment variable {}): it is not UTF-8",
+                setting.name,
+                printable(&value.to_string_lossy()),
+                setting.name
+            ))
+        })?;
+        values.insert(setting.name, text);
+    }
+    Ok(values)
 }
 
 /// Runs the command that was asked for; the result is the exit code.
 pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure> {
     let file = settings_file(cli)?;
+    let environment = environment()?;
     let settings = Settings::resolve(
         |name| cli.settings.get(name),
-        |name| std::env::var(name).ok(),
+        |name| environment.get(name).cloned(),
         &file,
     );
     let again = Again::new(
@@ -208,6 +274,7 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         ui,
         interrupt,
         settings,
+        file,
         again,
     };
     run(&context).map_err(|failure| Failure {

@@ -15,7 +15,7 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
             .settings
             .iter()
             .map(|value| {
-                let entry = json!({ "value": value.text, "source": value.source() });
+                let entry = json!({ "value": value.shown(), "source": value.source() });
                 (value.setting.name.to_owned(), entry)
             })
             .collect();
@@ -26,7 +26,13 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
     let lines: Vec<String> = context
         .settings
         .iter()
-        .map(|value| format!("{}={}", value.setting.name, shell_words::quote(&value.text)))
+        .map(|value| {
+            format!(
+                "{}={}",
+                value.setting.name,
+                shell_words::quote(&value.shown())
+            )
+        })
         .collect();
     let width = lines
         .iter()

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::path::Path;
 
-use super::words::{quote, redact};
+use super::words::quote;
 use crate::moment::Moment;
+use crate::secrets::{self, redact};
 use crate::spec::LABEL;
 
 /// The arguments of one docker call, without the program and its global options.
@@ -22,9 +23,14 @@ impl Argv {
         &self.0
     }
 
-    /// Quoted for a shell, nothing hidden: for a script that is to be run.
+    /// Quoted for a shell, nothing hidden.
     pub fn script(&self) -> String {
         quote(&self.0)
+    }
+
+    /// For a script that is to be run: what is secret is taken from `variables`.
+    pub fn script_with(&self, variables: &mut secrets::Variables) -> String {
+        variables.script(&self.0)
     }
 
     fn new<const N: usize>(words: [&str; N]) -> Self {

@@ -22,6 +22,8 @@ pub enum Cause {
     BadHost,
     /// The client's own certificate, its key or the CA cannot be read or do not belong together.
     TlsFiles,
+    /// The ssh server turned the connection away: it takes only so many at a time.
+    SshBusy,
     /// The ssh that was to carry the connection failed.
     Ssh,
     /// The user may not use the engine's socket.
@@ -50,6 +52,10 @@ pub enum Cause {
     EndpointNameUnknown,
     /// The connection to the endpoint broke while a call was under way.
     ConnectionLost,
+    /// A proxy stands between the client and the endpoint.
+    Proxy,
+    /// The engine on this machine is not running.
+    EngineNotRunning,
     /// Nothing answers at the endpoint's address.
     EndpointUnreachable,
     /// An authorization plugin of the endpoint forbids the call.
@@ -69,6 +75,8 @@ pub enum Cause {
     RegistryCertificate,
     /// The registry speaks plain HTTP, which the endpoint does not accept.
     RegistryPlainHttp,
+    /// The login at the registry is past its time.
+    LoginExpired,
     /// The repository does not exist, or asks for a login.
     PullDenied,
     /// The repository has no such tag or digest.
@@ -96,6 +104,8 @@ pub enum Cause {
     BeingRemoved,
     /// The container is paused.
     Paused,
+    /// The endpoint keeps no log of the container that it could read.
+    NoLog,
     // Networks, addresses and ports
     /// A network of that name exists.
     NetworkExists,
@@ -260,6 +270,9 @@ static TABLE: &[Row] = &[
     says(&["private key does not match public key"], C::TlsFiles),
     says(&["invalid bind address"], C::BadHost),
     says(&["unable to parse docker host"], C::BadHost),
+    says(&["command [ssh ", "has exited with", "exchange_identification: "], C::SshBusy),
+    says(&["command [ssh ", "has exited with", "connection reset by "], C::SshBusy),
+    says(&["command [ssh ", "has exited with", "connection closed by "], C::SshBusy),
     says(&["command [ssh ", "has exited with"], C::Ssh),
     says(&["permission denied while trying to connect to the docker"], C::SocketPermission),
     says(&["dial unix ", "connect: permission denied"], C::SocketPermission),
@@ -288,6 +301,11 @@ static TABLE: &[Row] = &[
     link(&["bad certificate"], C::TlsClientCert),
     link(&["certificate required"], C::TlsClientCert),
     link(&["remote error: tls: "], C::TlsClientCert),
+    link(&["proxyconnect tcp: "], C::Proxy),
+    link(&["proxy authentication required"], C::Proxy),
+    link(&[": forbidden"], C::Proxy),
+    link(&[": service unavailable"], C::Proxy),
+    link(&[": bad gateway"], C::Proxy),
     link(&["no such host"], C::EndpointNameUnknown),
     link(&["server misbehaving"], C::EndpointNameUnknown),
     link(&["temporary failure in name resolution"], C::EndpointNameUnknown),
@@ -297,6 +315,12 @@ static TABLE: &[Row] = &[
     link(&["broken pipe"], C::ConnectionLost),
     link(&[": eof"], C::ConnectionLost),
     link(&["unexpected eof"], C::ConnectionLost),
+    link(&["/pipe/", "the system cannot find the file specified"], C::EngineNotRunning),
+    link(&["/pipe/", "the docker client must be run elevated to connect"], C::EngineNotRunning),
+    says(&["cannot connect to the docker daemon at unix://"], C::EngineNotRunning),
+    says(&["cannot connect to the docker daemon at npipe://"], C::EngineNotRunning),
+    says(&["failed to connect to the docker api at unix://"], C::EngineNotRunning),
+    says(&["failed to connect to the docker api at npipe://"], C::EngineNotRunning),
     link(&[], C::EndpointUnreachable),
 
     // Images
@@ -308,17 +332,30 @@ static TABLE: &[Row] = &[
     says(&["manifest version 2, schema 1 support is disabled"], C::Schema1Refused),
     says(&["manifest version 2, schema 1 support has been removed"], C::Schema1Refused),
     says(&["manifest version 2, schema 1 has been removed"], C::Schema1Refused),
+    says(&["download failed", "manifest invalid"], C::Schema1Gone),
     says(&["toomanyrequests"], C::RateLimited),
     says(&["429 too many requests"], C::RateLimited),
+    says(&["authorization token has expired"], C::LoginExpired),
+    says(&["token has expired"], C::LoginExpired),
     says(&["pull access denied"], C::PullDenied),
     says(&["unauthorized: "], C::PullDenied),
     says(&["no basic auth credentials"], C::PullDenied),
     says(&["denied: requested access to the resource is denied"], C::PullDenied),
+    says(&["denied: access forbidden"], C::PullDenied),
+    says(&["denied: permission "], C::PullDenied),
+    says(&["denied: denied"], C::PullDenied),
+    says(&["unauthorized to access repository: "], C::PullDenied),
+    says(&["error response from daemon: denied"], C::PullDenied),
+    says(&["error response from daemon: unauthorized"], C::PullDenied),
+    says(&["error parsing http 403 response body: "], C::PullDenied),
     registry(&["401 unauthorized"], C::PullDenied),
     registry(&["403 forbidden"], C::PullDenied),
     says(&["no matching manifest for"], C::WrongPlatform),
     says(&["not found in repository"], C::ImageUnknown),
     says(&["manifest unknown"], C::ImageUnknown),
+    says(&["unknown: artifact ", " not found"], C::ImageUnknown),
+    says(&["unknown: repository ", " not found"], C::ImageUnknown),
+    says(&["name unknown: "], C::ImageUnknown),
     says(&["manifest for ", " not found"], C::ImageUnknown),
     says(&["failed to resolve reference", ": not found"], C::ImageUnknown),
     says(&["error: image ", " not found"], C::ImageUnknown),
@@ -374,6 +411,7 @@ static TABLE: &[Row] = &[
     says(&["no such object: "], C::ContainerNotFound),
     says(&["container ", " is not running"], C::NotRunning),
     says(&["container (", ") has been stopped"], C::NotRunning),
+    says(&["configured logging driver does not support reading"], C::NoLog),
     says(&["container ", " is paused"], C::Paused),
     says(&["container is paused and must be unpaused first"], C::Paused),
 
@@ -433,6 +471,7 @@ static TABLE: &[Row] = &[
     says(&["bind source path does not exist"], C::Mount),
     says(&["invalid mount config for type"], C::Mount),
     says(&["invalid volume specification"], C::Mount),
+    says(&["no such file or directory for container: "], C::CopyTarget), // a VCH's, for what is copied out
     says(&["executable file not found in $path"], C::CommandNotFound),
     says(&["no such executable in path"], C::CommandNotFound),
     says(&["exec", "no such file or directory"], C::CommandNotFound),
@@ -567,6 +606,7 @@ impl Cause {
             C::ContextNotFound => "pick a context from `docker context ls`, or unset DOCKER_CONTEXT and give the endpoint with --host",
             C::BadHost => "give the endpoint as tcp://HOST:2376, unix:///PATH or ssh://USER@HOST, in DOCKER_HOST or with --host",
             C::TlsFiles => "point DOCKER_CERT_PATH at a directory with matching ca.pem, cert.pem and key.pem, for a VCH the ones that vic-machine wrote",
+            C::SshBusy => "sshd takes only so many connections at a time (MaxStartups): use --jobs 1, raise that limit there, or let ssh share one (ControlMaster auto, ControlPersist in ~/.ssh/config)",
             C::Ssh => "make `ssh HOST docker version` work without a prompt first: host name, key, and docker on the far side",
             C::SocketPermission => "join the group that owns the docker socket (`docker`, after a new login), run as a user who may use it, or set DOCKER_HOST to another endpoint",
             C::ClientTooNew => "set DOCKER_API_VERSION to what the endpoint speaks (1.25 on a VCH), or use a docker client from 17.10 to 28",
@@ -581,7 +621,9 @@ impl Cause {
             C::TlsClientCert => "the endpoint wants a client certificate from its own CA: set DOCKER_CERT_PATH to the directory with cert.pem and key.pem made for it",
             C::EndpointNameUnknown => "the endpoint's host name does not resolve; check DOCKER_HOST and this machine's DNS",
             C::ConnectionLost => "the connection to the endpoint broke; if no call works, check for TLS on one side only (2375 or 2376), else run vch-lb again: it goes on from what is there",
-            C::EndpointUnreachable => "nothing answers there: check that the endpoint is up, that DOCKER_HOST has its address and port (a VCH: 2376, or 2375 without TLS), and the firewalls between",
+            C::Proxy => "a proxy stands in the way: docker takes HTTPS_PROXY and HTTP_PROXY for its endpoint, too; put the endpoint's host into NO_PROXY, or unset them",
+            C::EngineNotRunning => "no engine runs on this machine, or not with that socket: start it (`systemctl start docker`, Docker Desktop), or set DOCKER_HOST to the endpoint that is meant (a VCH: tcp://VCH:2376)",
+            C::EndpointUnreachable => "nothing answers there: check that the endpoint is up, that DOCKER_HOST has its address and port (a VCH: 2376, or 2375 without TLS), and the firewalls between; where HTTPS_PROXY is set, NO_PROXY has to name the endpoint",
             C::AuthorizationDenied => "the endpoint's authorization plugin forbids this call to you; ask its admin",
             C::BadReference => "write INSTANCE_IMG and LB_IMG as [REGISTRY/]NAME[:TAG], the name in lower case and without blanks",
             C::NotWhitelisted => "use a registry that `docker info` lists as whitelisted, or ask the VCH's admin for `vic-machine configure --whitelist-registry`",
@@ -590,6 +632,7 @@ impl Cause {
             C::RateLimited => "wait for the registry's limit to pass, `docker login`, name a mirror in INSTANCE_IMG and LB_IMG, or use what the endpoint has with --pull missing",
             C::RegistryCertificate => "the endpoint does not trust the registry: an engine wants its CA in /etc/docker/certs.d/REGISTRY, a VCH `vic-machine configure --registry-ca` by its admin",
             C::RegistryPlainHttp => "the registry speaks plain HTTP; put TLS on it, or have it listed as insecure: `insecure-registries` of an engine, `--insecure-registry` of a VCH",
+            C::LoginExpired => "the login at the registry has expired (at ECR after 12 hours): `docker login` there again, or use what the endpoint has with --pull missing",
             C::PullDenied => "check the names in INSTANCE_IMG and LB_IMG; for a private repository `docker login REGISTRY` first",
             C::ImageUnknown => "the registry has no such tag or digest; check the tags in INSTANCE_IMG and LB_IMG",
             C::ImageAbsent => "the endpoint does not have the image; use --pull missing, or load it there before --pull never",
@@ -603,10 +646,11 @@ impl Cause {
             C::StillRunning => "stop the container first, or remove it with `docker rm -f`",
             C::BeingRemoved => "the container is being removed; try again in a moment",
             C::Paused => "someone paused the container; `docker unpause` it",
+            C::NoLog => "its logging driver keeps nothing that docker could read: look where `--log-driver` sends it, or take that out of INSTANCE_ARGS",
             C::NetworkExists => "a network of that name exists; use it if it is a bridge network of this service, else choose another INSTANCE_CTR_PREFIX",
             C::NetworkNotFound => "set EXTERNAL_NET to a network from `docker network ls`; on a VCH it has to be a container network that its admin made (`--container-network`)",
             C::NetworkAmbiguous => "several networks have that name: remove those that nobody is on by the IDs that `docker network ls` shows; of an INSTANCE_CTR_PREFIX-net `vch-lb up` and `vch-lb down` do that",
-            C::NetworkInUse => "containers are still on the network, perhaps stopped ones: see `docker ps -a --filter network=NAME`; if there are none, a VCH 1.5.2 to 1.5.4 leaked one: restart or upgrade it",
+            C::NetworkInUse => "containers are still on the network, perhaps stopped ones: `docker network inspect NAME`; on an engine `docker network disconnect -f NAME CONTAINER` takes one off; if there are none, a VCH 1.5.2 to 1.5.4 leaked one",
             C::NetworkBuiltin => "that network belongs to the endpoint itself; choose another INSTANCE_CTR_PREFIX or EXTERNAL_NET",
             C::AlreadyConnected => "the container is on that network already; nothing to do",
             C::HostNetwork => "a container on `host` or `none` cannot join the service's network; set EXTERNAL_NET to a network of its own",
@@ -658,6 +702,7 @@ impl Cause {
         matches!(
             self,
             C::RegistryTrouble
+                | C::SshBusy
                 | C::BeingRemoved
                 | C::NetworkInUse
                 | C::DeviceInUse
@@ -692,13 +737,18 @@ impl Cause {
                 | C::TlsClientCert
                 | C::EndpointNameUnknown
                 | C::ConnectionLost
+                | C::Proxy
+                | C::EngineNotRunning
                 | C::EndpointUnreachable
         )
     }
 
     /// True if no connection to the endpoint came about.
     pub fn endpoint_unreachable(self) -> bool {
-        matches!(self, C::EndpointNameUnknown | C::EndpointUnreachable)
+        matches!(
+            self,
+            C::EndpointNameUnknown | C::EngineNotRunning | C::EndpointUnreachable
+        )
     }
 
     /// True if a container of that name exists: ours from an earlier attempt, or another's.

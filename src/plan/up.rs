@@ -18,12 +18,13 @@ use crate::haproxy::Config;
 use crate::haproxy::read::Found;
 use crate::inventory::{Aim, Container, Inventory, State};
 use crate::settings::{
-    EXTERNAL_NET, INSTANCE_CTR_PREFIX, INSTANCE_PORT, LB_ARGS, LB_CTR_NAME, LB_IMG, LB_PORT,
+    EXTERNAL_NET, INSTANCE_ARGS, INSTANCE_CTR_PREFIX, INSTANCE_PORT, LB_ARGS, LB_CTR_NAME, LB_IMG,
+    LB_PORT,
 };
 use crate::spec::names::{ImageRef, Number, Port};
 use crate::spec::running;
 use crate::spec::tuning::{ServerAddress, Tuning};
-use crate::spec::{LABEL, Publish, Spec};
+use crate::spec::{LABEL, Publish, Spec, exclusive};
 use crate::ui::{list, plural};
 
 #[cfg(test)]
@@ -81,6 +82,7 @@ pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan
         refuse_told_lb_args(spec)?;
     }
     let target = Target::new(spec, inventory, options)?;
+    refuse_what_one_can_have(spec, inventory, options, &target)?;
     let mut planner = Planner {
         plan: Plan::new(spec, inventory.lb_restarts()),
         inventory,
@@ -98,6 +100,45 @@ pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan
     }
     planner.plan.reasons = planner.reasons();
     Ok(planner.plan)
+}
+
+/// A port or an address that is one container's alone can't be given to another that runs beside it.
+fn refuse_what_one_can_have(
+    spec: &Spec,
+    inventory: &Inventory,
+    options: Options,
+    target: &Target,
+) -> Result<(), Failure> {
+    if target.make.is_empty() {
+        return Ok(());
+    }
+    for argument in exclusive::among(&spec.instance_args) {
+        let wanted = target.servers().len();
+        if let Some(why) = argument.refusal(wanted) {
+            return Err(Failure::failed(format!("{INSTANCE_ARGS}: {why}")));
+        }
+        let held = |number: &&Number| {
+            exclusive::has(&inventory.instances[number], &argument, spec.instance_port)
+        };
+        let holders: Vec<String> = target
+            .outdated
+            .iter()
+            .filter(held)
+            .map(|number| spec.names.instance(*number))
+            .collect();
+        let beside = options.batch.min(target.make.len());
+        if !options.stop_first && wanted + beside > argument.room && !holders.is_empty() {
+            let what = format!(
+                "{INSTANCE_ARGS}: `{}` can't be had by a new instance beside {}",
+                argument.argument,
+                list(&holders)
+            );
+            return Err(Failure::failed(what).hinted(
+                "with --stop-first the old one leaves before its successor comes: a short outage",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Failure> {

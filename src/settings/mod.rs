@@ -4,8 +4,12 @@
 //! are plain text here; `spec` gives them meaning and refuses what makes none.
 
 pub mod file;
+pub mod shell;
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+
+use crate::secrets::redact_text;
 
 /// The setting's group in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +110,9 @@ pub const TRAVELLING: [&str; 16] = [
     STATS_PORT,
     TEMPLATE,
 ];
+
+/// The settings that hold words for docker, in which secrets may be.
+pub const WORDS: [&str; 3] = [INSTANCE_ARGS, INSTANCE_CMD, LB_ARGS];
 
 /// The settings that name a file: what travels of them is that there is one.
 pub const FILES: [&str; 2] = [TLS_CERT, TEMPLATE];
@@ -434,9 +441,18 @@ impl Value {
         format!(
             "{} is `{}` ({}): {why}",
             self.setting.name,
-            crate::error::printable(&self.text),
+            crate::error::printable(&self.shown()),
             self.source()
         )
+    }
+
+    /// The text as it is shown: what is secret in words for docker is not.
+    pub fn shown(&self) -> Cow<'_, str> {
+        if WORDS.contains(&self.setting.name) {
+            Cow::Owned(redact_text(&self.text))
+        } else {
+            Cow::Borrowed(&self.text)
+        }
     }
 
     /// Where the value came from, for people.

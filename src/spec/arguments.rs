@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::brought::{self, Source, Workstation};
 use super::docker_flags::{Class, Flag, flag};
+use crate::secrets::{join, redact, redact_text};
 
 /// Checked arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,6 +101,17 @@ impl Arguments {
         self.options().any(|given| given.text() == text)
     }
 
+    /// Each option as it was written, and its value.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.options().map(|given| (given.option, given.value))
+    }
+
+    /// Whether the word behind `option` is its value, as far as that is known here.
+    pub fn takes_next(option: &str) -> bool {
+        let (name, inline) = split_option(option);
+        inline.is_none() && flag(name).is_some_and(|flag| flag.takes_value)
+    }
+
     fn options(&self) -> impl Iterator<Item = Given<'_>> {
         let mut words = self.words.iter();
         std::iter::from_fn(move || Given::next(&mut words).ok().flatten())
@@ -109,6 +121,13 @@ impl Arguments {
 /// Arguments that the endpoint told: anybody who uses it can have written them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told(Arguments);
+
+impl Told {
+    /// Each option as it was written, and its value: to compare, not to pass on.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.pairs()
+    }
+}
 
 /// Why arguments that the endpoint told are not passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,10 +189,10 @@ impl Told {
     }
 }
 
-/// Quoted for a shell.
+/// As they are shown: quoted for a shell, and without secrets.
 impl fmt::Display for Arguments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shell_words::join(&self.words))
+        f.write_str(&join(&redact(&self.words)))
     }
 }
 
@@ -181,7 +200,11 @@ impl fmt::Display for Arguments {
 pub fn split(text: &str) -> Result<Vec<String>, String> {
     // They travel in a comment line of haproxy.cfg, or in a label.
     if text.chars().any(char::is_control) {
-        return Err("it holds a control character".into());
+        return Err(
+            "it holds a line break or another control character; a value of several lines goes in with `--env NAME` \
+             alone, which takes it from the environment"
+                .into(),
+        );
     }
     shell_words::split(text).map_err(|_| "a quote is not closed".to_owned())
 }
@@ -203,7 +226,8 @@ impl<'a> Given<'a> {
         };
         if !word.starts_with('-') || word == "-" || word == "--" {
             return Err(format!(
-                "`{word}` would be taken for the image: only options are passed on"
+                "`{}` would be taken for the image: only options are passed on",
+                redact_text(word)
             ));
         }
         let (option, inline) = split_option(word);

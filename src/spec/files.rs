@@ -1,6 +1,7 @@
 //! The files that settings name: the certificate and the admin's own template, checked before anything is changed. Pure.
 
 use super::Spec;
+use super::certificate;
 use super::names::Number;
 use crate::error::Failure;
 use crate::haproxy::Config;
@@ -28,28 +29,11 @@ const VARIABLES: [(&str, &str); 13] = [
 pub fn check(spec: &Spec, settings: &Settings) -> Result<(), Failure> {
     let complaint = |name: &str, why: &str| Failure::usage(settings.get(name).complaint(why));
     if let Some(pem) = &spec.cert {
-        check_pem(pem).map_err(|why| complaint(settings::TLS_CERT, &why))?;
+        certificate::check(pem).map_err(|why| complaint(settings::TLS_CERT, &why))?;
     }
     if let Some(template) = &spec.template {
         check_template(spec, settings, template)
             .map_err(|why| complaint(settings::TEMPLATE, &why))?;
-    }
-    Ok(())
-}
-
-/// HAProxy wants certificate and key in one file; what is in them is its own to check.
-fn check_pem(pem: &[u8]) -> Result<(), String> {
-    let text = String::from_utf8_lossy(pem);
-    for part in ["CERTIFICATE-----", "PRIVATE KEY-----"] {
-        let begins = text
-            .lines()
-            .any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(part));
-        if !begins {
-            let part = part.trim_end_matches('-').to_lowercase();
-            return Err(format!(
-                "it holds no {part}: HAProxy wants certificate and key in one PEM file"
-            ));
-        }
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 pub mod arguments;
 pub mod brought;
+pub mod certificate;
 pub mod docker_flags;
+pub mod edits;
+pub mod exclusive;
 pub mod files;
 pub mod head;
 pub mod names;
@@ -17,6 +20,7 @@ use names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use tuning::{Log, Tuning};
 
 use crate::error::Failure;
+use crate::secrets;
 use crate::settings::{self, Settings};
 
 /// A service, as it is wanted.
@@ -158,7 +162,11 @@ impl Spec {
         let port = instance_port.map(Port::get);
         let instance_args =
             read.value(settings::INSTANCE_ARGS, |text| Arguments::parse(text, port));
+        if let (Some(arguments), Some(count)) = (&instance_args, count) {
+            read.check_exclusive(arguments, count);
+        }
         let instance_cmd = read.value(settings::INSTANCE_CMD, arguments::split);
+        read.refuse_masked();
         let publish = read.value(settings::PUBLISH_LB, Publish::parse);
         let tuning = read.tuning(lb_image.as_ref());
         let names = prefix.zip(lb).map(|(prefix, lb)| Names { prefix, lb });
@@ -222,6 +230,14 @@ impl Reader<'_> {
     }
 
     fn tuning(&mut self, lb_image: Option<&ImageRef>) -> Option<Tuning> {
+        let check = &self.settings.get(settings::HEALTH_CHECK).text;
+        if let Some(write) = tuning::check_without_host(check) {
+            let why = format!(
+                "HAProxy asks each instance at its own address, so it names no host: write {write}"
+            );
+            self.complain(settings::HEALTH_CHECK, &why);
+            return None;
+        }
         let tuning = match Tuning::new(|name| self.settings.get(name).text.clone()) {
             Ok(tuning) => tuning,
             Err(complaints) => {
@@ -264,6 +280,28 @@ impl Reader<'_> {
                 settings::EXTERNAL_NET,
                 "this is the name of the instances' own network",
             );
+        }
+    }
+
+    /// Words that were shown without their secrets are not the words.
+    fn refuse_masked(&mut self) {
+        for name in settings::WORDS {
+            let words = shell_words::split(&self.settings.get(name).text);
+            if words.is_ok_and(|words| secrets::is_masked(&words)) {
+                self.complain(
+                    name,
+                    "`***` stands for a value that was not shown: write the value itself",
+                );
+            }
+        }
+    }
+
+    /// What one container can have is not for several.
+    fn check_exclusive(&mut self, arguments: &Arguments, count: Count) {
+        for argument in exclusive::among(arguments) {
+            if let Some(why) = argument.refusal(count.get()) {
+                self.complain(settings::INSTANCE_ARGS, &why);
+            }
         }
     }
 
@@ -379,6 +417,46 @@ pub(crate) mod tests {
             let why = Spec::from_label(nobodys, spec(&[]).instance_port).unwrap_err();
             assert!(why.starts_with("it has no "), "{nobodys}: {why}");
         }
+    }
+
+    #[test]
+    fn what_is_secret_is_in_no_complaint_and_the_mask_is_no_value() {
+        for given in [
+            "-e A=secret x",
+            "-e 'A=secret",
+            "--rm -e A=secret",
+            "-p 80 -eA=secret",
+        ] {
+            let refusal = refusal(&[("INSTANCE_ARGS", given)]);
+            assert!(!refusal.contains("secret"), "{refusal}");
+        }
+        for name in ["INSTANCE_ARGS", "LB_ARGS"] {
+            let refusal = refusal(&[(name, "-m 64m -e A=***")]);
+            assert!(refusal.ends_with("write the value itself"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_health_check_names_no_host() {
+        assert_eq!(
+            refusal(&[("HEALTH_CHECK", "http://x/health")]),
+            "HEALTH_CHECK is `http://x/health` (--health-check): HAProxy asks each instance at its own address, so it \
+             names no host: write http:/health"
+        );
+    }
+
+    #[test]
+    fn what_one_container_can_have_is_refused_for_several() {
+        let refusal = refusal(&[("INSTANCE_ARGS", "-m 64m -p 9090:9090")]);
+        assert!(
+            refusal.starts_with(
+                "INSTANCE_ARGS is `-m 64m -p 9090:9090` (--instance-args): `-p 9090:9090` gives the port 9090 of the \
+                 endpoint to one instance, and there are to be 3"
+            ),
+            "{refusal}"
+        );
+        spec(&[("INSTANCE_ARGS", "-p 9090:9090"), ("NUM_INSTANCES", "1")]);
+        spec(&[("INSTANCE_ARGS", "-p 9090-9092:9090")]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::{Container, Inventory};
+use crate::secrets::redact_text;
 use crate::settings::{self, FILES, INSTANCE_ARGS, LB_CTR_NAME, Origin, Settings, TRAVELLING};
 use crate::ui::list;
 
@@ -45,7 +46,10 @@ pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {
         (settings::LB_PORT, spec.lb_port.to_string()),
         (settings::EXTERNAL_NET, spec.external_net.to_string()),
         (settings::LB_IMG, spec.lb_image.to_string()),
-        (settings::INSTANCE_ARGS, spec.instance_args.to_string()),
+        (
+            settings::INSTANCE_ARGS,
+            shell_words::join(spec.instance_args.words()),
+        ),
         (
             settings::INSTANCE_CMD,
             shell_words::join(&spec.instance_cmd),
@@ -89,7 +93,13 @@ fn flags<'n>(values: impl Iterator<Item = (&'n str, String)>, settings: &Setting
         let value = settings.get(name);
         let identity = settings::IDENTITY.contains(&name);
         if value.text != text || (value.origin == Origin::Flag && !identity) {
-            words.extend([format!("--{}", value.setting.flag()), text]);
+            // A suggestion is shown; `***` in it is refused by name.
+            let shown = if settings::WORDS.contains(&name) {
+                redact_text(&text)
+            } else {
+                text
+            };
+            words.extend([format!("--{}", value.setting.flag()), shown]);
         }
     }
     words

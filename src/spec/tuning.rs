@@ -387,9 +387,14 @@ fn health_check(text: &str) -> Result<HealthCheck, String> {
         "tcp" => return Ok(HealthCheck::Tcp),
         _ => {}
     }
-    let rest = text
-        .strip_prefix("http:")
-        .ok_or("it is none, tcp, http:/path or http:/path,STATUS")?;
+    let rest = text.strip_prefix("http:").ok_or_else(|| {
+        let forms = "it is none, tcp, http:/path or http:/path,STATUS";
+        if text.starts_with('/') {
+            format!("{forms}: write http:{text}")
+        } else {
+            forms.to_owned()
+        }
+    })?;
     let (path, status) = match rest.rsplit_once(',') {
         Some((path, status)) => (path, Some(status)),
         None => (rest, None),
@@ -407,6 +412,14 @@ fn health_check(text: &str) -> Result<HealthCheck, String> {
         path: path.to_owned(),
         status,
     })
+}
+
+/// What to write in place of a HEALTH_CHECK that is a whole URL, such as one copied from a browser. Not refused in a
+/// haproxy.cfg that is there: an earlier vch-lb took its host for a part of the path.
+pub fn check_without_host(text: &str) -> Option<String> {
+    let rest = text.split_once("://").map(|(_, rest)| rest)?;
+    let path = rest.find('/').map_or("/", |start| &rest[start..]);
+    Some(format!("http:{path}"))
 }
 
 #[cfg(test)]
@@ -453,6 +466,24 @@ mod tests {
     }
 
     #[test]
+    fn a_check_that_is_a_url_is_told_its_path() {
+        for (given, write) in [
+            ("http://x/health", Some("http:/health")),
+            ("http://web-1:8080/a?b=c,200", Some("http:/a?b=c,200")),
+            ("https://x", Some("http:/")),
+            ("http:///health", Some("http:/health")),
+            ("http:/health", None),
+            ("tcp", None),
+        ] {
+            assert_eq!(check_without_host(given).as_deref(), write, "{given}");
+        }
+        let why = complaint(&[("HEALTH_CHECK", "/health")]).why;
+        assert!(why.ends_with("write http:/health"), "{why}");
+        // One that an earlier version deployed.
+        assert!(Tuning::from_assignments("HEALTH_CHECK=http://x/health").is_ok());
+    }
+
+    #[test]
     fn values_that_make_no_sense_are_refused() {
         for (name, values) in [
             ("LB_MODE", &["", "HTTP", "http ", "udp"][..]),
@@ -468,6 +499,9 @@ mod tests {
                     "http",
                     "http:",
                     "http:x",
+                    "/health",
+                    "https:/health",
+                    "HTTP:/health",
                     "http:/a b",
                     "http:/#",
                     "http:/'",

@@ -138,7 +138,7 @@ ok       client: `$SANDBOX/bin/docker` is version 20.10.24
 failure  endpoint: `tcp://vch:2375` (DOCKER_HOST): the endpoint can't be used
            docker version --format '{{json .}}'
            | Cannot connect to the Docker daemon at tcp://vch:2375. Is the docker daemon running?
-           nothing answers there: check that the endpoint is up, that DOCKER_HOST has its address and port (a VCH: 2376, or 2375 without TLS), and the firewalls between
+           nothing answers there: check that the endpoint is up, that DOCKER_HOST has its address and port (a VCH: 2376, or 2375 without TLS), and the firewalls between; where HTTPS_PROXY is set, NO_PROXY has to name the endpoint
 ok       TLS: not switched on
 ok       settings: every setting is usable
 ok       haproxy.cfg: renders to 16 lines, and `haproxy.cfg` can be written

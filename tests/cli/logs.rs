@@ -56,6 +56,37 @@ fn all_logs_in_the_order_of_time_behind_their_names() {
 }
 
 #[test]
+fn where_one_keeps_no_log_the_rest_is_shown() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox.config(json!({"images": {"httpd": {"logs": ["listening"]}}}));
+    sandbox.script_has_run(1);
+    sandbox
+        .docker(&[
+            "run",
+            "-d",
+            "-p",
+            "80",
+            "--log-driver",
+            "none",
+            "--name",
+            "web-2",
+            "--net",
+            "web-net",
+            "httpd",
+        ])
+        .success();
+    let ran = sandbox.tool(&["logs", "web-1", "web-2"]).success();
+    assert_eq!(ran.stdout, "web-1 | listening\n");
+    ran.stderr_has("the endpoint keeps no log of `web-2` that it could show");
+    sandbox
+        .tool(&["logs", "web-2"])
+        .code(1)
+        .stdout("")
+        .stderr_has("the log of `web-2` could not be read")
+        .stderr_has("hint: its logging driver keeps nothing");
+}
+
+#[test]
 fn with_the_endpoints_times() {
     for flavor in FLAVORS {
         let sandbox = talking(flavor);

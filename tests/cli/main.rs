@@ -6,6 +6,8 @@
 )]
 
 mod ambiguous;
+#[cfg(unix)]
+mod bash;
 #[path = "../blocks.rs"]
 mod blocks;
 mod chaos;

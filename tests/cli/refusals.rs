@@ -85,6 +85,58 @@ fn a_refusal_names_setting_value_and_source() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_not_utf_8_is_refused_by_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let value = OsStr::from_bytes(b"w\xff");
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox
+        .tool_with(&["up"], |command| command.env("INSTANCE_CTR_PREFIX", value))
+        .code(2)
+        .stdout("")
+        .stderr("error: INSTANCE_CTR_PREFIX is `w\u{fffd}` (environment variable INSTANCE_CTR_PREFIX): it is not UTF-8\n");
+    sandbox
+        .tool_with(&["up"], |command| command.arg("--lb-img").arg(value))
+        .code(2)
+        .stdout("")
+        .stderr_has("LB_IMG is `w\u{fffd}` (--lb-img): it is not UTF-8");
+    // What is no setting is nobody's business.
+    sandbox
+        .tool_with(&["settings"], |command| command.env("OTHER", value))
+        .success();
+    assert!(sandbox.calls().is_empty());
+}
+
+#[test]
+fn what_one_container_can_have_is_refused_for_several() {
+    refused(
+        &["up", "--instance-args=-p 9090:9090"],
+        &[],
+        "INSTANCE_ARGS is `-p 9090:9090` (--instance-args): `-p 9090:9090` gives the port 9090 of the endpoint to one \
+         instance, and there are to be 3",
+    );
+    // One that runs with it, as its label tells.
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox.script_has_run(1);
+    sandbox.docker(&["rm", "-f", "web-1"]).success();
+    let run = "run -d -p 80 --name web-1 --net web-net -p 9090:9090 --label";
+    let label = "vch-lb=1 -p 9090:9090 --";
+    let run: Vec<&str> = run.split(' ').chain([label, "httpd"]).collect();
+    sandbox.docker(&run).success();
+    sandbox.tool(&["scale", "2"]).code(1).stderr_has(
+        "INSTANCE_ARGS: `-p 9090:9090` gives the port 9090 of the endpoint to one instance",
+    );
+    sandbox
+        .tool(&["rollout", "--force"])
+        .code(1)
+        .stderr_has("beside `web-1`")
+        .stderr_has("--stop-first");
+    assert_eq!(sandbox.containers(), ["lb", "web-1"]);
+}
+
 #[test]
 fn everything_that_is_wrong_is_said_at_once() {
     let sandbox = Sandbox::new(Flavor::Vch);

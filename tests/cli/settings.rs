@@ -752,11 +752,30 @@ fn secrets_are_not_shown() {
         let ran = sandbox
             .up(&[&arguments[..], &["--dry-run"]].concat())
             .success();
+        // The script has to run: it says where the values are, and takes them from the environment.
         assert!(
-            ran.stdout.contains("PASSWORD=hunter2") && ran.stdout.contains("KEY=hunter2"),
+            ran.stdout.contains("'PASSWORD='\"$PASSWORD\"")
+                && ran.stdout.contains("--env=KEY='\"$KEY\""),
             "{ran}"
         );
-        assert!(!ran.stderr.contains(secret), "{ran}");
+        assert!(
+            ran.stdout
+                .contains("they come from INSTANCE_ARGS (--instance-args)."),
+            "{ran}"
+        );
+        for format in ["text", "json"] {
+            let shown = sandbox
+                .tool(&[&["settings", "--format", format], &arguments[..]].concat())
+                .success();
+            assert!(
+                !shown.stdout.contains(secret) && shown.stdout.contains("***"),
+                "{shown}"
+            );
+        }
+        assert!(
+            !ran.stderr.contains(secret) && !ran.stdout.contains(secret),
+            "{ran}"
+        );
         // Later commands read the label and don't show it either.
         let arguments = ["-n", "1", "--instance-args", "--env PASSWORD=hunter2"];
         let ran = sandbox.up(&[&arguments[..], &["-v"]].concat()).success();

@@ -48,7 +48,7 @@ fn a_client_that_can_not_be_executed() {
 const UNREACHABLE: [(&str, &str); 6] = [
     (
         "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
-        "check that the endpoint is up",
+        "no engine runs on this machine",
     ),
     (
         "error during connect: Get \"http://vch:2375/v1.24/info\": dial tcp 10.0.0.9:2375: connect: connection refused",

@@ -18,6 +18,17 @@ pub(crate) fn logs(ctx: &mut Ctx, call: &Parsed) -> Reply {
     let Some(container) = store.container(name) else {
         return texts::no_such_container(config, name).reply();
     };
+    let driver = container
+        .other_flags
+        .iter()
+        .rev()
+        .find(|(flag, _)| flag == "log-driver");
+    if !config.is_vch() && driver.is_some_and(|(_, driver)| driver == "none") {
+        return Reply::error(
+            "Error response from daemon: configured logging driver does not support reading",
+            1,
+        );
+    }
     let mut bounds = [0, u64::MAX];
     for (flag, bound) in ["since", "until"].into_iter().zip(&mut bounds) {
         if let Some(text) = call.value(flag) {

@@ -82,9 +82,19 @@ fn of_the_client() -> Vec<(String, Cause)> {
         (client("failed to connect to the docker API at tcp://nosuch.invalid:2375: lookup nosuch.invalid on 10.0.0.53:53: server misbehaving"), C::EndpointNameUnknown),
         (client("error during connect: Get \"http://127.0.0.1:2376/v1.50/containers/json\": read tcp 127.0.0.1:49806->127.0.0.1:2376: read: connection reset by peer"), C::ConnectionLost),
         (client("error during connect: Post \"http://vch:2376/v1.24/containers/create?name=web-1\": EOF"), C::ConnectionLost),
-        (client("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"), C::EndpointUnreachable),
+        (client("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"), C::EngineNotRunning),
+        (client("error during connect: Get \"http://%2F%2F.%2Fpipe%2FdockerDesktopLinuxEngine/v1.51/containers/json\": open //./pipe/dockerDesktopLinuxEngine: The system cannot find the file specified."), C::EngineNotRunning),
+        (client("docker: error during connect: Post http://%2F%2F.%2Fpipe%2Fdocker_engine/v1.40/containers/create: open //./pipe/docker_engine: The system cannot find the file specified. In the default daemon configuration on Windows, the docker client must be run elevated to connect. This error may also indicate that the docker daemon is not running."), C::EngineNotRunning),
+        (client("error during connect: Get \"https://192.0.2.1:2376/v1.50/containers/json\": Proxy Authentication Required"), C::Proxy),
+        (client("error during connect: Get \"https://192.0.2.1:2376/v1.50/containers/json\": Forbidden"), C::Proxy),
+        (client("error during connect: Get \"https://192.0.2.1:2376/v1.24/containers/json\": Service Unavailable"), C::Proxy),
+        (client("error during connect: Get \"https://vch:2376/v1.24/info\": proxyconnect tcp: dial tcp 10.0.0.3:3128: i/o timeout"), C::Proxy),
+        (client("Cannot connect to the Docker daemon at tcp://192.0.2.1:2376. Is the docker daemon running?"), C::EndpointUnreachable),
+        (client("error during connect: Get \"http://docker.example.com/v1.24/containers/json\": command [ssh -l root -- vch docker system dial-stdio] has exited with exit status 255, please make sure the URL is valid, and Docker 18.09 or later is installed on the remote host: stderr=kex_exchange_identification: read: Connection reset by peer"), C::SshBusy),
+        (client("error during connect: Get \"http://docker.example.com/v1.50/info\": command [ssh -o ConnectTimeout=30 -T -- vch docker system dial-stdio] has exited with exit status 255, make sure the URL is valid, and Docker 18.09 or later is installed on the remote host: stderr=kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.5 port 22\n"), C::SshBusy),
+        (client("error during connect: Get \"http://docker.example.com/v1.50/info\": command [ssh -o ConnectTimeout=30 -T -- vch docker system dial-stdio] has exited with exit status 255, make sure the URL is valid, and Docker 18.09 or later is installed on the remote host: stderr=Connection reset by 10.0.0.5 port 22\n"), C::SshBusy),
         (client("docker: Cannot connect to the Docker daemon at tcp://vch:2376. Is the docker daemon running?.\nSee 'docker run --help'."), C::EndpointUnreachable),
-        (client("failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory"), C::EndpointUnreachable),
+        (client("failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory"), C::EngineNotRunning),
         (client("error during connect: Get \"https://vch:2376/v1.24/info\": dial tcp 10.0.0.5:2376: connect: no route to host"), C::EndpointUnreachable),
         (client("error during connect: Get \"https://vch:2376/v1.24/info\": dial tcp 10.0.0.5:2376: i/o timeout"), C::EndpointUnreachable),
         (client("dial tcp 10.0.0.5:2376: i/o timeout"), C::EndpointUnreachable),
@@ -99,6 +109,20 @@ fn of_images() -> Vec<(String, Cause)> {
     let layers = "Unable to find image 'web:1' locally\n1: Pulling from library/web\n56bec22e3559: Already exists\n\
                   a3ed95caeb02: Waiting\n";
     vec![
+        (daemon("pull access denied for 1.dkr.ecr.eu-west-1.amazonaws.com/web, repository does not exist or may require 'docker login': denied: Your authorization token has expired. Reauthenticate and try again."), C::LoginExpired),
+        (client("denied: Your Authorization Token has expired. Please run 'aws ecr get-login' to fetch a new one."), C::LoginExpired),
+        (daemon("unknown: artifact shop/web:9 not found"), C::ImageUnknown),
+        (daemon("unknown: repository shop/nope not found"), C::ImageUnknown),
+        (daemon("name unknown: The repository with name 'web' does not exist in the registry with id '1'"), C::ImageUnknown),
+        (daemon("denied: requested access to the resource is denied"), C::PullDenied),
+        (daemon("denied"), C::PullDenied),
+        (daemon("denied: denied"), C::PullDenied),
+        (daemon("denied: Permission \"artifactregistry.repositories.downloadArtifacts\" denied on resource \"projects/p/locations/eu/repositories/r\" (or it may not exist)"), C::PullDenied),
+        (daemon("Head \"https://registry.gitlab.com/v2/g/web/manifests/1\": denied: access forbidden"), C::PullDenied),
+        (daemon("unauthorized: access to the requested resource is not authorized"), C::PullDenied),
+        (daemon("unauthorized"), C::PullDenied),
+        (daemon("unauthorized to access repository: shop/web, action: pull: unauthorized to access repository: shop/web, action: pull"), C::PullDenied),
+        (daemon("error parsing HTTP 403 response body: invalid character '<' looking for beginning of value: \"<html>\\r\\n<head><title>403 Forbidden</title></head>\""), C::PullDenied),
         (client("invalid reference format: repository name (library/Web) must be lowercase"), C::BadReference),
         (client("docker: invalid reference format.\nSee 'docker run --help'."), C::BadReference),
         (client("docker: Access denied to unauthorized registry (hub.example) while VCH is in whitelist mode.\nSee 'docker run --help'."), C::NotWhitelisted),
@@ -152,6 +176,7 @@ fn of_images() -> Vec<(String, Cause)> {
 #[rustfmt::skip]
 fn of_the_engine() -> Vec<(String, Cause)> {
     vec![
+        (daemon("configured logging driver does not support reading"), C::NoLog),
         (run_20(&format!("Conflict. The container name \"/web-1\" is already in use by container \"{ID}\". You have to remove (or rename) that container to be able to reuse that name")), C::NameConflict),
         (run("Invalid container name (bad/name), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"), C::BadName),
         (daemon("No such container: lb"), C::ContainerNotFound),
@@ -233,6 +258,12 @@ fn of_a_vch() -> Vec<(String, Cause)> {
     let portlayer = |words: &str| daemon(&format!("Server error from portlayer: {words}"));
     vec![
         (daemon("network web-net already exists"), C::NetworkExists),
+        (client("Error while pulling image manifest: download failed: Unexpected http code: 400 (Bad Request), URL: https://r.example.com/v2/web/manifests/latestMessage: manifest invalid"), C::Schema1Gone),
+        (client("Tag 9 not found in repository library/httpd"), C::ImageUnknown),
+        (portlayer("No such file or directory for container: lb"), C::CopyTarget),
+        (client("No such file or directory for container: lb"), C::CopyTarget),
+        (portlayer("Cannot reserve IP range 10.0.0.9 - 10.0.0.9.  Not within pool's range 10.0.1.1 - 10.0.1.9"), C::AddressNotAllowed),
+        (run_20("Server error from portlayer: [POST /scopes/{scope}/containers][500] addContainerInternalServerError  &{Code:0 Message:scope routable not found}"), C::NetworkNotFound),
         (daemon("vicnetwork web-net already exists"), C::NetworkExists),
         (daemon("no IP addresses available in allocated range 172.16.0.0/12"), C::NetworksExhausted),
         (portlayer("could not find IP range for mask ffff0000"), C::NetworksExhausted),

@@ -742,3 +742,51 @@ fn each_setting_of_the_load_balancer_that_changes_is_told() {
     let deployed = plan(&spec(&to_stdout), &nothing(&wanted(3)), Options::default()).unwrap();
     assert_eq!(deployed.reasons, none);
 }
+
+#[test]
+fn a_port_of_the_endpoint_is_not_given_to_a_second_instance() {
+    let with = |arguments: &str, count: usize| {
+        spec(&[
+            ("INSTANCE_ARGS", arguments),
+            ("NUM_INSTANCES", &count.to_string()),
+            ("INSTANCE_IMG", "httpd:2"),
+        ])
+    };
+    let running = |label: Option<String>| {
+        let spec = wanted(1);
+        let mut inventory = complete(&spec);
+        let instance = inventory.instances.get_mut(&1).unwrap();
+        instance.labels = label
+            .map(|label| (LABEL.to_owned(), label))
+            .into_iter()
+            .collect();
+        inventory
+    };
+    let stop_first = Options {
+        stop_first: true,
+        ..Options::default()
+    };
+    let fixed = with("-p 9090:9090", 1);
+    let same = running(fixed.label());
+    let refusal = plan(&fixed, &same, Options::default()).unwrap_err();
+    assert!(refusal.what.contains("beside `web-1`"), "{}", refusal.what);
+    assert!(refusal.hint.unwrap().contains("--stop-first"));
+    assert!(plan(&fixed, &same, stop_first).is_ok());
+    // The old one does not have it, or there is room for one more.
+    assert!(plan(&fixed, &running(None), Options::default()).is_ok());
+    let range = with("-p 9090-9091:9090", 1);
+    assert!(plan(&range, &running(range.label()), Options::default()).is_ok());
+    // As `scale` asks for it.
+    let two = Spec {
+        count: wanted(2).count,
+        ..fixed.clone()
+    };
+    let refusal = plan(&two, &same, Options::default()).unwrap_err();
+    assert!(
+        refusal
+            .what
+            .starts_with("INSTANCE_ARGS: `-p 9090:9090` gives the port 9090"),
+        "{}",
+        refusal.what
+    );
+}
