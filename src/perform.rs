@@ -82,6 +82,8 @@ pub struct Memo {
     pub replied_before: Option<Reply>,
     /// What instances replied on their published ports before anything was changed, at best; `None` where none was asked.
     pub siblings: Option<Reply>,
+    /// Those that the load balancer sends to in the end.
+    pub servers: Vec<Number>,
     /// Instances that this run is going to remove.
     pub leaving: BTreeSet<Number>,
     /// Instances that have passed HAProxy's checks.

@@ -3,13 +3,14 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::http::{self, Reply, Speaks, Within};
+use crate::judge::{self, Quality};
 use crate::plan::Action;
 
 /// How many requests may be on their way at the same time.
@@ -83,6 +84,14 @@ impl Phase {
     }
 }
 
+/// What came of the requests that were begun once the last configuration of a change was in force: what clients will get
+/// from now on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Since {
+    pub sent: usize,
+    pub failed: usize,
+}
+
 /// Requests on their way.
 pub struct Probe {
     shared: Arc<Shared>,
@@ -95,6 +104,10 @@ struct Shared {
     phase: AtomicUsize,
     /// By phase: how many steps are going on.
     going_on: Mutex<[usize; Phase::ALL.len()]>,
+    /// Whether the last configuration of the change is in force.
+    last: AtomicBool,
+    /// The requests that were begun since then.
+    since: Mutex<Since>,
     /// By phase: how long each request took, or `None` if it failed.
     samples: Mutex<[Vec<Option<Duration>>; Phase::ALL.len()]>,
 }
@@ -125,6 +138,18 @@ impl Probe {
             shared: &self.shared,
             phase,
         }
+    }
+
+    /// The last configuration of the change is in force: what fails from now on is its doing.
+    pub fn note_last(&self) {
+        *self.shared.since() = Since::default();
+        self.shared.last.store(true, Ordering::Relaxed);
+    }
+
+    /// What came of the requests since then; `None` before that.
+    pub fn since_last(&self) -> Option<Since> {
+        let last = self.shared.last.load(Ordering::Relaxed);
+        last.then(|| *self.shared.since())
     }
 
     /// Ends, and tells what came of it.
@@ -166,27 +191,32 @@ impl Shared {
         }
     }
 
+    fn since(&self) -> MutexGuard<'_, Since> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ask_until_stopped(&self, address: &str, port: u16, speaks: Speaks) {
         while !self.stop.load(Ordering::Relaxed) {
             let phase = self.phase.load(Ordering::Relaxed);
+            let last = self.last.load(Ordering::Relaxed);
             let started = Instant::now();
             let reply = http::ask(address, port, speaks, PATIENCE);
             let took = started.elapsed();
             let sample = answered(reply, speaks).then_some(took);
+            if last {
+                let mut since = self.since();
+                since.sent += 1;
+                since.failed += usize::from(sample.is_none());
+            }
             self.samples.lock().unwrap_or_else(PoisonError::into_inner)[phase].push(sample);
             thread::sleep(PAUSE.saturating_sub(took));
         }
     }
 }
 
-/// A response of the service's own, or a connection where HTTP can't be asked for: the load balancer's 503, a reset or a
-/// refusal are failures.
+/// Whether the service works by this reply: an error page, the load balancer's own 503, a reset or a refusal are failures.
 fn answered(reply: Reply, speaks: Speaks) -> bool {
-    match reply {
-        Reply::Status(status) => status < 500,
-        Reply::NotHttp => speaks == Speaks::Tcp,
-        Reply::NoServer | Reply::Mute | Reply::Closed | Reply::Refused | Reply::Silent => false,
-    }
+    judge::quality(reply, speaks) == Quality::Works
 }
 
 /// What came of the requests of one phase, or of all.

@@ -1,9 +1,9 @@
 //! Whether the service can be reached from this workstation: as it is, while it is changed, and once its load balancer was
 //! started.
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
-
-use serde::Serialize;
 
 use crate::autopsy;
 use crate::checks;
@@ -13,8 +13,9 @@ use crate::inventory::{Container, State};
 use crate::judge::{self, Quality, Service};
 use crate::look;
 use crate::perform::Performer;
+use crate::ready::{self, Crew, Crewed};
 use crate::spec::names::{ContainerName, Port};
-use crate::spec::tuning::Tuning;
+use crate::spec::tuning::{HealthCheck, Tuning};
 use crate::ui;
 
 /// How long one attempt may take: HAProxy tries a server that refuses for three seconds before it says that there is none.
@@ -22,8 +23,13 @@ const ATTEMPT: Within = Within {
     connect: Duration::from_secs(2),
     respond: Duration::from_secs(6),
 };
-/// A load balancer that does not serve for so long may be waiting for the name of an instance that is no more.
-const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
+/// The same for a load balancer that was just started: one that can't connect to its instances takes 20 s to say so.
+const STARTED: Within = Within {
+    connect: Duration::from_secs(2),
+    respond: Duration::from_secs(25),
+};
+/// How often it is looked whether all containers run, meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// So often a service that answered before is asked until it does not any more.
 const STILL_ATTEMPTS: u32 = 2;
 const STILL_AGAIN_AFTER: Duration = Duration::from_millis(300);
@@ -31,7 +37,7 @@ const STILL_AGAIN_AFTER: Duration = Duration::from_millis(300);
 const SILENT_ATTEMPTS: u32 = 2;
 
 /// How long a service that is there may take: a workstation without a route to it waits a second.
-const ALREADY_THERE: Within = Within {
+pub const ALREADY_THERE: Within = Within {
     connect: Duration::from_secs(1),
     respond: Duration::from_secs(5),
 };
@@ -39,10 +45,10 @@ const ALREADY_THERE: Within = Within {
 /// What a service that is there replies. Two questions at a time, and the better answer counts: one of them may be handed
 /// to an instance that has died.
 pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
-    let (sender, replies) = std::sync::mpsc::channel();
+    let (sender, replies) = mpsc::channel();
     for _ in 0..2 {
         let (sender, address) = (sender.clone(), address.to_owned());
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             // Nobody listens any more where the other question was answered.
             let _ = sender.send(http::ask(&address, port, speaks, ALREADY_THERE));
         });
@@ -60,13 +66,13 @@ pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
 
 /// What that means, for the line that tells where the service is.
 pub fn in_words(reply: Reply) -> String {
-    match reply.answers() {
-        Some(true) => "answers".into(),
-        Some(false) => "does not answer".into(),
-        None if reply == Reply::Mute => {
-            format!("no answer within {} s", ALREADY_THERE.respond.as_secs())
-        }
-        None => "no answer from here".into(),
+    match reply {
+        Reply::Status(status) if status < 500 => "answers".into(),
+        Reply::Status(status) => format!("answers {status}"),
+        Reply::NotHttp => "answers".into(),
+        Reply::NoServer | Reply::Refused | Reply::Closed => "does not answer".into(),
+        Reply::Mute => format!("no answer within {} s", ALREADY_THERE.respond.as_secs()),
+        Reply::Silent => "no answer from here".into(),
     }
 }
 
@@ -92,7 +98,7 @@ pub fn before(performer: &Performer<'_>) -> Option<Reply> {
     Some(ask(address, port, speaks))
 }
 
-/// Fails where the service is worse than before this run: those that would have to answer are `instances` now.
+/// Asks the service, and fails where it is worse than before this run: those that would have to answer are `instances` now.
 pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> Result<(), Failure> {
     let Some((then, (address, port, speaks))) = places(performer) else {
         return Ok(());
@@ -102,8 +108,13 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
         return Ok(());
     };
     let verdict = |now| judge::service(Some(before), now, speaks, elsewhere);
+    let note = |reply| {
+        let address = address.to_owned();
+        performer.memo().reach = Some(Reach { address, reply });
+    };
     // Where it was silent before, it need not be asked.
-    if judge::quality(before, then.2) == Quality::Untold {
+    if judge::quality(before, then.2) == Quality::Untold && !elsewhere {
+        note(before);
         return Ok(());
     }
     let mut reply = Reply::Silent;
@@ -115,6 +126,7 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
         performer.check_interrupt()?;
         reply = http::ask(address, port, speaks, ATTEMPT);
         if verdict(reply) != Service::Worse {
+            note(reply);
             return Ok(());
         }
         if reply == Reply::NoServer {
@@ -148,9 +160,45 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
     })
 }
 
+/// At the end of a change of a load balancer that serves: all that it sends to runs and is well, by docker's own health check
+/// too, and the service is no worse than before.
+pub fn last_look(performer: &Performer<'_>) -> Result<(), Failure> {
+    let deadline = Instant::now() + performer.patience.wait;
+    let mut crew = Crew::new(performer);
+    let mut pause = Duration::from_millis(50);
+    loop {
+        performer.check_interrupt()?;
+        let (lb, instances) = both(performer)?;
+        if !lb.is_some_and(|lb| lb.running()) {
+            let lb = &performer.spec.names.lb;
+            let what = format!("the load balancer `{lb}` does not run any more");
+            return Err(Failure::failed(what));
+        }
+        match crew.look(&instances)? {
+            Crewed::Up { .. } => return is_no_worse(performer, instances.first()),
+            Crewed::Coming(instance) if Instant::now() >= deadline => {
+                return Err(ready::too_late(performer, &instance, None));
+            }
+            Crewed::Coming(_) => {}
+        }
+        performer.sleep(pause);
+        pause = (pause * 2).min(LOOK_EVERY);
+    }
+}
+
 /// `answers 200` → `answered 200`.
 fn past(words: &str) -> String {
     words.replacen("answers", "answered", 1)
+}
+
+/// What is said of a service that is there and does not work.
+pub fn fails(lb: &ContainerName, reply: Reply) -> String {
+    match reply {
+        Reply::Status(_) | Reply::NotHttp => {
+            format!("the service behind `{lb}` {}", judge::in_words(reply))
+        }
+        _ => no_answer(lb),
+    }
 }
 
 /// What is said of a service that could answer and does not.
@@ -158,63 +206,51 @@ pub fn no_answer(lb: &ContainerName) -> String {
     format!("`{lb}` does not answer, or answers that no instance is there")
 }
 
-/// Where the service is, and whether it answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Where the service is, and what it replied there.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     pub address: String,
-    /// `false`: this workstation may have no route to the external network.
-    pub answered: bool,
+    pub reply: Reply,
 }
 
-/// Waits until the load balancer runs, has an address on the external network and answers there, and until its instances
-/// have passed its checks, if it does any. No answer at all is no failure: many workstations have no route to that network.
-pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
-    let started = Instant::now();
-    let deadline = started + performer.patience.wait;
-    let mut pause = Duration::from_millis(20);
-    let mut silent = 0;
-    loop {
-        performer.check_interrupt()?;
-        let (standing, lb) = standing(performer)?;
-        match standing {
-            Standing::Serves(reach) => {
-                performer.memo().reach = Some(reach);
-                return checks::pass_after_start(performer, lb.as_ref(), started);
-            }
-            Standing::Silent(address) => {
-                silent += 1;
-                if silent >= SILENT_ATTEMPTS && started.elapsed() >= Duration::from_secs(1) {
-                    performer.memo().reach = Some(Reach {
-                        address,
-                        answered: false,
-                    });
-                    // It can't be asked: only its log tells.
-                    return checks::pass_after_start(performer, None, started);
-                }
-            }
-            Standing::Died => return Err(died(performer, lb)),
-            Standing::NotYet(why) if Instant::now() >= deadline => {
-                return Err(too_late(performer, lb, why));
-            }
-            Standing::NotYet(_) => {
-                if started.elapsed() >= LOOK_AROUND_AFTER
-                    && let Some(fallen) = fallen(performer, Container::running)
-                {
-                    return Err(instance_died(performer, &fallen));
-                }
-            }
-        }
-        performer.sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(250));
+impl Reach {
+    /// Whether the service was seen to answer, be it with a failure. If not, this workstation may have no route to the
+    /// external network.
+    pub fn answered(&self) -> bool {
+        matches!(self.reply, Reply::Status(_) | Reply::NotHttp)
     }
 }
 
-/// How the load balancer stands at one moment.
-enum Standing {
-    Serves(Reach),
-    Silent(String),
-    Died,
-    NotYet(Late),
+/// Waits until the load balancer runs, has an address on the external network and answers there, its instances run, and
+/// have passed its checks, if it does any. No answer at all is no failure where all of them run: many workstations have no
+/// route to that network.
+pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
+    let mut waiting = Waiting::new(performer);
+    let (reach, lb) = loop {
+        performer.check_interrupt()?;
+        let (lb, instances) = both(performer)?;
+        if let Some(reach) = waiting.look(lb.as_ref(), &instances)? {
+            break (reach, lb);
+        }
+    };
+    let answered = reach.answered();
+    performer.memo().reach = Some(reach);
+    // Where it can't be asked, only its log tells.
+    let lb = lb.as_ref().filter(|_| answered);
+    checks::pass_after_start(performer, lb, waiting.started)
+}
+
+/// The load balancer and the instances that it sends to, as they are now.
+fn both(performer: &Performer<'_>) -> Result<(Option<Container>, Vec<Container>), Failure> {
+    let names = &performer.spec.names;
+    let servers = performer.memo().servers.clone();
+    let mut all = vec![names.lb.to_string()];
+    all.extend(names.instances(&servers));
+    let found = look::containers(&performer.docker, &all)?;
+    let (lb, instances) = found
+        .into_iter()
+        .partition::<Vec<_>, _>(|container| container.name == names.lb.as_str());
+    Ok((lb.into_iter().next(), instances))
 }
 
 /// What is still missing.
@@ -224,33 +260,142 @@ enum Late {
     NoAddress,
     Refused,
     NoServer,
+    /// It answers with this status.
+    Fails(Reply),
+    Mute,
 }
 
-fn standing(performer: &Performer<'_>) -> Result<(Standing, Option<Container>), Failure> {
-    let spec = performer.spec;
-    let Some(lb) = look::container(&performer.docker, spec.names.lb.as_str())? else {
-        return Ok((Standing::Died, None));
-    };
-    let standing = match (&lb.state, lb.address_on(spec.external_net.as_str())) {
-        (State::Created | State::Starting, _) => Standing::NotYet(Late::Starting),
-        (State::Running, None) => Standing::NotYet(Late::NoAddress),
-        (State::Running, Some(address)) => match http::ask(
-            address,
-            spec.lb_port.get(),
-            spec.tuning.lb_speaks(),
-            ATTEMPT,
-        ) {
-            Reply::Status(_) | Reply::NotHttp | Reply::Mute => Standing::Serves(Reach {
-                address: address.to_owned(),
-                answered: true,
-            }),
-            Reply::NoServer => Standing::NotYet(Late::NoServer),
-            Reply::Refused | Reply::Closed => Standing::NotYet(Late::Refused),
-            Reply::Silent => Standing::Silent(address.to_owned()),
-        },
-        _ => Standing::Died,
-    };
-    Ok((standing, Some(lb)))
+/// A load balancer that was started and does not serve yet.
+struct Waiting<'a, 'b> {
+    performer: &'a Performer<'b>,
+    crew: Crew<'a, 'b>,
+    started: Instant,
+    deadline: Instant,
+    pause: Duration,
+    /// The question that is on its way, and the last reply to one.
+    asked: Option<mpsc::Receiver<Reply>>,
+    reply: Option<Reply>,
+    silent: u32,
+}
+
+impl<'a, 'b> Waiting<'a, 'b> {
+    fn new(performer: &'a Performer<'b>) -> Self {
+        let started = Instant::now();
+        Self {
+            performer,
+            crew: Crew::new(performer),
+            started,
+            deadline: started + performer.patience.wait,
+            pause: Duration::from_millis(20),
+            asked: None,
+            reply: None,
+            silent: 0,
+        }
+    }
+
+    /// Judges one moment, and waits for a reply or for a while. `None`: it has to be looked again.
+    fn look(
+        &mut self,
+        lb: Option<&Container>,
+        instances: &[Container],
+    ) -> Result<Option<Reach>, Failure> {
+        let Self { performer, .. } = *self;
+        let external = performer.spec.external_net.as_str();
+        let running = lb.filter(|lb| lb.running());
+        if lb.is_none_or(|lb| {
+            running.is_none() && !matches!(lb.state, State::Created | State::Starting)
+        }) {
+            return Err(died(performer, lb.cloned()));
+        }
+        let crew = self.crew.look(instances)?;
+        let late = Instant::now() >= self.deadline;
+        let why = match running.map(|lb| lb.address_on(external)) {
+            None => Late::Starting,
+            Some(None) => Late::NoAddress,
+            Some(Some(address)) => {
+                let reply = self.ask(address, late);
+                match self.judge(address, reply, &crew, late) {
+                    Ok(reply) => {
+                        let address = address.to_owned();
+                        return Ok(Some(Reach { address, reply }));
+                    }
+                    Err(why) => why,
+                }
+            }
+        };
+        if late {
+            return Err(match crew {
+                Crewed::Coming(instance) => ready::too_late(performer, &instance, None),
+                Crewed::Up { .. } => too_late(performer, lb.cloned(), why),
+            });
+        }
+        if self.asked.is_none() {
+            performer.sleep(self.pause);
+        }
+        self.pause = (self.pause * 2).min(LOOK_EVERY);
+        Ok(None)
+    }
+
+    /// The last reply of the service, which is asked again as soon as it has replied.
+    fn ask(&mut self, address: &str, late: bool) -> Reply {
+        let spec = self.performer.spec;
+        let (port, speaks) = (spec.lb_port.get(), spec.tuning.lb_speaks());
+        let replies = self.asked.take().unwrap_or_else(|| {
+            let (sender, replies) = mpsc::channel();
+            let address = address.to_owned();
+            thread::spawn(move || {
+                // Nobody listens any more where it took too long.
+                let _ = sender.send(http::ask(&address, port, speaks, STARTED));
+            });
+            replies
+        });
+        match replies.recv_timeout(self.pause) {
+            Ok(reply) => {
+                self.silent += u32::from(reply == Reply::Silent);
+                self.reply = Some(reply);
+                reply
+            }
+            Err(_) if late => Reply::Mute,
+            Err(_) => {
+                self.asked = Some(replies);
+                self.reply.unwrap_or(Reply::Mute)
+            }
+        }
+    }
+
+    /// Whether `reply` will do, or what is missing.
+    fn judge(&self, address: &str, reply: Reply, crew: &Crewed, late: bool) -> Result<Reply, Late> {
+        let Performer { spec, .. } = self.performer;
+        let speaks = spec.tuning.lb_speaks();
+        let before = self.performer.memo().replied_before;
+        let worked = before.is_some_and(|before| judge::quality(before, speaks) == Quality::Works);
+        let places = places(self.performer);
+        let worked_here = worked && places.is_some_and(|((then, ..), _)| then == address);
+        let (up, settled) = match *crew {
+            Crewed::Up { settled } => (true, settled),
+            Crewed::Coming(_) => (false, false),
+        };
+        let (enough, why) = match (judge::quality(reply, speaks), reply) {
+            (Quality::Works, _) => (true, Late::Starting),
+            // HEALTH_CHECK says what is right, or it was no better before; else it may have to warm up.
+            (Quality::Fails, _) => {
+                let measured = matches!(spec.tuning.health, HealthCheck::Http { .. });
+                let enough = before.map_or(measured || late, |_| !worked);
+                (enough, Late::Fails(reply))
+            }
+            (_, Reply::NoServer) => (false, Late::NoServer),
+            (Quality::Nobody, _) => (false, Late::Refused),
+            (_, Reply::Silent) => {
+                let asked = self.silent >= SILENT_ATTEMPTS;
+                let long = self.started.elapsed() >= Duration::from_secs(1);
+                let enough = late || (asked && long && settled);
+                (enough && !worked_here, Late::Mute)
+            }
+            // Those that hang: HAProxy takes up to 20 s to say that it can't reach an instance.
+            (Quality::Untold, _) => (late && !worked_here, Late::Mute),
+        };
+        if enough && up { Ok(reply) } else { Err(why) }
+    }
 }
 
 fn died(performer: &Performer<'_>, lb: Option<Container>) -> Failure {
@@ -267,7 +412,7 @@ fn died(performer: &Performer<'_>, lb: Option<Container>) -> Failure {
                 &lb,
                 Failure::failed(what),
             );
-            match fallen(performer, |_| true) {
+            match fallen(performer) {
                 Some(fallen) => blame(performer, &fallen, failure),
                 None => failure,
             }
@@ -278,32 +423,12 @@ fn died(performer: &Performer<'_>, lb: Option<Container>) -> Failure {
     }
 }
 
-/// An instance that ended, of those that `counted` before this run or were not there then.
-fn fallen(performer: &Performer<'_>, counted: fn(&Container) -> bool) -> Option<Container> {
-    let spec = performer.spec;
-    let numbers: Vec<_> = (1..).take(spec.count.get()).collect();
+/// An instance that ended.
+fn fallen(performer: &Performer<'_>) -> Option<Container> {
     // Only to say more about a failure that is there anyway.
-    let found = look::containers(&performer.docker, &spec.names.instances(&numbers)).ok()?;
-    found.into_iter().find(|container| {
-        let mut before = performer.before.instances.values();
-        let was = before.find(|before| before.name == container.name);
-        matches!(container.state, State::Exited { .. }) && was.is_none_or(counted)
-    })
-}
-
-fn instance_died(performer: &Performer<'_>, instance: &Container) -> Failure {
-    let what = format!(
-        "`{}` {} before the load balancer `{}` served",
-        instance.name,
-        autopsy::standing(instance),
-        performer.spec.names.lb
-    );
-    autopsy::examine(
-        &performer.docker,
-        performer.spec,
-        instance,
-        Failure::failed(what),
-    )
+    let (_, instances) = both(performer).ok()?;
+    let ended = |container: &Container| matches!(container.state, State::Exited { .. });
+    instances.into_iter().find(ended)
 }
 
 /// Adds to the failure of the load balancer that of the instance whose name it asked for in vain.
@@ -336,6 +461,14 @@ fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Fail
         Late::NoServer => format!(
             "the load balancer `{lb_name}` answers, but none of its instances does on port {} after {waited}",
             spec.instance_port
+        ),
+        Late::Fails(reply) => format!(
+            "the service behind `{lb_name}` {} after {waited}; before, it worked",
+            judge::in_words(reply)
+        ),
+        Late::Mute => format!(
+            "the load balancer `{lb_name}` gives no answer on port {} after {waited}, where the service did before",
+            spec.lb_port
         ),
     };
     let failure = Failure::failed(what)

@@ -155,6 +155,59 @@ pub fn siblings(performer: &Performer<'_>) -> Option<Reply> {
         .reduce(|one, other| judge::better(one, other, speaks))
 }
 
+/// The instances of a service while it is brought up, or at the end of a change: all of them have to run.
+pub struct Crew<'a, 'b> {
+    gate: Gate<'a, 'b>,
+}
+
+/// How all of them stand at one moment.
+pub enum Crewed {
+    /// All run, and are well as far as docker's own health check tells.
+    Up {
+        /// All of them have been seen to run for the settling time.
+        settled: bool,
+    },
+    /// This one may still come up.
+    Coming(Box<Container>),
+}
+
+impl<'a, 'b> Crew<'a, 'b> {
+    pub fn new(performer: &'a Performer<'b>) -> Self {
+        let gate = Gate::new(performer);
+        Self { gate }
+    }
+
+    /// Judges `found`, all that the load balancer sends to. Fails where one of them is lost.
+    pub fn look(&mut self, found: &[Container]) -> Result<Crewed, Failure> {
+        let performer = self.gate.performer;
+        let names = performer.spec.names.instances(&performer.memo().servers);
+        if found.len() < names.len() {
+            return Err(gone(&names, found));
+        }
+        let mut coming = None;
+        let mut all_settled = true;
+        for container in found {
+            let settled = self.gate.settled(container);
+            all_settled &= settled;
+            let up = match judge::life(before(performer, container), container) {
+                Life::Lost => return Err(never_ready(performer, container)),
+                Life::Coming => false,
+                Life::Up { .. } => true,
+                Life::Restarted => settled,
+            };
+            if !up {
+                coming.get_or_insert_with(|| Box::new(container.clone()));
+            }
+        }
+        Ok(coming.map_or(
+            Crewed::Up {
+                settled: all_settled,
+            },
+            Crewed::Coming,
+        ))
+    }
+}
+
 enum Verdict {
     Ready,
     NotYet,
@@ -195,9 +248,7 @@ impl<'a, 'b> Gate<'a, 'b> {
             Life::Up { healthy } => (healthy, false),
             Life::Restarted => (false, true),
         };
-        let run = (container.name.clone(), container.started_at);
-        let since = *self.seen_running.entry(run).or_insert_with(Instant::now);
-        let settled = since.elapsed() >= self.performer.patience.settle;
+        let settled = self.settled(container);
         let ready = match self.answer(container) {
             Answer::Right => settled || !settles,
             Answer::NotAsked => settled || healthy,
@@ -211,6 +262,16 @@ impl<'a, 'b> Gate<'a, 'b> {
         } else {
             Verdict::NotYet
         }
+    }
+
+    /// Whether it has been seen to run for the settling time since its last start.
+    fn settled(&mut self, container: &Container) -> bool {
+        if !container.running() {
+            return false;
+        }
+        let run = (container.name.clone(), container.started_at);
+        let since = *self.seen_running.entry(run).or_insert_with(Instant::now);
+        since.elapsed() >= self.performer.patience.settle
     }
 
     /// Published ports count only if one of an instance that serves already answers: through a tunnel, say, none does.
@@ -298,7 +359,8 @@ fn never_ready(performer: &Performer<'_>, container: &Container) -> Failure {
     )
 }
 
-fn too_late(performer: &Performer<'_>, container: &Container, reply: Option<Reply>) -> Failure {
+/// The failure of an instance that is not ready after `--wait`; `reply`: what it answered last, if that was not right.
+pub fn too_late(performer: &Performer<'_>, container: &Container, reply: Option<Reply>) -> Failure {
     let waited = ui::seconds(performer.patience.wait);
     let what = match (&container.state, container.health) {
         (State::Running, Health::Starting) => {

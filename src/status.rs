@@ -1,6 +1,7 @@
 //! How a service stands: a row for each container, and every drift in words with the command that mends it. Pure.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -13,7 +14,11 @@ use crate::inventory::{Aim, Conflict, Container, Health, Inventory, State};
 use crate::moment::Moment;
 use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::running::OtherLb;
-use crate::ui::{list, plural};
+use crate::ui::{list, plural, seconds};
+
+/// A container that was started again and has run for so long stays: docker, too, begins its pauses between two starts anew
+/// by then.
+const LASTS: Duration = Duration::from_secs(60);
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,8 +51,10 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Complete, and everything runs.
+    /// Complete, everything runs, and the service was seen to work.
     Healthy,
+    /// Complete, and everything runs; whether the service answers was not shown.
+    Running,
     /// Something is there, and something is missing or wrong.
     Degraded,
     NotDeployed,
@@ -72,6 +79,8 @@ pub struct Mends<'a> {
     pub up: Vec<String>,
     /// A load balancer of another name: nothing else can be told before it is known which one is meant.
     pub other_lb: Option<OtherLb>,
+    /// When it was looked: how long a container has been running.
+    pub now: SystemTime,
     /// A call of docker's as a shell takes it.
     pub docker: &'a dyn Fn(&Argv) -> String,
 }
@@ -202,6 +211,11 @@ impl<'a> Reader<'a> {
             self.note_up(format!("the haproxy.cfg in `{name}` is not in force: HAProxy runs with other servers or another statistics page"));
         }
         self.aim();
+        if lb.health == Health::Unhealthy {
+            let what = format!("`{name}` is unhealthy, by its own health check");
+            self.note(what, self.mends.again.command("logs", &[name.as_str()]));
+        }
+        self.restarts(lb);
         if let Some(aside) = &self.inventory.lb_aside {
             self.note_up(format!(
                 "`{}` is left over from replacing `{name}`",
@@ -307,16 +321,35 @@ impl<'a> Reader<'a> {
                 let what = format!("`{name}` is unhealthy, by its own health check");
                 self.note(what, self.mends.again.command("rollout", &["--force"]));
             }
+            (State::Running, true) if *health == Health::Starting => {
+                let what = format!("`{name}` is not healthy yet, by its own health check");
+                self.note(what, self.mends.again.command("logs", &[name]));
+            }
             (State::Running, false) if self.config.is_some() => {
                 let lb = &self.names.lb;
                 let what = format!("`{name}` runs, but `{lb}` does not send to it");
                 self.note_up(what);
             }
-            (State::Running, _) => {}
+            (State::Running, _) => self.restarts(instance),
             _ => {
                 let how = crate::autopsy::standing(instance);
                 self.note(format!("`{name}` {how}"), self.start(instance));
             }
+        }
+    }
+
+    /// One that its restart policy starts again and again is seen as running now and then.
+    fn restarts(&mut self, container: &Container) {
+        let Container { name, restarts, .. } = container;
+        let started = container.started_at.map(SystemTime::from);
+        let age = started.and_then(|at| self.mends.now.duration_since(at).ok());
+        if let Some(age) = age.filter(|age| *restarts > 0 && *age < LASTS) {
+            let times = plural(usize::try_from(*restarts).unwrap_or(usize::MAX), "time");
+            let what = format!(
+                "`{name}` ended and was started again {times}, last {} ago",
+                seconds(age)
+            );
+            self.note(what, self.mends.again.command("logs", &[name]));
         }
     }
 
@@ -545,6 +578,7 @@ mod tests {
             again: &Again::default(),
             up: Vec::new(),
             other_lb: None,
+            now: humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap(),
             docker: &|call| format!("docker {call}"),
         };
         status(&names, &external_net, wanted, &mends, inventory)
@@ -633,6 +667,55 @@ mod tests {
         ] {
             assert_eq!(drift(&inventory, wanted), [told]);
             assert_eq!(read(&inventory, wanted).verdict, Verdict::Degraded);
+        }
+    }
+
+    #[test]
+    fn what_docker_calls_unwell_and_what_keeps_ending_is_told() {
+        let two = || inventory(&[State::Running, State::Running], &[1, 2]);
+        let web = |health, restarts, started_at: &str| {
+            let mut inventory = two();
+            let instance = inventory.instances.get_mut(&2).unwrap();
+            (instance.health, instance.restarts) = (health, restarts);
+            instance.started_at = Moment::parse(started_at);
+            inventory
+        };
+        let lb = |health, restarts, started_at: &str| {
+            let mut inventory = two();
+            let lb = inventory.lb.as_mut().unwrap();
+            (lb.health, lb.restarts) = (health, restarts);
+            lb.started_at = Moment::parse(started_at);
+            inventory
+        };
+        let (just, long_ago) = ("2026-01-02T03:04:42.5Z", "2026-01-02T03:01:00Z");
+        for (inventory, what) in [
+            (
+                web(Health::Unhealthy, 0, long_ago),
+                Some("`web-2` is unhealthy, by its own health check"),
+            ),
+            (
+                web(Health::Starting, 0, just),
+                Some("`web-2` is not healthy yet, by its own health check"),
+            ),
+            (
+                web(Health::None, 7, just),
+                Some("`web-2` ended and was started again 7 times, last 2.5 s ago"),
+            ),
+            (web(Health::None, 7, long_ago), None),
+            (web(Health::None, 0, just), None),
+            (
+                lb(Health::Unhealthy, 0, long_ago),
+                Some("`lb` is unhealthy, by its own health check"),
+            ),
+            (
+                lb(Health::None, 1, just),
+                Some("`lb` ended and was started again 1 time, last 2.5 s ago"),
+            ),
+            (lb(Health::None, 1, long_ago), None),
+        ] {
+            let told: Vec<String> = drift(&inventory, None);
+            let expected: Vec<String> = what.into_iter().map(str::to_owned).collect();
+            assert_eq!(told, expected);
         }
     }
 

@@ -115,6 +115,10 @@ pub struct ProbeArgs {
     /// Send requests through the load balancer meanwhile, and end with a receipt
     #[arg(long)]
     pub probe: bool,
+
+    /// How many requests of --probe may fail once the last reload is in force; with more the command fails and goes back
+    #[arg(long, value_name = "N", default_value = "0", requires = "probe")]
+    pub max_failed: usize,
 }
 
 /// How instances are replaced.

@@ -6,11 +6,15 @@ use super::Context;
 use super::change::{Change, Report};
 use crate::error::{Failure, exit};
 use crate::inventory::{Container, Inventory};
+use crate::judge::{self, Quality};
 use crate::look;
 use crate::plan::Plan;
 use crate::reach::{self, Reach};
 use crate::spec::{Publish, Spec};
 use crate::ui::{plural, seconds};
+
+/// What is said where nothing proved that the service works.
+const NOT_SHOWN: &str = "it was not shown that the service answers";
 
 /// Executes `plan` and answers; the result is the exit code.
 pub(super) fn carry_out(change: &Change<'_>, plan: &Plan) -> Result<u8, Failure> {
@@ -48,14 +52,16 @@ fn no_address(spec: &Spec) -> String {
     )
 }
 
-/// Asks the service, and warns where it does not answer. Not being reachable from here is no sign of anything.
+/// Asks the service, and warns where it does not work. Not being reachable from here is no sign of anything.
 fn ask(context: &Context<'_>, spec: &Spec, address: String) -> Reach {
     let (port, speaks) = (spec.lb_port.get(), spec.tuning.lb_speaks());
-    let answered = reach::ask(&address, port, speaks).answers() != Some(false);
-    if !answered {
-        warn(context, &reach::no_answer(&spec.names.lb));
+    let reply = reach::ask(&address, port, speaks);
+    match judge::quality(reply, speaks) {
+        Quality::Works => {}
+        Quality::Untold => context.ui.status(NOT_SHOWN),
+        Quality::Fails | Quality::Nobody => warn(context, &reach::fails(&spec.names.lb, reply)),
     }
-    Reach { address, answered }
+    Reach { address, reply }
 }
 
 fn warn(context: &Context<'_>, what: &str) {
@@ -69,16 +75,17 @@ fn reach_after(change: &Change<'_>, spec: &Spec, report: &Report) -> Option<Reac
         context, before, ..
     } = change;
     if let Some(reach) = report.reach.clone() {
-        if !reach.answered {
-            let warning = why_no_answer(spec, before, &reach.address);
-            context.ui.warn(&context.again.complete(&warning));
+        match judge::quality(reach.reply, spec.tuning.lb_speaks()) {
+            Quality::Works => {}
+            Quality::Untold => {
+                let warning = why_no_answer(spec, before, &reach.address);
+                context.ui.warn(&context.again.complete(&warning));
+            }
+            Quality::Fails | Quality::Nobody => {
+                warn(context, &reach::fails(&spec.names.lb, reach.reply));
+            }
         }
         return Some(reach);
-    }
-    // The address as it was when this run looked: what changed since did not touch it.
-    if let Some(address) = address(spec, before.lb.as_ref()) {
-        let answered = true;
-        return Some(Reach { address, answered });
     }
     let docker = change.docker.uninterruptible();
     let now = look::container(&docker, spec.names.lb.as_str());
@@ -102,7 +109,8 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
             "changed": report.is_some(),
             "address": reach.map(|reach| &reach.address),
             "port": spec.lb_port.get(),
-            "answered": reach.is_some_and(|reach| reach.answered),
+            "answered": reach.is_some_and(Reach::answered),
+            "http_status": reach.and_then(|reach| reach.reply.status()),
             "seconds": report.map(|report| report.took.as_secs_f64()),
             "steps": steps,
             "probe": report.and_then(|report| report.receipt.as_ref()),
@@ -112,8 +120,12 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
     if let Some(report) = report {
         let instances = plural(spec.count.get(), "instance");
         let took = seconds(report.took);
+        let shown = match reach {
+            Some(reach) if !reach.answered() => format!("; {NOT_SHOWN}"),
+            _ => String::new(),
+        };
         context.ui.status(&format!(
-            "done in {took}: {instances} behind `{}`",
+            "done in {took}: {instances} behind `{}`{shown}",
             spec.names.lb
         ));
     }

@@ -10,17 +10,23 @@ use crate::cli::{ChangeArgs, ProbeArgs};
 use crate::docker::{Docker, argv, host};
 use crate::error::{Failure, Standing, exit};
 use crate::execute::{Done, Execution, Outcome};
+use crate::haproxy::Config;
 use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
 use crate::look::{self, Wanted};
 use crate::perform::{Patience, Performer};
 use crate::plan::{Action, Plan, undo};
-use crate::probe::{Phase, Probe, Receipt};
+use crate::probe::{Phase, Probe, Receipt, Since};
 use crate::reach::{self, Reach};
 use crate::script::{Style, script};
 use crate::settings;
+use crate::spec::names::Number;
 use crate::ui::list;
 use crate::{calls, config_file, haproxy, ready};
+
+/// So many requests of the probe tell enough, where nothing else was watched meanwhile.
+const ENOUGH: usize = 20;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What an executed plan came to.
 #[derive(Debug)]
@@ -84,13 +90,14 @@ pub(super) fn show(
 /// Notes how service and instances are before anything is changed, for a plan that changes a service that serves: nothing
 /// may be worse than that afterwards.
 fn note_before(performer: &Performer<'_>, plan: &Plan) {
-    let reloads = |action: &Action| matches!(action, Action::Reload(_));
+    let replaces = |action: &Action| matches!(action, Action::Reload(_) | Action::SetLbAside);
     let leaving = plan.actions().filter_map(|action| match action {
         Action::Remove(numbers) => Some(numbers),
         _ => None,
     });
     performer.memo().leaving = leaving.flatten().copied().collect();
-    if !plan.actions().any(reloads) {
+    performer.memo().servers = servers(performer, plan);
+    if !plan.actions().any(replaces) {
         return;
     }
     // Side by side: where one can't be reached, the other most often can't either.
@@ -114,6 +121,20 @@ fn whence_secrets(context: &Context<'_>, title: &str) -> String {
         .filter(|value| value.origin != settings::Origin::Default)
         .map(|value| format!("{} ({})", value.setting.name, value.source()));
     given.collect::<Vec<_>>().join(" and ")
+}
+
+/// Those that the load balancer sends to in the end.
+fn servers(performer: &Performer<'_>, plan: &Plan) -> Vec<Number> {
+    let sent_to = plan.actions().filter_map(|action| match action {
+        Action::CopyConfig(servers) | Action::Reload(servers) => Some(servers),
+        _ => None,
+    });
+    let as_before = || performer.before.written_config().map(Config::numbers);
+    sent_to
+        .last()
+        .cloned()
+        .or_else(as_before)
+        .unwrap_or_default()
 }
 
 fn writes_config(plan: &Plan) -> bool {
@@ -149,8 +170,8 @@ pub(super) struct Change<'a> {
     pub before: &'a Inventory,
     /// Whether a failure is undone: not for `down`, which a second run finishes.
     pub undoes: bool,
-    /// Whether requests are sent through the load balancer meanwhile.
-    pub probes: bool,
+    /// Whether requests are sent through the load balancer meanwhile, and how many may fail in the end.
+    pub probes: Option<usize>,
 }
 
 impl<'a> Change<'a> {
@@ -167,14 +188,14 @@ impl<'a> Change<'a> {
             args,
             before,
             undoes: true,
-            probes: false,
+            probes: None,
         }
     }
 
     /// Sends requests through the load balancer meanwhile, if that was asked for.
     pub(super) fn probing(self, args: ProbeArgs) -> Self {
         Self {
-            probes: args.probe,
+            probes: args.probe.then_some(args.max_failed),
             ..self
         }
     }
@@ -197,8 +218,13 @@ impl<'a> Change<'a> {
         let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {
-            let _during = probe.as_ref().map(|probe| probe.during(Phase::of(action)));
-            performer.perform(action)
+            let during = probe.as_ref().map(|probe| probe.during(Phase::of(action)));
+            let done = performer.perform(action)?;
+            if let Some(probe) = &probe {
+                self.heed(probe, plan, action)?;
+            }
+            drop(during);
+            Ok(done)
         };
         let outcome = self.run(plan, &perform, false, &|action, took| {
             let label = calls::label(action, &plan.spec);
@@ -207,7 +233,17 @@ impl<'a> Change<'a> {
                 steps.push((label, took));
             }
         });
-        match outcome.failure.clone() {
+        let failure = outcome.failure.clone().or_else(|| {
+            let reloads = |action: &Action| matches!(action, Action::Reload(_));
+            let serves = plan.actions().any(reloads);
+            let looked = serves.then(|| reach::last_look(&performer));
+            let probed = probe
+                .as_ref()
+                .map(|probe| self.last_heed(probe, &performer));
+            let results = looked.into_iter().chain(probed);
+            results.into_iter().find_map(Result::err)
+        });
+        match failure {
             None => {
                 let receipt = probe.map(Probe::finish);
                 self.context.interrupt.forget_standing();
@@ -245,9 +281,7 @@ impl<'a> Change<'a> {
 
     /// Requests through the load balancer that serves, if there is one and it can be reached.
     fn probe(&self, plan: &Plan) -> Option<Probe> {
-        if !self.probes {
-            return None;
-        }
+        self.probes?;
         let Some(lb) = self.before.lb.as_ref().filter(|lb| lb.running()) else {
             let said = "--probe: nothing served before, so there is nothing to probe";
             self.context.ui.status(said);
@@ -265,6 +299,44 @@ impl<'a> Change<'a> {
                 .warn("--probe: the service does not answer from here, so there is no receipt");
         }
         probe
+    }
+
+    /// After `action`: once the last reload is in force, no more requests of the probe may fail than is allowed. Looked at
+    /// before anything leaves, so that there is a way back.
+    fn heed(&self, probe: &Probe, plan: &Plan, action: &Action) -> Result<(), Failure> {
+        let reloads = plan
+            .actions()
+            .filter(|action| matches!(action, Action::Reload(_)));
+        match action {
+            Action::Reload(_) if reloads.last() == Some(action) => {
+                probe.note_last();
+                Ok(())
+            }
+            Action::Watch(_) | Action::Drain => self.allowed(probe),
+            _ => Ok(()),
+        }
+    }
+
+    /// At the end: where nothing was watched after the last reload, the probe has to see something first.
+    fn last_heed(&self, probe: &Probe, performer: &Performer<'_>) -> Result<(), Failure> {
+        let enough = || probe.since_last().is_none_or(|since| since.sent >= ENOUGH);
+        let deadline = Instant::now() + performer.patience.settle;
+        while !enough() && Instant::now() < deadline && performer.sleep(LOOK_EVERY) {}
+        performer.check_interrupt()?;
+        self.allowed(probe)
+    }
+
+    fn allowed(&self, probe: &Probe) -> Result<(), Failure> {
+        let (Some(max), Some(Since { sent, failed })) = (self.probes, probe.since_last()) else {
+            return Ok(());
+        };
+        if failed <= max {
+            return Ok(());
+        }
+        let what = format!(
+            "{failed} of {sent} requests of --probe failed since the last reload is in force, and --max-failed is {max}"
+        );
+        Err(Failure::failed(what))
     }
 
     fn run(

@@ -7,8 +7,10 @@ use super::Context;
 use crate::cli::StatusArgs;
 use crate::docker::Docker;
 use crate::error::{Failure, exit, printable};
-use crate::http::{Reply, Speaks};
+use crate::haproxy::Config;
+use crate::http::{self, Reply, Speaks};
 use crate::inventory::Inventory;
+use crate::judge::{self, Demand, Quality};
 use crate::look::{self, Wanted};
 use crate::reach;
 use crate::settings::{self, Origin};
@@ -69,6 +71,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
             &context.settings,
             &inventory,
         ),
+        now: SystemTime::now(),
         docker: &|call| docker.shown(call),
     };
     let mut status = status(
@@ -82,21 +85,32 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
     let speaks = config.map_or(Speaks::Http, |config| config.tuning.lb_speaks());
     let reply = reply(&status, speaks);
     let answers = reply.and_then(Reply::answers);
-    if answers == Some(false) {
-        status.verdict = Verdict::Degraded;
-        status.drift.push(Drift {
-            what: reach::no_answer(&spec.names.lb),
-            lines: Vec::new(),
-            mend: context.again.command("logs", &[]),
-        });
+    match reply.map(|reply| judge::quality(reply, speaks)) {
+        Some(Quality::Fails) if passes_check(&status, config) => {}
+        Some(Quality::Fails | Quality::Nobody) => {
+            let reply = reply.unwrap_or(Reply::Silent);
+            status.verdict = Verdict::Degraded;
+            status.drift.push(Drift {
+                what: reach::fails(&spec.names.lb, reply),
+                lines: Vec::new(),
+                mend: context.again.command("logs", &[]),
+            });
+        }
+        Some(Quality::Untold) | None if status.verdict == Verdict::Healthy => {
+            status.verdict = Verdict::Running;
+        }
+        Some(Quality::Works | Quality::Untold) | None => {}
     }
-    let code = if status.verdict == Verdict::Healthy {
-        exit::DONE
-    } else {
-        exit::NOT_AS_DESIRED
+    let code = match status.verdict {
+        Verdict::Healthy | Verdict::Running => exit::DONE,
+        Verdict::Degraded | Verdict::NotDeployed => exit::NOT_AS_DESIRED,
     };
     let text = if context.ui.json() {
-        let mut value = serde_json::json!({ "schema": "vch-lb/status/1", "answers": answers });
+        let mut value = serde_json::json!({
+            "schema": "vch-lb/status/1",
+            "answers": answers,
+            "http_status": reply.and_then(Reply::status),
+        });
         if let (Some(object), Ok(serde_json::Value::Object(fields))) =
             (value.as_object_mut(), serde_json::to_value(&status))
         {
@@ -159,10 +173,28 @@ fn reply(status: &Status, speaks: Speaks) -> Option<Reply> {
     Some(reach::ask(address, port, speaks))
 }
 
+/// Whether the service answers what HEALTH_CHECK calls right, where `/` is a failure: then that is what it is for.
+fn passes_check(status: &Status, config: Option<&Config>) -> bool {
+    let place = status.address.as_deref().zip(status.port);
+    let (Some((address, port)), Some(config)) = (place, config) else {
+        return false;
+    };
+    let speaks = config.tuning.lb_speaks();
+    let siblings = Some(Reply::NotHttp);
+    match judge::demand(&config.tuning.health, siblings, speaks) {
+        Some(demand @ Demand::Check { path, .. }) if speaks == Speaks::Http => {
+            let reply = http::check(address, port, path, reach::ALREADY_THERE);
+            demand.met_by(reply, speaks)
+        }
+        _ => false,
+    }
+}
+
 fn text(status: &Status, prefix: &str, reply: Option<Reply>, now: SystemTime) -> String {
     let mut text = String::new();
     let verdict = match status.verdict {
         Verdict::Healthy => "healthy",
+        Verdict::Running => "running",
         Verdict::Degraded => "degraded",
         Verdict::NotDeployed => "not deployed",
     };

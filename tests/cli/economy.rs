@@ -60,10 +60,12 @@ fn each_command_asks_only_for_what_it_needs_and_only_once() {
             let rollout = ["rollout", "--instance-img", "httpd:2", "--batch", "40"];
             let deploy =
                 "pull, pull, network create, run, create, network connect, cp, start, inspect";
-            let add = format!("run, inspect, {RELOAD}");
-            let leave = format!("{RELOAD}, logs, stop, rm");
-            let replace =
-                format!("pull, image inspect, run, inspect, {RELOAD}, inspect, logs, stop, rm");
+            // In the end it is looked whether all of them run.
+            let add = format!("run, inspect, {RELOAD}, inspect");
+            let leave = format!("{RELOAD}, logs, stop, rm, inspect");
+            let replace = format!(
+                "pull, image inspect, run, inspect, {RELOAD}, inspect, logs, stop, rm, inspect"
+            );
             for (arguments, look, rest) in [
                 (&up[..], "info, network inspect, ps", deploy),
                 (&up[..], LOOK, ""),

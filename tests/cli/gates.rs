@@ -1,10 +1,10 @@
 //! A service that does not work is a failure: what instances and the service answer, and what docker says of containers,
 //! before, while and after something is changed.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sandbox::{Flavor, Listener, Ran, Sandbox};
-use super::scene::quickly;
+use super::scene::{on_both, quickly};
 
 /// The endpoint's host, where instances publish their ports.
 const HOST: &str = "127.50.0.200";
@@ -110,4 +110,140 @@ fn a_service_that_always_answered_5xx_is_no_worse_than_before() {
     let rollout = ["--instance-img", "httpd:2"];
     sandbox.quick("rollout", &rollout).success();
     assert_eq!(sandbox.containers(), ["lb", "web-3", "web-4"]);
+}
+
+/// Two instances of the default service on a VCH, whose names resolve whether they run or not.
+#[test]
+fn dead_instances_are_no_success_though_nobody_can_be_asked() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.config(json!({"images": {"app:dead": {"exits": 3, "logs": ["no database"]}}}));
+        let _lb = sandbox.listen_silent("127.50.0.2", 80);
+        let before = sandbox.state();
+        let ran = sandbox.up(&["-n", "2", "--instance-img", "app:dead"]);
+        undone(ran.stderr_has("  | no database\n"), &sandbox, &before);
+    });
+}
+
+#[test]
+fn instances_that_die_while_the_service_is_silent_are_no_success() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    sandbox.config(json!({"images": {"app:weak": {"dies_after": 2, "logs": ["out of luck"]}}}));
+    let _lb = sandbox.listen_silent("127.50.0.2", 80);
+    let before = sandbox.state();
+    let ran = sandbox.up(&["-n", "1", "--instance-img", "app:weak", "--settle", "1s"]);
+    undone(
+        ran.stderr_has("`web-1` did not get ready: it exited with code 1"),
+        &sandbox,
+        &before,
+    );
+}
+
+#[test]
+fn what_docker_calls_unhealthy_is_no_success_on_a_first_deployment_either() {
+    for (course, said) in [
+        (
+            json!({"unhealthy_after": 1}),
+            "`web-1` did not get ready: it is unhealthy, by its own health check",
+        ),
+        (
+            json!({}),
+            "`web-1` is not healthy after 2.0 s, by its own health check",
+        ),
+    ] {
+        let sandbox = Sandbox::new(Flavor::Engine);
+        sandbox.config(json!({"images": {"app": {"health": course}}}));
+        let _lb = sandbox.serve();
+        let before = sandbox.state();
+        let ran = sandbox.up(&["-n", "1", "--instance-img", "app"]);
+        undone(ran.stderr_has(said), &sandbox, &before);
+        // It is waited for.
+        sandbox.config(json!({"images": {"app:2": {"health": {"healthy_after": 3}}}}));
+        let well = ["-n", "1", "--instance-img", "app:2"];
+        sandbox.up(&well).success();
+        let looks = sandbox.container("web-1")["looks"].as_u64();
+        assert!(looks.is_some_and(|looks| looks > 3), "{looks:?}");
+    }
+}
+
+#[test]
+fn one_that_dies_when_the_load_balancer_has_taken_it_in_is_no_success() {
+    // On an engine HAProxy would not even load: the name of one that ended does not resolve.
+    let sandbox = Sandbox::new(Flavor::Vch);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(1);
+    let before = sandbox.state();
+    sandbox.rule(json!({"when": ["kill", "HUP", "lb"], "hang": "go"}));
+    let tool = sandbox.start(&quickly("scale", &["2"]));
+    sandbox.wait_for_call("kill -s HUP lb");
+    sandbox.docker(&["kill", "web-2"]).success();
+    sandbox.release("go");
+    let said = "`web-2` did not get ready: it exited with code 137 (killed)";
+    undone(tool.finish().stderr_has(said), &sandbox, &before);
+}
+
+#[test]
+fn a_first_deployment_that_answers_5xx_is_said_and_what_warms_up_is_waited_for() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let lb = sandbox.listen("127.50.0.2", 80, 503);
+    let ran = sandbox.up(&["-n", "1", "--wait", "1s"]);
+    ran.success().stderr_has(
+        "warning: the service behind `lb` answers 503: `vch-lb status` and `vch-lb logs` say more",
+    );
+    sandbox
+        .tool(&["status"])
+        .code(3)
+        .stdout_has("degraded at 127.50.0.2:80, answers 503\n");
+    sandbox.tool(&["down"]).success();
+    let tool = sandbox.start(&["up", "-n", "1", "--wait", "1m"]);
+    let served = lb.served();
+    sandbox.wait_until("it was asked again", || {
+        (lb.served() > served + 2).then_some(())
+    });
+    drop(lb);
+    let _lb = sandbox.serve();
+    tool.finish().success().stderr_lacks("warning");
+}
+
+#[test]
+fn what_was_not_shown_to_answer_is_said() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.listen_silent("127.50.0.2", 80);
+    let json = |arguments: &[&str]| {
+        let all = [arguments, &["--format", "json"]].concat();
+        let json = sandbox.tool(&quickly(all[0], &all[1..])).success().json();
+        (json["answered"].clone(), json["http_status"].clone())
+    };
+    let not_shown = (json!(false), json!(null));
+    assert_eq!(json(&["up", "-n", "1"]), not_shown);
+    assert_eq!(json(&["up", "-n", "1"]), not_shown);
+    assert_eq!(json(&["scale", "2"]), not_shown);
+    let ran = sandbox.quick("scale", &["1"]).success();
+    ran.stderr_has("1 instance behind `lb`; it was not shown that the service answers");
+    let status = sandbox.tool(&["status"]).code(0);
+    status.stdout_has("service web: running at 127.50.0.2:80, no answer from here\n");
+}
+
+#[test]
+fn what_the_probe_sees_fail_in_the_end_fails_the_change() {
+    for (allowed, code) in [(None, 1), (Some("1000000"), 0)] {
+        let sandbox = Sandbox::new(Flavor::Engine);
+        let lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        sandbox.rule(json!({"when": ["stop", "web-1"], "hang": "go"}));
+        let mut arguments = vec!["--instance-img", "httpd:2", "--probe"];
+        arguments.extend(allowed.iter().flat_map(|allowed| ["--max-failed", allowed]));
+        let tool = sandbox.start(&quickly("rollout", &arguments));
+        sandbox.wait_for_call("stop");
+        drop(lb);
+        let failing = sandbox.listen("127.50.0.2", 80, 500);
+        sandbox.wait_until("requests failed", || (failing.served() > 5).then_some(()));
+        drop(failing);
+        let _lb = sandbox.serve();
+        sandbox.release("go");
+        let ran = tool.finish().code(code);
+        if code == 1 {
+            ran.stderr_has("requests of --probe failed since the last reload is in force, and --max-failed is 0\n");
+        }
+    }
 }

@@ -288,6 +288,21 @@ fn nothing_got_through(phases: &[Phase]) -> Value {
     })
 }
 
+/// A service that nothing is known of but that it runs, and that one of its instances was started again.
+fn silence(judge: &Judge, flavor: Flavor) {
+    let sandbox = Sandbox::new(flavor);
+    sandbox.script_has_run(1);
+    let _lb = sandbox.listen_silent("127.50.0.2", 80);
+    sandbox.docker(&["restart", "web-1"]).success();
+    let status = json_of(&sandbox, &["status"]).success();
+    let mut status = judge.answer("vch-lb/status/1", &status);
+    // None of today's notes has more to say, line by line.
+    if let Some(lines) = status.pointer_mut("/notes/0/lines") {
+        *lines = json!(["more"]);
+    }
+    judge.check("vch-lb/status/1", &status);
+}
+
 /// A service's life: what `--dry-run`, `up`, `scale`, `rollout`, `status`, `logs` and `down` answer.
 fn life(judge: &Judge, flavor: Flavor) {
     let sandbox = Sandbox::new(flavor);
@@ -474,6 +489,7 @@ fn every_document_is_as_the_readme_tells() {
     let judge = Judge::new();
     on_both(|flavor| {
         life(&judge, flavor);
+        silence(&judge, flavor);
         beside(&judge, flavor);
         mistakes(&judge, flavor);
         failures(&judge, flavor);

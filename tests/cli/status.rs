@@ -117,6 +117,7 @@ fn the_keys_of_its_json() {
                 "answers",
                 "containers",
                 "drift",
+                "http_status",
                 "notes",
                 "port",
                 "schema",
@@ -545,12 +546,13 @@ fn it_says_whether_the_service_answers() {
             .stdout_has("service web: degraded at 127.50.0.2:80, does not answer\n")
             .stdout_has("`lb` does not answer, or answers that no instance is there\n  to mend it: vch-lb logs\n");
         {
-            // The service's own failure is an answer.
+            // The service's own failure is an answer, but none that works.
             let _lb = sandbox.listen("127.50.0.2", 80, 500);
             sandbox
                 .tool(&["status"])
-                .success()
-                .stdout_has(", answers\n");
+                .code(3)
+                .stdout_has("service web: degraded at 127.50.0.2:80, answers 500\n")
+                .stdout_has("the service behind `lb` answers 500\n  to mend it: vch-lb logs\n");
         }
         {
             let page = "HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/html\r\n\r\n<h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n";
@@ -564,13 +566,13 @@ fn it_says_whether_the_service_answers() {
             // HAProxy takes its time to find that nobody is there.
             let _lb = sandbox.listen_mute("127.50.0.2", 80);
             let ran = sandbox.tool(&["status"]).success();
-            ran.stdout_has("service web: healthy at 127.50.0.2:80, no answer within 5 s\n");
+            ran.stdout_has("service web: running at 127.50.0.2:80, no answer within 5 s\n");
         }
         {
             // No route from here: nothing is claimed.
             let _lb = sandbox.listen_silent("127.50.0.2", 80);
             let ran = sandbox.tool(&["status"]).success();
-            ran.stdout_has("service web: healthy at 127.50.0.2:80, no answer from here\n");
+            ran.stdout_has("service web: running at 127.50.0.2:80, no answer from here\n");
             let json = sandbox
                 .tool(&["status", "--format", "json"])
                 .success()

@@ -1,0 +1,93 @@
+//! A service that does not work is a failure, as an engine and HAProxy tell it.
+
+use crate::service::Service;
+use crate::traffic::Stream;
+
+#[test]
+fn a_version_that_answers_5xx_to_everything_takes_nobodys_place() {
+    let Some(service) = Service::new("gate-5xx") else {
+        return;
+    };
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let before = service.containers();
+    let requests = Stream::start(&service.address(), service.port());
+    let rollout = ["rollout", "--instance-img", "httpd:failing", "--wait", "3s"];
+    let ran = service.tool(&rollout);
+    ran.exited(1)
+        .answers_nothing()
+        .says("answers 503 to GET /, where instances answered below 500 before");
+    assert_eq!(service.containers(), before);
+    requests.receipt().lost_nothing(&service.instances(1..=2));
+}
+
+#[test]
+fn a_first_deployment_that_answers_5xx_is_told_and_fails_its_check() {
+    let Some(service) = Service::new("gate-first") else {
+        return;
+    };
+    let up = [
+        "up",
+        "-n",
+        "1",
+        "--instance-img",
+        "httpd:failing",
+        "--wait",
+        "3s",
+    ];
+    let checked = [&up[..], &["--health-check", "http:/"]].concat();
+    let ran = service.tool(&checked);
+    ran.exited(1).answers_nothing().says("HEALTH_CHECK=http:/");
+    assert!(service.containers().is_empty());
+    service.tool(&up).succeeded().says("answers 503");
+    service.tool(&["status"]).exited(3);
+}
+
+#[test]
+fn a_first_deployment_of_what_docker_calls_unhealthy_is_undone() {
+    let Some(service) = Service::new("gate-sick") else {
+        return;
+    };
+    let ran = service.tool(&["up", "-n", "2", "--instance-img", "httpd:unhealthy"]);
+    ran.exited(1)
+        .answers_nothing()
+        .says("is unhealthy, by its own health check")
+        .says("what was done has been undone");
+    assert!(service.containers().is_empty());
+    let ran = service.tool(&["up", "-n", "2", "--instance-img", "httpd:health"]);
+    service.answers(ran.succeeded());
+}
+
+#[test]
+fn instances_that_end_again_and_again_are_no_service() {
+    let Some(service) = Service::new("gate-loop") else {
+        return;
+    };
+    let always = "--instance-args=--restart always";
+    let ran = service.tool(&["up", "-n", "1", "--instance-img", "httpd:broken", always]);
+    ran.exited(1).answers_nothing();
+    assert!(service.containers().is_empty());
+    service.tool(&["up", "-n", "1", always]).succeeded();
+    let before = service.containers();
+    let ran = service.tool(&["rollout", "--instance-img", "httpd:broken", "--wait", "5s"]);
+    ran.exited(1).answers_nothing();
+    assert_eq!(service.containers(), before);
+}
+
+#[test]
+fn a_check_that_nobody_passes_never_comes_into_force() {
+    let Some(service) = Service::new("gate-check") else {
+        return;
+    };
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let before = service.containers();
+    let requests = Stream::start(&service.address(), service.port());
+    let ran = service.tool(&["up", "-n", "2", "--health-check", "http:/nope"]);
+    ran.exited(1)
+        .answers_nothing()
+        .says("answers 404 to GET /nope, where HEALTH_CHECK wants 2xx or 3xx");
+    assert_eq!(service.containers(), before);
+    requests.receipt().lost_nothing(&service.instances(1..=2));
+    service
+        .tool(&["up", "-n", "2", "--health-check", "http:/"])
+        .succeeded();
+}
