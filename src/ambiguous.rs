@@ -15,7 +15,7 @@ pub fn in_the_way(failure: &Failure) -> bool {
     words.and_then(cause::classify) == Some(Cause::NetworkAmbiguous)
 }
 
-/// Removes those of the networks called `name` that no container is on, all but one. Whatever happens to that, whoever was
+/// Removes those of the networks called `name` that no container is on and that may be ours, all but one. Whatever happens to that, whoever was
 /// told that `name` is ambiguous asks again, and is told so again where it was in vain.
 pub fn settle(docker: &Docker, ui: &Ui, name: &str) {
     let Ok(networks) = networks_called(docker, name) else {
@@ -42,6 +42,8 @@ struct Namesake {
     id: String,
     /// The containers on it, the stopped ones too: they start on no other.
     containers: BTreeSet<String>,
+    /// Somebody made it with more than its name.
+    foreign: bool,
 }
 
 fn networks_called(docker: &Docker, name: &str) -> Result<Vec<Namesake>, CallError> {
@@ -52,23 +54,33 @@ fn networks_called(docker: &Docker, name: &str) -> Result<Vec<Namesake>, CallErr
         let is_id = id.chars().all(|c| c.is_ascii_alphanumeric());
         (is_id && found == name).then_some(id)
     });
-    ids.map(|id| {
-        let argv = argv::ps_on_network(id);
-        let names = answer::names(&docker.query(&argv)?.stdout)
-            .map_err(|why| docker.bad_answer(&argv, why))?;
-        Ok(Namesake {
-            id: id.to_owned(),
-            containers: names.into_iter().collect(),
+    let ids: Vec<&str> = ids.collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let argv = argv::network_inspect(&ids);
+    let found: Vec<answer::Network> =
+        answer::json(&docker.query(&argv)?.stdout).map_err(|why| docker.bad_answer(&argv, why))?;
+    let is_plain = |id: &str| found.iter().any(|found| found.id == id && found.is_plain());
+    ids.into_iter()
+        .map(|id| {
+            let argv = argv::ps_on_network(id);
+            let names = answer::names(&docker.query(&argv)?.stdout)
+                .map_err(|why| docker.bad_answer(&argv, why))?;
+            Ok(Namesake {
+                id: id.to_owned(),
+                containers: names.into_iter().collect(),
+                foreign: !is_plain(id),
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 /// The IDs of those that can go. The one that stays is the same for everyone who decides at the same time.
 fn surplus(networks: &[Namesake]) -> Vec<&str> {
     let (used, unused): (Vec<_>, Vec<_>) = networks
         .iter()
-        .partition(|network| !network.containers.is_empty());
+        .partition(|network| network.foreign || !network.containers.is_empty());
     let spared = unused.iter().min().filter(|_| used.is_empty());
     unused
         .iter()
@@ -89,6 +101,7 @@ mod tests {
             (vec![("b", ""), ("a", ""), ("c", "")], vec!["b", "c"]),
             (vec![("a", ""), ("b", "web-1")], vec!["a"]),
             (vec![("a", "web-1"), ("b", "web-2")], vec![]),
+            (vec![("a", ""), ("b", ""), ("foreign", "")], vec!["a", "b"]),
             (
                 vec![("a", "web-1"), ("b", ""), ("c", "web-1 web-2")],
                 vec!["b"],
@@ -99,6 +112,7 @@ mod tests {
                 .map(|(id, containers)| Namesake {
                     id: id.to_owned(),
                     containers: containers.split_whitespace().map(str::to_owned).collect(),
+                    foreign: id.starts_with('f'),
                 })
                 .collect();
             assert_eq!(surplus(&networks), goes, "{networks:?}");

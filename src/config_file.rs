@@ -1,4 +1,7 @@
 //! haproxy.cfg on this workstation: checked before anything is changed, written whole or not at all.
+//!
+//! Where the admin's symbolic link leads is found out once, before the check. What lies there is exchanged for the new file,
+//! never written into: a link that somebody puts there meanwhile is replaced, not followed.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -46,15 +49,23 @@ pub fn is_foreign(path: &Path) -> bool {
     }
 }
 
-/// Writes the file with mode 0644, whatever the umask: the load balancer may not run as root.
-pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
+/// Exchanges the file at `path`, which is behind links already, for one that holds `text`. One that is there keeps its mode.
+/// A new one is for everybody, as the load balancer may not run as root, unless it holds what only its owner should see.
+pub fn write(path: &Path, text: &str, secret: bool) -> Result<(), Failure> {
     let result = (|| {
-        let target = target(path)?;
-        let mut file = temporary(&target)?;
+        let found = fs::symlink_metadata(path).ok();
+        if let Some(found) = &found {
+            ensure!(
+                found.is_file() || found.is_symlink(),
+                "it is no regular file"
+            );
+        }
+        let mut file = temporary(path)?;
         file.write_all(text.as_bytes())
             .map_err(|error| told(&error))?;
-        open_to_all(file.as_file()).map_err(|error| told(&error))?;
-        file.persist(&target).map_err(|error| told(&error.error))?;
+        let before = found.filter(fs::Metadata::is_file);
+        set_mode(file.as_file(), before.as_ref(), secret).map_err(|error| told(&error))?;
+        file.persist(path).map_err(|error| told(&error.error))?;
         anyhow::Ok(())
     })();
     Ok(result.with_context(|| format!("`{}` was not written", path.display()))?)
@@ -106,9 +117,11 @@ fn temporary(target: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
 }
 
 #[cfg(unix)]
-fn open_to_all(file: &fs::File) -> std::io::Result<()> {
+fn set_mode(file: &fs::File, before: Option<&fs::Metadata>, secret: bool) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+    let new = if secret { 0o600 } else { 0o644 };
+    let mode = before.map_or(new, |before| before.permissions().mode() & 0o777);
+    file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 #[cfg(not(unix))]
@@ -116,8 +129,20 @@ fn open_to_all(file: &fs::File) -> std::io::Result<()> {
     clippy::unnecessary_wraps,
     reason = "the same shape as where there are modes"
 )]
-fn open_to_all(_file: &fs::File) -> std::io::Result<()> {
+fn set_mode(_file: &fs::File, _before: Option<&fs::Metadata>, _secret: bool) -> io::Result<()> {
     Ok(())
+}
+
+/// Whether everybody may read the file: docker copies the mode along, and the load balancer may not run as root.
+#[cfg(unix)]
+pub fn is_for_everybody(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+pub fn is_for_everybody(_path: &Path) -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -179,8 +204,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("haproxy.cfg");
-        write(&path, "one").unwrap();
-        write(&path, "two").unwrap();
+        write(&path, "one", false).unwrap();
+        write(&path, "two", false).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -197,7 +222,8 @@ mod tests {
         let link = directory.path().join("haproxy.cfg");
         fs::write(&real, "old").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        write(&link, "new").unwrap();
+        let behind = behind_links(link.to_str().unwrap());
+        write(Path::new(&behind), "new", false).unwrap();
         assert_eq!(fs::read_to_string(&real).unwrap(), "new");
         assert!(
             fs::symlink_metadata(&link)
@@ -205,5 +231,41 @@ mod tests {
                 .file_type()
                 .is_symlink()
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_was_put_there_after_the_check_is_not_followed() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("haproxy.cfg");
+        check(&path, false).unwrap();
+        let foreign = directory.path().join("foreign");
+        fs::write(&foreign, "mine").unwrap();
+        fs::set_permissions(&foreign, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&foreign, &path).unwrap();
+        write(&path, "ours", false).unwrap();
+        assert_eq!(fs::read_to_string(&foreign).unwrap(), "mine");
+        let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&foreign), mode(&path)), (0o600, 0o644));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ours");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_keeps_its_mode_and_a_secret_one_is_for_its_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let path = directory.path().join("haproxy.cfg");
+        write(&path, "one", true).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert!(!is_for_everybody(&path));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&path, "two", false).unwrap();
+        assert_eq!(mode(&path), 0o640);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write(&path, "three", true).unwrap();
+        assert!(is_for_everybody(&path));
     }
 }

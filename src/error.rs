@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::docker::CallError;
 use crate::probe::Receipt;
+pub use crate::text::printable;
 
 /// Exit codes: a public contract; `vch-lb help exit-codes` and the manual page show [`exit::MEANINGS`].
 pub mod exit {
@@ -237,19 +238,6 @@ fn quote_block<'a>(text: &mut String, lines: impl Iterator<Item = &'a str>) {
     for line in lines {
         let _ = writeln!(text, "  | {}", printable(line));
     }
-}
-
-/// What a container or docker wrote must not steer the admin's terminal.
-pub fn printable(line: &str) -> String {
-    line.chars()
-        .map(|c| {
-            if c.is_control() && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
 }
 
 impl std::fmt::Display for Failure {

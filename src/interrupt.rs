@@ -57,6 +57,11 @@ impl Interrupt {
         self.changing.store(true, Ordering::Relaxed);
     }
 
+    /// Whether something was, or may have been, changed.
+    pub fn changes(&self) -> bool {
+        self.changing.load(Ordering::Relaxed)
+    }
+
     /// Ends what only reads, as a signal would: whoever read it has gone.
     pub fn stop_reading(&self) {
         self.nobody_reads.store(true, Ordering::Relaxed);

@@ -36,6 +36,7 @@ pub mod settings;
 pub mod signals;
 pub mod spec;
 pub mod status;
+pub mod text;
 pub mod ui;
 
 use std::process::ExitCode;
@@ -58,21 +59,34 @@ pub fn run() -> ExitCode {
             return failed(&Ui::new(options), &cli::complaint(&error));
         }
         Err(error) => {
-            // Help and version go to stdout, complaints to stderr; a closed one is no reason to fail differently.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
-                error::exit::USAGE
+            let ui = Ui::default();
+            ui.clap(&error);
+            return if error.use_stderr() {
+                ExitCode::from(error::exit::USAGE)
             } else {
-                error::exit::DONE
-            });
+                told(&ui, error::exit::DONE)
+            };
         }
     };
     cli.output.color.write_global();
     let ui = Ui::new(cli.output.ui_options());
     let interrupt = Interrupt::default();
     match commands::dispatch(&cli, &ui, &interrupt) {
-        Ok(code) => ExitCode::from(code),
+        // What was changed is changed, whether anybody could be told or not.
+        Ok(code) if interrupt.changes() => ExitCode::from(code),
+        Ok(code) => told(&ui, code),
         Err(failure) => failed(&ui, &failure),
+    }
+}
+
+/// The exit code of a command whose answer is all that it does.
+fn told(ui: &Ui, code: u8) -> ExitCode {
+    match ui.lost() {
+        Some(why) => {
+            let what = format!("the answer could not be written to stdout: {why}");
+            failed(ui, &Failure::failed(what))
+        }
+        None => ExitCode::from(code),
     }
 }
 

@@ -98,8 +98,8 @@ impl Performer<'_> {
             Action::CreateLb { .. } => self.make_container(action, self.spec.names.lb.as_str()),
             Action::ConnectLb => self.tolerating(action, Cause::is_already_there),
             Action::CopyConfig(servers) => {
-                self.write_config(servers)?;
-                self.plainly(action)
+                let text = self.write_config(servers)?;
+                self.copy_first_config(action, &text)
             }
             Action::CopyFiles => self.copy_files(action),
             Action::AwaitService => crate::reach::await_service(self).map(|()| Done::ByUs),
@@ -483,8 +483,57 @@ impl Performer<'_> {
     /// Renders haproxy.cfg for `servers` and writes it on this workstation.
     fn write_config(&self, servers: &[Number]) -> Result<String, Failure> {
         let text = self.config(servers)?.render()?;
-        config_file::write(Path::new(&self.config_path), &text)?;
+        self.write_text(&text)?;
         Ok(text)
+    }
+
+    /// Writes `text` as the haproxy.cfg on this workstation. What an own template holds may be secret.
+    pub fn write_text(&self, text: &str) -> Result<(), Failure> {
+        let secret = self.spec.template.is_some();
+        config_file::write(Path::new(&self.config_path), text, secret)
+    }
+
+    /// Copies the haproxy.cfg on this workstation, which holds `text`, into the load balancer: as the script does it, or so
+    /// that everybody may read it there, where not everybody may here.
+    pub fn copy_config(&self, text: &str) -> Result<(), CallError> {
+        if config_file::is_for_everybody(Path::new(&self.config_path)) {
+            let argv = calls::copy(self.spec, &self.config_path);
+            return self.change(&argv).map(drop);
+        }
+        let argv = calls::restore(self.spec.names.lb.as_str());
+        let archive = archive::pack(haproxy::CONFIG_NAME, text.as_bytes())
+            .map_err(|why| self.docker.bad_answer(&argv, why))?;
+        self.repeated(&argv, || {
+            self.docker.change_with_stdin(&argv, archive.clone())
+        })
+        .map(drop)
+    }
+
+    /// Copies haproxy.cfg into a load balancer that does not run yet, and reads it back: whoever deploys another service from
+    /// the same directory at the same time writes the same file.
+    fn copy_first_config(&self, action: &Action, text: &str) -> Result<Done, Failure> {
+        let lb = self.spec.names.lb.as_str();
+        for _ in 0..COPIES {
+            self.copy_config(text)
+                .map_err(|error| self.not_done(action, &error))?;
+            match look::file_in(&self.docker, lb, haproxy::CONFIG_NAME) {
+                Ok(there) if there.as_deref() != Some(text.as_bytes()) => {
+                    self.ui.status(&format!(
+                        "the haproxy.cfg in {lb} is not the one that was written: writing and copying it again"
+                    ));
+                    self.sleep(AGAIN_AFTER);
+                    self.check_interrupt()?;
+                    self.write_text(text)?;
+                }
+                // Where it can't be read back, docker's word has to do.
+                _ => return Ok(Done::ByUs),
+            }
+        }
+        let what =
+            format!("the haproxy.cfg in the load balancer `{lb}` is not the one that was written");
+        Err(Failure::failed(what).hinted(
+            "if another service is deployed from this directory at the same time, --config-out gives each a file of its own",
+        ))
     }
 
     /// Puts the file from before back into the load balancer.

@@ -78,7 +78,7 @@ pub(super) fn show(
             "script": text,
         }));
     } else {
-        context.ui.answer(&text);
+        context.ui.answer_script(&text);
     }
     Ok(if args.exit_code && !plan.is_empty() {
         exit::NOT_AS_DESIRED
@@ -172,6 +172,8 @@ pub(super) struct Change<'a> {
     pub undoes: bool,
     /// Whether requests are sent through the load balancer meanwhile, and how many may fail in the end.
     pub probes: Option<usize>,
+    /// Where haproxy.cfg is written: found out once, so that what is checked is what is written.
+    pub config_path: String,
 }
 
 impl<'a> Change<'a> {
@@ -189,6 +191,7 @@ impl<'a> Change<'a> {
             before,
             undoes: true,
             probes: None,
+            config_path: config_file::behind_links(&args.config_out),
         }
     }
 
@@ -204,7 +207,7 @@ impl<'a> Change<'a> {
     pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
         let started = Instant::now();
         if writes_config(plan) {
-            config_file::check(Path::new(&self.args.config_out), self.args.overwrite)?;
+            config_file::check(Path::new(&self.config_path), self.args.overwrite)?;
         }
         self.context.interrupt.note_changing();
         self.warn_of_resets(plan);
@@ -383,7 +386,7 @@ impl<'a> Change<'a> {
                 settle: self.args.settle,
                 drain: self.args.drain,
             },
-            config_path: config_file::behind_links(&self.args.config_out),
+            config_path: self.config_path.clone(),
             published_on: host::published_on(args.host.as_deref(), args.context.as_deref()),
             memo: Mutex::default(),
         }

@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anstyle::Style;
-
 use super::Context;
 use crate::cli::DoctorArgs;
 use crate::docker::answer::{self, json};
@@ -21,7 +19,7 @@ use crate::inventory::Endpoint;
 use crate::settings::{self, Settings};
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use crate::spec::{Spec, arguments};
-use crate::ui::{self, plural};
+use crate::ui::{self, Paint, plural};
 use crate::{config_file, look, spec};
 
 pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Failure> {
@@ -305,7 +303,7 @@ fn label(about: &str) -> String {
     }
 }
 
-fn style(verdict: Verdict) -> Style {
+fn style(verdict: Verdict) -> Paint {
     match verdict {
         Verdict::Ok => ui::FINE,
         Verdict::Warning => ui::WARNING,

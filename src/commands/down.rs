@@ -8,6 +8,7 @@ use crate::cli::DownArgs;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
 use crate::look::{Detail, Wanted};
+use crate::plan::Action;
 use crate::plan::down as planner;
 use crate::spec::names::Names;
 use crate::ui::list;
@@ -47,7 +48,8 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     if context.ui.json() {
         let containers: Vec<_> = inventory.containers().map(|ours| &ours.name).collect();
         let bridge = inventory.bridge.as_ref();
-        let network = bridge.filter(|_| inventory.strangers.is_empty());
+        let removes = |action: &Action| *action == Action::RemoveNetwork;
+        let network = bridge.filter(|_| plan.actions().any(removes));
         context.ui.answer_json(&json!({
             "schema": "vch-lb/down/1",
             "changed": !plan.is_empty(),
@@ -88,6 +90,11 @@ fn left_alone(names: &Names, inventory: &Inventory) -> Vec<String> {
         left.push(format!(
             "the network `{network}` is left alone: {} still on it",
             are(&inventory.strangers)
+        ));
+    } else if planner::is_foreign(inventory) {
+        left.push(format!(
+            "the network `{network}` is left alone: nobody of this service is on it, and it was made with more than its \
+             name (a subnet, labels or options), so somebody else made it"
         ));
     }
     left

@@ -16,7 +16,7 @@ pub(super) fn completions(ui: &Ui, args: &CompletionsArgs) -> u8 {
     // clap_complete 4.6 for bash takes the hyphen in our name for the blank before a subcommand in one place and not in
     // another, so that no subcommand's flags would be completed.
     let text = String::from_utf8_lossy(&text).replace("vch__subcmd__lb", "vch__lb");
-    ui.answer(&text);
+    ui.answer_verbatim(&text);
     exit::DONE
 }
 
@@ -24,7 +24,7 @@ pub(super) fn man(ui: &Ui, args: &ManArgs) -> Result<u8, Failure> {
     let mut command = cli::command().disable_help_subcommand(true);
     command.build();
     let Some(folder) = &args.out else {
-        ui.answer(&page(&command)?);
+        ui.answer_verbatim(&page(&command)?);
         return Ok(exit::DONE);
     };
     std::fs::create_dir_all(folder).map_err(|error| not_written(folder, &error))?;

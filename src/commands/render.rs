@@ -13,7 +13,7 @@ pub(super) fn render(context: &Context<'_>) -> Result<u8, Failure> {
             .ui
             .answer_json(&serde_json::json!({ "schema": "vch-lb/render/1", "haproxy_cfg": text }));
     } else {
-        context.ui.answer(&text);
+        context.ui.answer_verbatim(&text);
     }
     Ok(exit::DONE)
 }

@@ -116,7 +116,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         {
             object.extend(fields);
         }
-        format!("{value:#}\n")
+        crate::text::escaped(&format!("{value:#}\n"))
     } else {
         text(
             &status,

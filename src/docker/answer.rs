@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::text::disarmed;
+
 /// A field that some endpoints leave out and others fill with `null`.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -86,8 +88,14 @@ pub struct Network {
     pub internal: bool,
     #[serde(deserialize_with = "or_default")]
     pub attachable: bool,
+    #[serde(rename = "EnableIPv6", deserialize_with = "or_default")]
+    pub ipv6: bool,
     #[serde(rename = "IPAM", deserialize_with = "or_default")]
     pub ipam: Ipam,
+    #[serde(deserialize_with = "or_default")]
+    pub options: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
     /// By ID those that hold an address; of a VCH 1.5.2 or later stopped ones too.
     #[serde(deserialize_with = "or_default")]
     pub containers: BTreeMap<String, serde::de::IgnoredAny>,
@@ -110,6 +118,31 @@ pub struct Pool {
     /// On a VCH `FIRST-LAST`, no CIDR.
     #[serde(rename = "IPRange", deserialize_with = "or_default")]
     pub ip_range: String,
+    /// An engine (before 28) tells none for a subnet that was given without.
+    #[serde(deserialize_with = "or_default")]
+    pub gateway: String,
+    #[serde(rename = "AuxiliaryAddresses", deserialize_with = "or_default")]
+    pub reserved: BTreeMap<String, String>,
+}
+
+impl Network {
+    /// Whether `docker network create NAME` and nothing more makes such a one: only what shows that somebody asked for more
+    /// tells otherwise.
+    pub fn is_plain(&self) -> bool {
+        let given = |pool: &Pool| {
+            let gateway_is_told = !pool.gateway.is_empty() || pool.subnet.is_empty();
+            !gateway_is_told || !pool.ip_range.is_empty() || !pool.reserved.is_empty()
+        };
+        matches!(self.driver.as_str(), "" | "bridge")
+            && !self.internal
+            && !self.attachable
+            && !self.ipv6
+            && self.scope != "swarm"
+            && self.options.is_empty()
+            && self.labels.is_empty()
+            && self.ipam.config.len() <= 1
+            && !self.ipam.config.iter().any(given)
+    }
 }
 
 /// `docker version`. Where no server answers, the client is told all the same.
@@ -288,7 +321,7 @@ pub struct Image {
 }
 
 /// One JSON value; docker may have printed warnings in front of it.
-pub fn json<'a, T: Deserialize<'a>>(stdout: &'a [u8]) -> Result<T, String> {
+pub fn json<T: for<'a> Deserialize<'a>>(stdout: &[u8]) -> Result<T, String> {
     let begins = |line: &[u8]| matches!(line.first(), Some(b'{' | b'['));
     let mut start = 0;
     for line in stdout.split_inclusive(|&byte| byte == b'\n') {
@@ -302,7 +335,16 @@ pub fn json<'a, T: Deserialize<'a>>(stdout: &'a [u8]) -> Result<T, String> {
     } else {
         stdout
     };
-    serde_json::from_slice(value).map_err(|error| not_understood(&error, stdout))
+    read(value).map_err(|error| not_understood(&error, stdout))
+}
+
+/// What anybody on the endpoint may have chosen (a network's name, say) breaks no line and steers no terminal, wherever it is
+/// said.
+fn read<T: for<'a> Deserialize<'a>>(json: &[u8]) -> serde_json::Result<T> {
+    match str::from_utf8(json) {
+        Ok(json) => serde_json::from_str(&disarmed(json)),
+        Err(_) => serde_json::from_slice(json),
+    }
 }
 
 /// One JSON object a line. Lines that hold no object, docker's warnings, are passed over.
@@ -310,7 +352,7 @@ pub fn json_lines<T: for<'a> Deserialize<'a>>(stdout: &[u8]) -> Result<Vec<T>, S
     stdout
         .split(|&byte| byte == b'\n')
         .filter(|line| line.trim_ascii_start().starts_with(b"{"))
-        .map(|line| serde_json::from_slice(line).map_err(|error| not_understood(&error, line)))
+        .map(|line| read(line).map_err(|error| not_understood(&error, line)))
         .collect()
 }
 

@@ -5,7 +5,7 @@ use crate::inventory::Inventory;
 use crate::spec::Spec;
 use crate::spec::names::Number;
 
-/// The plan that leaves nothing of the service. PREFIX-net stays if there are strangers on it.
+/// The plan that leaves nothing of the service. PREFIX-net stays if there are strangers on it, or if it is somebody else's.
 pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
     let mut plan = Plan::new(spec, inventory.lb_restarts());
     // Nobody is sent to once the load balancer has ended; that it is still being removed concerns no instance.
@@ -36,10 +36,16 @@ pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
     if !all.is_empty() {
         gone.push(plan.add(Action::Remove(all), &stopped));
     }
-    if inventory.bridge.is_some() && inventory.strangers.is_empty() {
+    if inventory.bridge.is_some() && inventory.strangers.is_empty() && !is_foreign(inventory) {
         plan.add(Action::RemoveNetwork, &gone);
     }
     plan
+}
+
+/// Whether PREFIX-net is not this service's: nobody of it is on it, and somebody made it with more than its name.
+pub fn is_foreign(inventory: &Inventory) -> bool {
+    let bridge = inventory.bridge.as_ref();
+    inventory.containers().next().is_none() && bridge.is_some_and(|bridge| !bridge.is_plain())
 }
 
 #[cfg(test)]
@@ -114,5 +120,59 @@ mod tests {
     fn a_network_with_strangers_on_it_stays() {
         assert_eq!(actions(vec![], &["db".into()]), []);
         assert_eq!(actions(vec![], &[]), [Action::RemoveNetwork]);
+    }
+
+    #[test]
+    fn a_network_that_somebody_made_with_more_than_its_name_stays() {
+        let made = |more: &str| {
+            let plain =
+                r#""Name":"web-net","Driver":"bridge","Scope":"local","Labels":{},"Options":{},"#;
+            let pool = r#""IPAM":{"Config":[{"Subnet":"172.18.0.0/16","Gateway":"172.18.0.1"}]}"#;
+            let more = if more.is_empty() {
+                String::new()
+            } else {
+                format!(",{more}")
+            };
+            // Of two of the same name the last counts.
+            let all: serde_json::Value =
+                serde_json::from_str(&format!("{{{plain}{pool}{more}}}")).unwrap();
+            serde_json::from_value::<Network>(all).unwrap()
+        };
+        let spec = spec(&[]);
+        let left = |network: &Network, containers: Vec<Container>| {
+            let networks = vec![network.clone()];
+            let inventory = Inventory::new(
+                &spec.names,
+                &spec.external_net,
+                engine(),
+                networks,
+                containers,
+            );
+            let removes = |action: &Action| *action == Action::RemoveNetwork;
+            !plan(&spec, &inventory).actions().any(removes)
+        };
+        for (more, stays) in [
+            ("", false),
+            (r#""IPAM":{"Config":null}"#, false),
+            (r#""Labels":{"owner":"db team"}"#, true),
+            (
+                r#""Options":{"com.docker.network.bridge.name":"br1"}"#,
+                true,
+            ),
+            (r#""Driver":"macvlan""#, true),
+            (r#""Internal":true"#, true),
+            (r#""Attachable":true"#, true),
+            (r#""EnableIPv6":true"#, true),
+            (r#""IPAM":{"Config":[{"Subnet":"10.9.0.0/24"}]}"#, true),
+            (
+                r#""IPAM":{"Config":[{"Subnet":"10.9.0.0/24","Gateway":"10.9.0.1","IPRange":"10.9.0.8/29"}]}"#,
+                true,
+            ),
+        ] {
+            let network = made(more);
+            assert_eq!(left(&network, vec![]), stays, "{more}");
+            // What the service is on is its own.
+            assert!(!left(&network, complete()), "{more}");
+        }
     }
 }

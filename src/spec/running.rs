@@ -68,8 +68,13 @@ pub fn up_flags_by_containers(
 ) -> Vec<String> {
     let instances = inventory.instances.values();
     let images: BTreeSet<&str> = instances.map(|each| each.image.as_str()).collect();
-    let image = images.first().filter(|_| images.len() == 1);
-    let lb_image = inventory.lb.as_ref().map(|lb| lb.image.clone());
+    // One that is no image's name is nothing to paste.
+    let is_name = |image: &&str| ImageRef::parse(image).is_ok();
+    let image = images
+        .first()
+        .filter(|image| images.len() == 1 && is_name(image));
+    let lb_image = inventory.lb.as_ref().map(|lb| lb.image.as_str());
+    let lb_image = lb_image.filter(is_name).map(str::to_owned);
     let there = Some(inventory.instances.len()).filter(|there| *there > 0);
     let count = count.map(Count::get).or(there);
     let known = [

@@ -1,42 +1,31 @@
 //! The only place that prints. stdout is the answer and nothing else; progress, warnings and errors go to stderr.
 //!
-//! A closed stdout or stderr is no reason to stop half-way through a deployment: what can't be written is dropped.
+//! A closed stdout or stderr is no reason to stop half-way through a deployment: what can't be written is dropped. Of an
+//! answer that was lost otherwise than because its reader went away, `Ui::lost` tells at the end.
+//!
+//! Everything that is printed passes `paint::painted`, which lets our own styles through and cleans all else; the exceptions
+//! say `verbatim`.
 
+mod paint;
 mod progress;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
-use indicatif::ProgressDrawTarget;
-
 use crate::error::{Failure, Kind, Standing};
 use crate::interrupt::Left;
+use crate::text;
+use paint::painted;
+pub(crate) use paint::{ERROR, FAINT, FINE, Paint, WARNING};
 pub use progress::Progress;
 use progress::{Bars, Terminal};
 
-/// For what went wrong, what may, and what is fine.
-pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
-pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-pub(crate) const FINE: Style = AnsiColor::Green.on_default();
-pub(crate) const FAINT: Style = Style::new().dimmed();
-
 /// What is shown of a call that was shown whole before.
 const REPEATED_COLUMNS: usize = 78;
-
-/// The containers' names in merged logs take turns with these.
-const LOG_COLOURS: [AnsiColor; 6] = [
-    AnsiColor::Cyan,
-    AnsiColor::Yellow,
-    AnsiColor::Green,
-    AnsiColor::Magenta,
-    AnsiColor::Blue,
-    AnsiColor::BrightCyan,
-];
 
 /// One line of a container's log.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +63,8 @@ pub struct Ui {
     /// Held while something is written; holds what is drawn meanwhile.
     screen: Arc<Mutex<Option<Bars>>>,
     closed: Arc<AtomicBool>,
+    /// Why some of the answer could not be written.
+    lost: Arc<Mutex<Option<String>>>,
     /// The calls that were echoed.
     echoed: Arc<Mutex<HashSet<String>>>,
 }
@@ -84,6 +75,7 @@ impl Ui {
             options,
             screen: Arc::default(),
             closed: Arc::default(),
+            lost: Arc::default(),
             echoed: Arc::default(),
         }
     }
@@ -92,38 +84,64 @@ impl Ui {
         self.options.format == Format::Json
     }
 
-    /// The command's answer, as it is.
+    /// The command's answer.
     pub fn answer(&self, text: &str) {
-        let written = self.write(|| {
-            let mut stdout = anstream::stdout().lock();
-            stdout.write_all(text.as_bytes())?;
-            stdout.flush()
-        });
-        if written.is_err() {
-            self.closed.store(true, Ordering::Relaxed);
+        self.stdout(&painted(text));
+    }
+
+    /// An answer that was made on this workstation alone, and is a file to be used: as it is.
+    pub fn answer_verbatim(&self, text: &str) {
+        self.stdout(text);
+    }
+
+    /// An answer that is to be run, and may hold what was found on the endpoint: as it is, but for people.
+    pub fn answer_script(&self, text: &str) {
+        if std::io::stdout().is_terminal() {
+            self.answer(text);
+        } else {
+            self.answer_verbatim(text);
         }
     }
 
     /// The command's answer, in place of the one before: on a terminal from its top, else below it.
     pub fn refresh(&self, text: &str) {
-        let clear = if std::io::stdout().is_terminal() {
-            "\u{1b}[H\u{1b}[2J"
-        } else {
-            ""
-        };
-        self.answer(&format!("{clear}{text}"));
+        if std::io::stdout().is_terminal() {
+            self.stdout("\u{1b}[H\u{1b}[2J");
+        }
+        self.answer(text);
+    }
+
+    fn stdout(&self, text: &str) {
+        let written = self.write(|| {
+            let mut stdout = anstream::stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        });
+        if let Err(error) = written {
+            self.closed.store(true, Ordering::Relaxed);
+            if error.kind() != ErrorKind::BrokenPipe {
+                let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                lost.get_or_insert_with(|| reason(&error));
+            }
+        }
+    }
+
+    /// Why some of the answer could not be written, unless its reader went away.
+    pub fn lost(&self) -> Option<String> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.clone()
     }
 
     /// A line of a container's log; `false` if nobody reads any more.
     pub fn log_line(&self, line: &LogLine<'_>) -> bool {
-        let style = LOG_COLOURS[line.index % LOG_COLOURS.len()].on_default();
+        let style = Paint::of_log(line.index);
         let LogLine {
             name, width, text, ..
         } = line;
         if self.json() {
             let line =
                 serde_json::json!({ "schema": "vch-lb/log/1", "container": name, "line": text });
-            self.answer(&format!("{line}\n"));
+            self.answer_verbatim(&format!("{}\n", text::escaped(&line.to_string())));
             return !self.stdout_is_closed();
         }
         self.answer(&format!("{style}{name:width$}{style:#} | {text}\n"));
@@ -137,7 +155,7 @@ impl Ui {
 
     /// The command's answer as one JSON document.
     pub fn answer_json(&self, value: &serde_json::Value) {
-        self.answer(&format!("{value:#}\n"));
+        self.answer_verbatim(&format!("{}\n", text::escaped(&format!("{value:#}"))));
     }
 
     /// A line about what is going on.
@@ -153,7 +171,7 @@ impl Ui {
         let wanted = !self.options.quiet && !self.options.verbose;
         let bars = Terminal::find()
             .filter(|_| wanted)
-            .map(|terminal| Bars::new(steps, terminal, ProgressDrawTarget::stderr()));
+            .map(|terminal| Bars::new(steps, terminal, progress::stderr()));
         self.lock().clone_from(&bars);
         Progress::new(self, bars)
     }
@@ -196,7 +214,7 @@ impl Ui {
 
     pub fn failure(&self, failure: &Failure) {
         if self.json() {
-            self.stderr(&format!("{:#}", failure.json()));
+            self.stderr(&text::escaped(&format!("{:#}", failure.json())));
             return;
         }
         let text = failure.render();
@@ -237,7 +255,24 @@ impl Ui {
         self.stderr(&text);
     }
 
+    /// What clap has to say: help and versions on stdout, complaints, which quote the command line, on stderr.
+    pub fn clap(&self, said: &clap::Error) {
+        let words = said.render().to_string();
+        if said.use_stderr() && words.chars().any(|c| text::steers(c) && c != '\n') {
+            self.stderr(words.trim_end());
+            return;
+        }
+        // Its own styles are clap's.
+        if let Err(error) = said.print().and_then(|()| std::io::stdout().flush())
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.get_or_insert_with(|| reason(&error));
+        }
+    }
+
     fn stderr(&self, text: &str) {
+        let text = painted(text);
         let _ = self.write(|| writeln!(anstream::stderr().lock(), "{text}"));
     }
 

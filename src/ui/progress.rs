@@ -4,14 +4,20 @@
 //! stderr.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use console::Term;
+use indicatif::{
+    MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
+};
 
-use super::{FAINT, Ui, seconds};
+use super::paint::FAINT;
+use super::{Ui, seconds};
+use crate::text::printable;
 
 const BAR: Style = AnsiColor::Cyan.on_default();
 const TICK: Duration = Duration::from_millis(100);
@@ -57,6 +63,110 @@ impl Terminal {
 
     fn style(self, style: Style) -> Style {
         if self.colour { style } else { Style::new() }
+    }
+}
+
+/// How often a second it is drawn at most.
+const DRAWN_HZ: u8 = 20;
+
+/// The terminal on stderr, to draw on.
+pub(super) fn stderr() -> ProgressDrawTarget {
+    let screen = Screen {
+        term: Term::buffered_stderr(),
+        gone: AtomicBool::new(false),
+        filler: Mutex::default(),
+    };
+    ProgressDrawTarget::term_like_with_hz(Box::new(screen), DRAWN_HZ)
+}
+
+/// A terminal that may be closed at any time: then nothing is drawn any more. The library panics where drawing fails.
+///
+/// The library ends each line by filling it up with blanks, so that the next one begins below. After the last line the `^C`
+/// that a terminal echoes would begin a line of its own, and the first one drawn would stay for ever: so there the cursor
+/// goes back to the front instead.
+#[derive(Debug)]
+struct Screen {
+    term: Term,
+    gone: AtomicBool,
+    /// The blanks that end a line, until it is known that another one follows.
+    filler: Mutex<Option<String>>,
+}
+
+impl Screen {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the shape that the library asks for"
+    )]
+    fn draw(&self, how: impl FnOnce(&Term) -> io::Result<()>) -> io::Result<()> {
+        let drawn = || {
+            if let Some(filler) = self.take_filler() {
+                self.term.write_str(&filler)?;
+            }
+            how(&self.term)
+        };
+        if !self.gone.load(Ordering::Relaxed) && drawn().is_err() {
+            self.gone.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn take_filler(&self) -> Option<String> {
+        let mut filler = self.filler.lock().unwrap_or_else(PoisonError::into_inner);
+        filler.take()
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        self.term.size().1
+    }
+
+    fn height(&self) -> u16 {
+        self.term.size().0
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.draw(|term| term.move_cursor_up(n))
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.draw(|term| term.move_cursor_down(n))
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.draw(|term| term.move_cursor_right(n))
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.draw(|term| term.move_cursor_left(n))
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        self.draw(|term| term.write_line(line))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        if text.bytes().any(|byte| byte != b' ') {
+            return self.draw(|term| term.write_str(text));
+        }
+        self.draw(|_| Ok(()))?;
+        let mut filler = self.filler.lock().unwrap_or_else(PoisonError::into_inner);
+        *filler = Some(text.to_owned());
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.draw(Term::clear_line)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let ends_drawn_line = self.take_filler().is_some();
+        self.draw(|term| {
+            if ends_drawn_line {
+                term.write_str("\r")?;
+            }
+            term.flush()
+        })
     }
 }
 
@@ -249,8 +359,8 @@ fn whole_style(terminal: Terminal) -> ProgressStyle {
 
 fn step_style(step: &Step, terminal: Terminal) -> ProgressStyle {
     let colour = terminal.style(BAR);
-    let faint = terminal.style(FAINT);
-    let label = step.label.clone();
+    let faint = terminal.style(FAINT.style());
+    let label = printable(&step.label);
     let count = Arc::clone(&step.count);
     let line = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         let count = count.lock().unwrap_or_else(PoisonError::into_inner);

@@ -186,6 +186,38 @@ fn strangers_keep_the_network_that_they_are_on() {
 }
 
 #[test]
+fn a_network_that_somebody_else_made_stays_and_that_is_said() {
+    for flavor in FLAVORS {
+        for (more, stays) in [
+            (&[][..], false),
+            (&["--label", "owner=db"], true),
+            (&["--subnet", "10.9.0.0/24", "--label", "owner=db"], true),
+        ] {
+            let sandbox = Sandbox::new(flavor);
+            let create = [&["network", "create"], more, &["web-net"]].concat();
+            sandbox.docker(&create).success();
+            let said = "the network `web-net` is left alone: nobody of this service is on it";
+            let dry = sandbox.tool(&["down", "--dry-run"]).success();
+            assert_eq!(dry.stderr.contains(said), stays, "{dry}");
+            assert_eq!(dry.stdout.contains("network rm"), !stays, "{dry}");
+            let json = sandbox.tool(&["down", "--format", "json"]).success().json();
+            assert_eq!(json["removed"]["network"].is_null(), stays);
+            assert_eq!(sandbox.networks().is_empty(), !stays, "{more:?}");
+        }
+        // What the service is on is its own, whoever made it.
+        let sandbox = Sandbox::new(flavor);
+        let create = ["network", "create", "--label", "owner=db", "web-net"];
+        sandbox.docker(&create).success();
+        let run = [
+            "run", "-d", "-p", "80", "--name", "web-1", "--net", "web-net",
+        ];
+        sandbox.docker(&[&run[..], &["httpd"]].concat()).success();
+        sandbox.tool(&["down"]).success();
+        assert!(sandbox.networks().is_empty());
+    }
+}
+
+#[test]
 fn containers_that_only_have_our_names_are_not_touched() {
     for flavor in FLAVORS {
         let sandbox = Sandbox::new(flavor);

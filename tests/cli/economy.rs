@@ -58,8 +58,8 @@ fn each_command_asks_only_for_what_it_needs_and_only_once() {
             sandbox.push_image("httpd:2");
             let up = ["up", "-n", instances, "--lb-img", "haproxy:2.6"];
             let rollout = ["rollout", "--instance-img", "httpd:2", "--batch", "40"];
-            let deploy =
-                "pull, pull, network create, run, create, network connect, cp, start, inspect";
+            // The file is read back: another deployment from the same directory may have written it meanwhile.
+            let deploy = "pull, pull, network create, run, create, network connect, cp, read file, start, inspect";
             // In the end it is looked whether all of them run.
             let add = format!("run, inspect, {RELOAD}, inspect");
             let leave = format!("{RELOAD}, logs, stop, rm, inspect");

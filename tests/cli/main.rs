@@ -48,3 +48,4 @@ mod trouble;
 mod trust;
 mod unusable;
 mod upgrade;
+mod workstation;

