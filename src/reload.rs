@@ -173,7 +173,10 @@ fn refused_or_unchecked(performer: &Performer<'_>, error: &CallError) -> Result<
     .worded(said.trim());
     failure.hint = log::unresolved_name(&said)
         .map(|name| {
-            format!("the load balancer could not resolve `{name}`: is that instance running?")
+            format!(
+                "the load balancer could not resolve `{name}`: is that instance running? With SERVER_ADDRESS=ip no name \
+                 is asked for"
+            )
         })
         .or(failure.hint);
     Err(failure)

@@ -30,6 +30,14 @@ pub struct Drift {
     pub mend: String,
 }
 
+/// Something that can't be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    pub what: String,
+    /// The command that makes sure.
+    pub mend: String,
+}
+
 /// One container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
@@ -68,8 +76,8 @@ pub struct Status {
     pub port: Option<u16>,
     pub containers: Vec<Row>,
     pub drift: Vec<Drift>,
-    /// What can't be told, and what makes sure. None of it is a drift.
-    pub notes: Vec<Drift>,
+    /// None of it is a drift.
+    pub notes: Vec<Note>,
 }
 
 /// How commands that mend something are put.
@@ -155,7 +163,7 @@ struct Reader<'a> {
     config: Option<&'a Config>,
     mends: &'a Mends<'a>,
     drift: &'a mut Vec<Drift>,
-    notes: &'a mut Vec<Drift>,
+    notes: &'a mut Vec<Note>,
 }
 
 impl<'a> Reader<'a> {
@@ -240,9 +248,8 @@ impl<'a> Reader<'a> {
                     "{} {were} started after `{lb}` last resolved the name; whether the address is the same cannot be told",
                     list(numbers)
                 );
-                self.notes.push(Drift {
+                self.notes.push(Note {
                     what,
-                    lines: Vec::new(),
                     mend: self.mends.up(),
                 });
             }

@@ -17,7 +17,7 @@ use crate::settings::{self, Origin};
 use crate::spec::Spec;
 use crate::spec::names::Count;
 use crate::spec::running;
-use crate::status::{Drift, Mends, Row, Status, Verdict, status};
+use crate::status::{Drift, Mends, Note, Row, Status, Verdict, status};
 use crate::ui;
 
 pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failure> {
@@ -213,7 +213,7 @@ fn text(status: &Status, prefix: &str, reply: Option<Reply>, now: SystemTime) ->
     if !(status.drift.is_empty() && status.notes.is_empty()) {
         text.push('\n');
     }
-    for Drift { what, mend, .. } in &status.notes {
+    for Note { what, mend } in &status.notes {
         let _ = writeln!(text, "{what}\n  to be sure: {mend}");
     }
     for together in status.drift.chunk_by(|one, next| one.mend == next.mend) {
@@ -313,7 +313,10 @@ mod tests {
                 drift("another thing", &["a line"], "vch-lb up"),
                 drift("a third", &[], "vch-lb down"),
             ],
-            notes: vec![drift("nobody knows", &[], "vch-lb up")],
+            notes: vec![Note {
+                what: "nobody knows".into(),
+                mend: "vch-lb up".into(),
+            }],
         };
         let now = humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap();
         assert_eq!(

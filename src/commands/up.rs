@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Detail, Wanted};
 use crate::plan::up::{self as planner, Options};
-use crate::spec::Spec;
+use crate::spec::{Spec, running};
 use crate::ui::{list, plural};
 
 pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
@@ -27,6 +27,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     let inventory = inventory(context, &docker, &spec, args)?;
     context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
     require_external(&docker, &spec, &inventory)?;
+    let spec = running::with_server_address(spec, &inventory, args.recreate_lb);
     let plan = planner::plan(&spec, &inventory, options)?;
     if args.change.dry_run {
         return show(context, &docker, &args.change, &plan, "vch-lb up");

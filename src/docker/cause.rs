@@ -509,6 +509,7 @@ static TABLE: &[Row] = &[
     says(&["truncated copy"], C::CopyInterrupted),
     says(&["error writing files to device"], C::CopyInterrupted),
     says(&["write: connection reset by peer"], C::CopyInterrupted),
+    says(&["no such file or directory for container"], C::CopyTarget), // VIC
     says(&["could not find the file "], C::CopyTarget),
     says(&["no such container:path: "], C::CopyTarget), // docker's client until 20.10
     says(&["extraction point is not a directory"], C::CopyTarget),

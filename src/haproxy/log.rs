@@ -272,6 +272,12 @@ pub fn says_valid(text: &str) -> bool {
         .any(|line| line.trim_end() == "Configuration file is valid")
 }
 
+/// Whether HAProxy says that it may not bind a port: `cannot bind socket (Permission denied)` in an alert.
+pub fn may_not_bind<'a>(lines: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut alerts = alerts(lines).into_iter();
+    alerts.any(|line| line.contains("cannot bind socket (Permission denied)"))
+}
+
 /// A server whose name could not be resolved, as HAProxy refuses to start with it:
 /// `could not resolve address 'web-3'.`
 pub fn unresolved_name(text: &str) -> Option<&str> {

@@ -19,7 +19,7 @@ use crate::haproxy::read::Found;
 use crate::inventory::{Aim, Container, Inventory, State};
 use crate::settings::{
     EXTERNAL_NET, INSTANCE_ARGS, INSTANCE_CTR_PREFIX, INSTANCE_PORT, LB_ARGS, LB_CTR_NAME, LB_IMG,
-    LB_PORT,
+    LB_PORT, SERVER_ADDRESS,
 };
 use crate::spec::names::{ImageRef, Number, Port};
 use crate::spec::running;
@@ -871,6 +871,12 @@ impl Planner<'_> {
     fn reasons(&self) -> Vec<String> {
         let names = |numbers: &[Number]| list(&self.plan.spec.names.instances(numbers));
         let mut reasons = Vec::new();
+        let spec = &self.plan.spec;
+        if spec.auto_address && self.fate.makes_one() && self.inventory.is_vch() {
+            reasons.push(format!(
+                "{SERVER_ADDRESS}: ip, since a VCH mostly asks {EXTERNAL_NET}'s name server, which knows no instance"
+            ));
+        }
         if self.inventory.is_empty() {
             return reasons;
         }

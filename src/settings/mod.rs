@@ -230,10 +230,10 @@ pub static TABLE: &[Setting] = &[
     Setting {
         name: SERVER_ADDRESS,
         short: None,
-        default: "name",
+        default: "auto",
         value: "HOW",
-        help: "How the load balancer finds instances: by name or by ip",
-        choices: &["name", "ip"],
+        help: "How the load balancer finds instances: by name, by ip, or auto (ip on a VCH, where names rarely resolve)",
+        choices: &["auto", "name", "ip"],
         group: Group::LoadBalancer,
     },
     Setting {

@@ -42,6 +42,8 @@ pub struct Spec {
     pub args_from: Option<String>,
     pub publish: Publish,
     pub tuning: Tuning,
+    /// Whether the endpoint decides about SERVER_ADDRESS.
+    pub auto_address: bool,
     /// The text of TEMPLATE; `None`: the built-in one.
     pub template: Option<String>,
     /// The content of TLS_CERT, where it is to be put into the load balancer.
@@ -187,6 +189,7 @@ impl Spec {
                 args_from: None,
                 publish: publish?,
                 tuning: tuning?,
+                auto_address: settings.get(settings::SERVER_ADDRESS).text == tuning::AUTO,
                 template: None,
                 cert: None,
             })

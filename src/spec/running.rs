@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::arguments::{Arguments, NotTaken};
 use super::names::{Count, ImageRef, Names, NetworkName, Port};
-use super::tuning::Tuning;
+use super::tuning::{AUTO, ServerAddress, Tuning};
 use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::Config;
@@ -96,6 +96,10 @@ fn flags<'n>(values: impl Iterator<Item = (&'n str, String)>, settings: &Setting
     let mut words = Vec::new();
     for (name, text) in values {
         let value = settings.get(name);
+        // That goes by what is there.
+        if name == settings::SERVER_ADDRESS && value.text == AUTO {
+            continue;
+        }
         let identity = settings::IDENTITY.contains(&name);
         if value.text != text || (value.origin == Origin::Flag && !identity) {
             // A suggestion is shown; `***` in it is refused by name.
@@ -170,6 +174,7 @@ pub fn without_args(
         args_from: None,
         publish: Publish::Auto,
         tuning: config.tuning.clone(),
+        auto_address: false,
         template: config.template.clone(),
         cert: None,
     })
@@ -269,6 +274,30 @@ fn network(lb: &Container, names: &Names, external_net: &NetworkName) -> Network
         .unwrap_or_else(|| external_net.clone())
 }
 
+/// `spec` with SERVER_ADDRESS as this endpoint wants it, where that is left to it.
+///
+/// A load balancer that has served keeps what its file says. A new one, and one that is made anew (`fresh`), gets addresses
+/// on a VCH: it asks the name server of the alphabetically first of its two networks first, and that of EXTERNAL_NET
+/// knows no instance (seen with VIC 1.5.8). One that does not run there for lack of names gets them, too.
+#[must_use]
+pub fn with_server_address(mut spec: Spec, inventory: &Inventory, fresh: bool) -> Spec {
+    if !spec.auto_address {
+        return spec;
+    }
+    let found = inventory.config.as_ref();
+    let found = found.filter(|found| inventory.has_served() && !fresh && !found.edited());
+    let kept = found.and_then(|found| found.config.as_ref());
+    let runs = inventory.lb.as_ref().is_some_and(Container::running);
+    let how = match kept.map(|config| config.tuning.server_address) {
+        Some(ServerAddress::Name) if inventory.is_vch() && !runs => ServerAddress::Ip,
+        Some(kept) => kept,
+        None if inventory.is_vch() => ServerAddress::Ip,
+        None => ServerAddress::Name,
+    };
+    spec.tuning = spec.tuning.with_servers_by(how);
+    spec
+}
+
 /// A load balancer that is there, but not under the name that was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherLb {
@@ -330,8 +359,8 @@ fn incomplete(names: &Names, inventory: &Inventory) -> Failure {
 mod tests {
     use super::*;
     use crate::haproxy::read::Found;
-    use crate::inventory::State;
     use crate::inventory::tests::{container, engine};
+    use crate::inventory::{Kind, State};
     use crate::spec::tests::spec as wanted;
 
     fn inventory(images: &[&str], cfg: &str) -> Inventory {
@@ -451,6 +480,101 @@ mod tests {
             let found = running(&inventory(&["httpd:2", "httpd:2", "httpd:2"], &cfg)).unwrap();
             let words = up_flags(&found, &of_file(&format!("{same}{lines}")));
             assert_eq!(shell_words::join(words), flags, "{head}: {lines}");
+        }
+    }
+
+    #[test]
+    fn a_vch_gets_addresses_unless_somebody_said_otherwise_or_names_work() {
+        let script = include_str!("../../tests/golden/default.cfg");
+        let by_ip = format!(
+            "# vch-lb 1 SERVER_ADDRESS=ip\n{}",
+            script.replace("web-", "10.0.0.")
+        );
+        let stopped = State::Exited { code: 1 };
+        for (given, kind, file, lb, fresh, expected) in [
+            ("auto", Kind::Engine, None, None, false, "name"),
+            ("auto", Kind::Vch, None, None, false, "ip"),
+            ("name", Kind::Vch, None, None, false, "name"),
+            ("ip", Kind::Engine, None, None, false, "ip"),
+            // What serves goes on as it is.
+            (
+                "auto",
+                Kind::Vch,
+                Some(script),
+                Some(&State::Running),
+                false,
+                "name",
+            ),
+            (
+                "auto",
+                Kind::Engine,
+                Some(&by_ip),
+                Some(&State::Running),
+                false,
+                "ip",
+            ),
+            (
+                "name",
+                Kind::Engine,
+                Some(&by_ip),
+                Some(&State::Running),
+                false,
+                "name",
+            ),
+            (
+                "ip",
+                Kind::Vch,
+                Some(script),
+                Some(&State::Running),
+                false,
+                "ip",
+            ),
+            // Made anew.
+            (
+                "auto",
+                Kind::Vch,
+                Some(script),
+                Some(&State::Running),
+                true,
+                "ip",
+            ),
+            // It may have ended for lack of names.
+            ("auto", Kind::Vch, Some(script), Some(&stopped), false, "ip"),
+            (
+                "auto",
+                Kind::Engine,
+                Some(script),
+                Some(&stopped),
+                false,
+                "name",
+            ),
+            // Half made, by an older version.
+            (
+                "auto",
+                Kind::Vch,
+                Some(script),
+                Some(&State::Created),
+                false,
+                "ip",
+            ),
+        ] {
+            let spec = wanted(&[("SERVER_ADDRESS", given)]);
+            let mut there = inventory(&["httpd"], file.unwrap_or_default());
+            there.endpoint.kind = kind;
+            if let Some(state) = lb {
+                there.lb.as_mut().unwrap().state = state.clone();
+            } else {
+                (there.lb, there.config) = (None, None);
+            }
+            let decided = with_server_address(spec, &there, fresh).tuning;
+            let what = format!("{given} {kind:?} {lb:?} {fresh}");
+            assert_eq!(decided.text(settings::SERVER_ADDRESS), expected, "{what}");
+            let line = decided.assignments();
+            assert_eq!(
+                line.contains("SERVER_ADDRESS=ip"),
+                expected == "ip",
+                "{what}"
+            );
         }
     }
 

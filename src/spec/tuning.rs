@@ -28,6 +28,18 @@ pub enum ServerAddress {
     Ip,
 }
 
+/// SERVER_ADDRESS where the endpoint decides.
+pub const AUTO: &str = "auto";
+
+/// What holds where a file does not say it: the default, but of SERVER_ADDRESS what the script does. A file is about one
+/// endpoint, where it has been decided.
+fn unsaid(name: &str) -> &'static str {
+    match name {
+        settings::SERVER_ADDRESS => "name",
+        _ => settings::setting(name).map_or("", |setting| setting.default),
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthCheck {
     None,
@@ -112,8 +124,18 @@ impl Tuning {
 
     /// The text of the setting called `name`, the default's too; `yes` where a file is named.
     pub fn text(&self, name: &str) -> &str {
-        let default = settings::setting(name).map_or("", |setting| setting.default);
-        self.given.get(name).map_or(default, String::as_str)
+        self.given.get(name).map_or(unsaid(name), String::as_str)
+    }
+
+    /// These settings with another SERVER_ADDRESS.
+    #[must_use]
+    pub fn with_servers_by(mut self, how: ServerAddress) -> Self {
+        self.server_address = how;
+        match how {
+            ServerAddress::Name => self.given.remove(settings::SERVER_ADDRESS),
+            ServerAddress::Ip => self.given.insert(settings::SERVER_ADDRESS, "ip".to_owned()),
+        };
+        self
     }
 
     /// What becomes of each setting that `new` has otherwise: its name, its text now and then.
@@ -180,9 +202,7 @@ impl Tuning {
         }
         let text = |name: &str| {
             let travels = TRAVELLING.contains(&name);
-            let default = settings::setting(name)
-                .filter(|_| travels)
-                .map_or("", |setting| setting.default);
+            let default = if travels { unsaid(name) } else { "" };
             given.get(name).map_or(default, String::as_str).to_owned()
         };
         Self::new(text).map_err(|complaints| {
@@ -220,7 +240,12 @@ impl Reader<'_> {
         let server_address = self.value(settings::SERVER_ADDRESS, |text| {
             one_of(
                 text,
-                &[("name", ServerAddress::Name), ("ip", ServerAddress::Ip)],
+                &[
+                    // Until it is known what the endpoint is.
+                    (AUTO, ServerAddress::Name),
+                    ("name", ServerAddress::Name),
+                    ("ip", ServerAddress::Ip),
+                ],
             )
         });
         let mode = self.value(settings::LB_MODE, |text| {
@@ -279,7 +304,8 @@ impl Reader<'_> {
         let mut given = BTreeMap::new();
         for name in TRAVELLING {
             let text = (self.text)(name);
-            if settings::setting(name).is_some_and(|setting| setting.default != text) {
+            let decided_later = name == settings::SERVER_ADDRESS && text == AUTO;
+            if text != unsaid(name) && !decided_later {
                 let is_file = FILES.contains(&name);
                 given.insert(name, if is_file { "yes".to_owned() } else { text });
             }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use super::sandbox::{Call, Flavor, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, QUICK, on_both, run_call, tool_calls};
+use super::scene::{ANSWER, CONFIG, QUICK, on_both, run_call, settings_line, tool_calls};
 
 const GOLDEN: &str = include_str!("../golden/default.cfg");
 
@@ -25,8 +25,10 @@ fn one_by_one_the_calls_are_the_scripts() {
         let changes = calls.iter().filter(|call| call.change.is_some());
         let changes: Vec<_> = changes.collect();
         assert!(changes.windows(2).all(|pair| pair[0].before(pair[1])));
-        assert_eq!(sandbox.read("haproxy.cfg"), GOLDEN);
-        assert_eq!(sandbox.loaded_config("lb").as_deref(), Some(GOLDEN));
+        if flavor == Flavor::Engine {
+            assert_eq!(sandbox.default_config(3), GOLDEN);
+        }
+        assert_eq!(sandbox.read("haproxy.cfg"), sandbox.default_config(3));
         sandbox.assert_serves(3);
     });
 }
@@ -189,6 +191,11 @@ fn the_seven_variables_by_flag_by_environment_and_mixed() {
             .replace("*:80", "*:8443")
             .replace("web-", "my.app_x-")
             .replace(":80 ", ":8080 ");
+        let expected = if sandbox.is_vch() {
+            sandbox.by_address(&expected, "my.app_x-net")
+        } else {
+            expected
+        };
         assert_eq!(sandbox.read("haproxy.cfg"), expected);
         assert_eq!(sandbox.loaded_config("front-1"), Some(expected));
         // And again: nothing to do, found by the same settings.
@@ -376,15 +383,58 @@ fn a_load_balancer_that_dies_is_shown_with_its_log() {
         sandbox.config(json!({"names_resolve": false}));
         let before = sandbox.state();
         sandbox
-            .up(&[])
+            .up(&["--server-address", "name"])
             .code(1)
             .stdout("")
             .stderr_has("error: the load balancer `lb` exited with code 1 right after its start\n")
             .stderr_has("the last log lines of `lb`:\n")
             .stderr_has("could not resolve address 'web-1'")
-            .stderr_has("hint: the load balancer could not resolve `web-1`");
+            .stderr_has("hint: the load balancer could not resolve `web-1`")
+            .stderr_has("with SERVER_ADDRESS=ip it asks none\n");
         sandbox.assert_state(&before, "");
     });
+}
+
+#[test]
+fn on_a_vch_no_name_has_to_resolve() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    sandbox.config(json!({"names_resolve": false}));
+    let _lb = sandbox.serve();
+    sandbox
+        .up(&[])
+        .success()
+        .stdout(ANSWER)
+        .stderr_has("SERVER_ADDRESS: ip, since a VCH mostly asks EXTERNAL_NET's name server, which knows no instance\n");
+    sandbox.assert_serves(3);
+    let loaded = sandbox.loaded_config("lb").unwrap();
+    assert_eq!(settings_line(&loaded), "# vch-lb 2 SERVER_ADDRESS=ip");
+    // From any workstation, and by commands that know no settings.
+    for arguments in [&["up"][..], &["scale", "3"]] {
+        let (ran, changes) = sandbox.changes_of(|| sandbox.tool(arguments));
+        ran.success();
+        assert!(changes.is_empty(), "{arguments:?}: {changes:?}");
+    }
+    sandbox.tool(&["status"]).success();
+    sandbox.quick("scale", &["4"]).success();
+    sandbox.assert_serves(4);
+}
+
+#[test]
+fn a_service_of_names_on_a_vch_keeps_them_as_long_as_it_runs() {
+    let sandbox = Sandbox::new(Flavor::Vch);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(3);
+    let (ran, changes) = sandbox.changes_of(|| sandbox.up(&[]));
+    ran.success().stderr_has("up to date");
+    assert!(changes.is_empty(), "{changes:?}");
+    sandbox.tool(&["status"]).success();
+    assert_eq!(sandbox.loaded_config("lb").unwrap(), GOLDEN);
+    // Its next start finds no name any more.
+    sandbox.docker(&["stop", "lb"]).success();
+    sandbox.config(json!({"names_resolve": false}));
+    sandbox.up(&[]).success();
+    sandbox.assert_serves(3);
+    sandbox.tool(&["status"]).success();
 }
 
 #[test]

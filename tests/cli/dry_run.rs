@@ -130,7 +130,7 @@ fn the_script_for_a_half_made_service_is_what_is_done() {
 fn bash_gets_to_where_up_gets() {
     on_both(|flavor| {
         for arguments in [
-            vec![],
+            vec!["--jobs", "1"],
             vec![
                 "-n",
                 "1",

@@ -444,7 +444,11 @@ fn inspect_differs_as_documented() {
         docker(&sandbox, "inspect --type container nope")
             .code(1)
             .stdout("[]\n")
-            .stderr("Error: No such container: nope\n");
+            .stderr(if sandbox.is_vch() {
+                "Error response from daemon: No such container: nope\n"
+            } else {
+                "Error: No such container: nope\n"
+            });
         docker(&sandbox, &format!("inspect -f '{ADDRESS}' web-1"))
             .code(1)
             .stderr_has("nil pointer evaluating");

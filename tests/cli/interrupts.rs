@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use super::sandbox::{Flavor, Sandbox, script_config};
+use super::sandbox::{Flavor, Sandbox};
 use super::scene::{on_both, quickly, script_calls};
 
 const SIGHUP: i32 = 1;
@@ -365,7 +365,7 @@ fn host_and_context_come_first() {
         for call in sandbox.calls() {
             assert_eq!(call.argv[..2], first, "{call:?}");
         }
-        assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
+        assert_eq!(sandbox.loaded_config("lb"), Some(sandbox.default_config(1)));
     }
 }
 

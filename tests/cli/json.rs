@@ -398,6 +398,16 @@ fn beside(judge: &Judge, flavor: Flavor) {
         "--lb-img",
         "haproxy:1.5",
     ]);
+    {
+        // By name, and started again: nothing tells whether the address is the same.
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        if flavor == Flavor::Engine {
+            sandbox.docker(&["restart", "web-1"]).success();
+        }
+        judge.answer("vch-lb/status/1", &json_of(&sandbox, &["status"]).success());
+    }
     let words = "Cannot connect to the Docker daemon at tcp://x. Is the docker daemon running?";
     sandbox.config(json!({"unreachable": words}));
     doctor(&[]);

@@ -288,6 +288,7 @@ impl Case {
             Some(&config),
             "{ran}"
         );
+        let config = sandbox.by_name(&config);
         let servers: BTreeSet<&str> = config
             .lines()
             .filter_map(|line| {

@@ -424,7 +424,7 @@ fn a_lost_hup_is_sent_again() {
                         .quick("rollout", &["--instance-img", "httpd:2"])
                         .success()
                         .stderr_has("lb did not react to the reload: asking again\n");
-                    let loaded = sandbox.loaded_config("lb").unwrap();
+                    let loaded = sandbox.loaded_names("lb").unwrap();
                     assert!(
                         loaded.contains("web-2:80") && !loaded.contains("web-1:80"),
                         "{loaded}"
@@ -456,7 +456,7 @@ fn a_lost_hup_is_noticed_however_many_requests_were_logged_since_the_start() {
         .quick("rollout", &["--instance-img", "httpd:2"])
         .success()
         .stderr_has("lb did not react to the reload: asking again\n");
-    let loaded = sandbox.loaded_config("lb").unwrap();
+    let loaded = sandbox.loaded_names("lb").unwrap();
     assert!(loaded.contains("web-2:80"), "{loaded}");
 }
 
@@ -519,7 +519,7 @@ fn reloads_keep_a_second_apart() {
                 .collect();
             assert_eq!(hups.len(), 2);
             assert!(hups[1].start_ms - hups[0].end_ms >= 990);
-            let loaded = sandbox.loaded_config("lb").unwrap();
+            let loaded = sandbox.loaded_names("lb").unwrap();
             assert!(
                 loaded.contains("web-4:80") && !loaded.contains("web-2:80"),
                 "{loaded}"
@@ -699,7 +699,7 @@ fn a_load_balancer_is_replaced_when_asked_for() {
             assert!(new["networks"].get(network).is_some(), "{new}");
             assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2"]);
             assert_eq!(sandbox.container("web-1")["starts"], 1);
-            assert!(sandbox.loaded_config("lb").unwrap().contains("web-2:80"));
+            assert!(sandbox.loaded_names("lb").unwrap().contains("web-2:80"));
             let calls = sandbox.changing_calls();
             let at = |words: &str| calls.iter().position(|call| call.contains(words)).unwrap();
             assert!(at("docker kill -s TERM lb") < at("docker rename lb "));

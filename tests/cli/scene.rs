@@ -4,6 +4,7 @@ use std::thread;
 
 use serde_json::Value;
 use vch_lb::spec::head::{self, Head};
+use vch_lb::spec::tuning::{ServerAddress, Tuning};
 
 use super::sandbox::{FLAVORS, Flavor, Listener, Ran, Sandbox};
 
@@ -74,6 +75,67 @@ impl Sandbox {
         );
     }
 
+    /// The haproxy.cfg of the default service: the script's, but on a VCH, where names rarely resolve, with addresses.
+    pub(crate) fn default_config(&self, instances: usize) -> String {
+        let script = super::sandbox::script_config(instances);
+        if self.flavor() == Flavor::Engine {
+            return script;
+        }
+        self.by_address(&script, "web-net")
+    }
+
+    /// Where an instance is sent to by default: its name, on a VCH its address.
+    pub(crate) fn sent_to_at(&self, name: &str, network: &str) -> String {
+        if self.flavor() == Flavor::Engine {
+            return name.to_owned();
+        }
+        let address = &self.container(name)["networks"][network]["address"];
+        address.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The configuration in force, as it would be with names.
+    pub(crate) fn loaded_names(&self, lb: &str) -> Option<String> {
+        self.loaded_config(lb).map(|config| self.by_name(&config))
+    }
+
+    /// A haproxy.cfg of addresses, as it would be with names.
+    pub(crate) fn by_name(&self, config: &str) -> String {
+        let head = Head::read(config).unwrap();
+        if head.tuning.server_address == ServerAddress::Name {
+            return config.to_owned();
+        }
+        let mut text = head::without(config).to_owned();
+        for name in self.containers() {
+            for endpoint in self.container(&name)["networks"]
+                .as_object()
+                .unwrap()
+                .values()
+            {
+                let address = endpoint["address"].as_str().unwrap_or_default();
+                if !address.is_empty() {
+                    text = text.replace(&format!(" {address}:"), &format!(" {name}:"));
+                }
+            }
+        }
+        let tuning = head.tuning.with_servers_by(ServerAddress::Name);
+        if tuning.assignments().is_empty() && !text.contains("expose-fd") {
+            text
+        } else {
+            head::put(&tuning, &text)
+        }
+    }
+
+    /// A haproxy.cfg of names, as it is with addresses.
+    pub(crate) fn by_address(&self, config: &str, network: &str) -> String {
+        let mut text = config.to_owned();
+        for name in self.containers() {
+            let address = &self.container(&name)["networks"][network]["address"];
+            let address = address.as_str().unwrap_or_default();
+            text = text.replace(&format!(" {name}:"), &format!(" {address}:"));
+        }
+        head::put(&Tuning::default().with_servers_by(ServerAddress::Ip), &text)
+    }
+
     /// Everything of the default service is there, and in force.
     #[track_caller]
     pub(crate) fn assert_serves(&self, instances: usize) {
@@ -85,7 +147,13 @@ impl Sandbox {
             assert_eq!(self.container(name)["status"], "running", "{name}");
         }
         assert_eq!(self.networks(), ["web-net"]);
-        let config = super::sandbox::script_config(instances);
+        // What the script made keeps its names on a VCH, too.
+        let loaded = self.loaded_config("lb").unwrap_or_default();
+        let config = if loaded.starts_with(head::MARK) {
+            self.default_config(instances)
+        } else {
+            super::sandbox::script_config(instances)
+        };
         assert_eq!(self.loaded_config("lb").as_deref(), Some(config.as_str()));
         assert_eq!(self.file_in("lb", CONFIG).as_deref(), Some(config.as_str()));
     }

@@ -102,7 +102,7 @@ fn everything_at_once_reaches_its_place() {
                 "docker create --name lb --net routable {publish}--hostname front haproxy:2.6"
             ),
         );
-        let loaded = sandbox.loaded_config("lb").unwrap();
+        let loaded = sandbox.loaded_names("lb").unwrap();
         assert_eq!(
             settings_line(&loaded),
             settings_line(EVERYTHING).replacen(
@@ -153,10 +153,10 @@ fn another_workstation_needs_the_seven_variables_alone() {
         let third = "\tserver server3 web-3:80 maxconn 50 check cookie server3\n";
         let second = "\tserver server2 web-2:80 maxconn 50 check cookie server2\n";
         let expected = EVERYTHING.replace(second, &format!("{second}{third}"));
-        let loaded = sandbox.loaded_config("lb").unwrap();
+        let loaded = sandbox.loaded_names("lb").unwrap();
         assert_eq!(settings_line(&loaded), settings_line(EVERYTHING));
         assert_eq!(head::without(&loaded), head::without(&expected));
-        assert_eq!(sandbox.read("haproxy.cfg"), loaded);
+        assert_eq!(sandbox.by_name(&sandbox.read("haproxy.cfg")), loaded);
 
         another_workstation(&sandbox);
         sandbox.forget_calls();
@@ -170,7 +170,7 @@ fn another_workstation_needs_the_seven_variables_alone() {
             &sandbox.changing_calls(),
             &run_call(4).replace(" httpd httpd", " httpd:2 httpd"),
         );
-        let loaded = sandbox.loaded_config("lb").unwrap();
+        let loaded = sandbox.loaded_names("lb").unwrap();
         assert_eq!(settings_line(&loaded), settings_line(EVERYTHING));
         assert!(
             loaded.contains("server server6 web-6:80 maxconn 50 check cookie server6\n"),
@@ -300,7 +300,7 @@ fn an_own_template_travels_beside_what_it_renders() {
                 .as_deref(),
             Some(TEMPLATE)
         );
-        let loaded = sandbox.loaded_config("lb").unwrap();
+        let loaded = sandbox.loaded_names("lb").unwrap();
         assert_eq!(settings_line(&loaded), "# vch-lb 2 TEMPLATE=yes");
         let text = head::without(&loaded);
         assert!(
@@ -311,7 +311,7 @@ fn an_own_template_travels_beside_what_it_renders() {
         // From elsewhere.
         another_workstation(&sandbox);
         sandbox.quick("scale", &["2"]).success();
-        let loaded = sandbox.loaded_config("lb").unwrap();
+        let loaded = sandbox.loaded_names("lb").unwrap();
         assert!(
             loaded.contains("\t# ours\n") && loaded.contains("\tserver server2 web-2:80\n"),
             "{loaded}"
@@ -319,7 +319,7 @@ fn an_own_template_travels_beside_what_it_renders() {
         sandbox
             .quick("rollout", &["--force", "--batch", "2"])
             .success();
-        let loaded = sandbox.loaded_config("lb").unwrap();
+        let loaded = sandbox.loaded_names("lb").unwrap();
         assert!(
             loaded.contains("\t# ours\n") && loaded.contains("\tserver server4 web-4:80\n"),
             "{loaded}"
@@ -443,7 +443,7 @@ fn arguments_of_the_load_balancer_cannot_change_in_place() {
         sandbox
             .up(&[&arguments[..], &["--recreate-lb"]].concat())
             .success();
-        let loaded = sandbox.loaded_config("lb").unwrap();
+        let loaded = sandbox.loaded_names("lb").unwrap();
         assert_eq!(
             settings_line(&loaded),
             "# vch-lb 2 LB_ARGS='--hostname front'"
@@ -678,7 +678,7 @@ fn the_load_balancers_port_is_published_where_it_has_to_be() {
                 "{flavor:?} {publish}: {create}"
             );
             // How it was published doesn't travel: the script's file stays the script's.
-            assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
+            assert_eq!(sandbox.loaded_names("lb"), Some(script_config(1)));
             sandbox.forget_calls();
             sandbox
                 .up(&["-n", "1", "--publish-lb", publish])

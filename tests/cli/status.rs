@@ -244,7 +244,7 @@ fn that_an_instance_was_started_again_is_no_drift_as_long_as_nothing_tells_of_an
     sandbox.docker(&["restart", "web-2"]).success();
     let what = "`web-2` was started after `lb` last resolved the name; whether the address is the same cannot be told";
     let mend = "vch-lb up --num-instances 2";
-    assert_eq!(notes(), json!([{"what": what, "lines": [], "mend": mend}]));
+    assert_eq!(notes(), json!([{"what": what, "mend": mend}]));
     sandbox
         .tool(&["status"])
         .success()
@@ -271,6 +271,13 @@ fn every_drift_is_told_and_mended_by_its_command() {
             for call in damage {
                 sandbox.docker_line(call).success();
             }
+            // A VCH sends TERM, whatever the image's stop signal is, and HAProxy 1.7's wrapper heeds that.
+            let stopped = flavor == Flavor::Vch && damage == ["stop lb"];
+            let what = if stopped {
+                "the load balancer `lb` exited with code 0"
+            } else {
+                what
+            };
             let mend = "vch-lb up --num-instances 2";
             assert_eq!(
                 drifts(&sandbox, &[]),
@@ -444,7 +451,7 @@ fn an_edited_file_is_told_line_by_line() {
         assert!(sandbox.changing_calls().is_empty());
         sandbox.up(&["-n", "1", "--overwrite"]).success();
         assert_eq!(drifts(&sandbox, &[]), []);
-        assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
+        assert_eq!(sandbox.loaded_names("lb"), Some(script_config(1)));
     }
 }
 
@@ -478,7 +485,7 @@ fn one_line_more_or_in_another_place_is_an_edit_too() {
         );
         sandbox.forget_calls();
         sandbox.up(&["-n", "1", "--overwrite"]).success();
-        assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
+        assert_eq!(sandbox.loaded_names("lb"), Some(script_config(1)));
     }
 }
 

@@ -105,9 +105,7 @@ pub(crate) fn cp(ctx: &mut Ctx, call: &Parsed) -> Reply {
 /// A path in a container that isn't there, in the words of client and endpoint.
 fn absent(config: &Config, name: &str, path: &str) -> Reply {
     if config.is_vch() {
-        Reply::daemon_error(&format!(
-            "Server error from portlayer: {path}: No such file or directory"
-        ))
+        Reply::daemon_error(&format!("No such file or directory for container: {name}"))
     } else if config.client_at_least(23) {
         Reply::daemon_error(&format!(
             "Could not find the file {path} in container {name}"

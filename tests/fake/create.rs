@@ -129,7 +129,9 @@ fn make(ctx: &mut Ctx, call: &Parsed) -> Result<(Container, String), Failure> {
         None => container.name = format!("quirky_fake{number}"),
         Some(name) => {
             let wrong = |c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c);
-            if name.len() < 2 || name.starts_with(['_', '.', '-']) || name.contains(wrong) {
+            // A VCH looks at names only when it renames.
+            let odd = name.len() < 2 || name.starts_with(['_', '.', '-']) || name.contains(wrong);
+            if odd && !config.is_vch() {
                 return Err(daemon(format!(
                     "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
                 )));
@@ -394,7 +396,13 @@ fn vch_checks(container: &mut Container, call: &Parsed, config: &Config) -> Resu
         .any(|publish| !matches!(publish.host_ip.as_str(), "" | "0.0.0.0"))
     {
         return Err(daemon(
-            "host IP for port bindings is only supported for 0.0.0.0 and the public interface IP address",
+            "Server error from portlayer: host IP for port bindings is only supported for 0.0.0.0 and the public interface IP address",
+        ));
+    }
+    let ranges = |text: &&str| text.split('/').next().unwrap_or("").contains('-');
+    if call.values("publish").iter().any(ranges) {
+        return Err(daemon(
+            "Server error from portlayer: host port ranges are not supported for port bindings",
         ));
     }
     let step = 128 << 20;
@@ -436,9 +444,8 @@ fn join(
     }
     let Some(network) = networks::find_any(store, config, name) else {
         return Err(daemon(if config.is_vch() {
-            format!(
-                "Server error from portlayer: [POST /scopes/{{scope}}/containers][404] addContainerNotFound  &{{Code:0 Message:scope {name} not found}}"
-            )
+            // Never a 404, whatever there is not.
+            texts::scope_error(&format!("scope {name} not found"))
         } else {
             format!("network {name} not found")
         }));

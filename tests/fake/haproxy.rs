@@ -695,7 +695,15 @@ fn check_servers(store: &Store, container: &mut Container, version: &str) {
     for (place, words) in (0..).zip(&servers) {
         let (name, host) = (&words[1], words[2].split(':').next().unwrap_or_default());
         let down = now + place * each + 1_000_000;
-        let passes_at = store.container(host).and_then(|instance| {
+        let at_address = |instance: &Container| {
+            let mut endpoints = instance.networks.values();
+            endpoints.any(|endpoint| endpoint.address == host)
+        };
+        let instance = store.container(host).or_else(|| {
+            let all = store.containers(|_| true);
+            all.into_iter().find(at_address)
+        });
+        let passes_at = instance.and_then(|instance| {
             let ms = instance.preset.fails_checks_ms?;
             Some(
                 instance

@@ -223,7 +223,8 @@ pub(crate) fn attached(ctx: &Ctx, name: &str, mut reply: Reply) -> Reply {
 
 /// Stops a container by its stop signal. The lock is held; the caller saves.
 fn halt(store: &Store, config: &Config, container: &mut Container) {
-    let word = if container.stop_signal.is_empty() {
+    // A VCH knows no image's stop signal.
+    let word = if container.stop_signal.is_empty() || config.is_vch() {
         "TERM"
     } else {
         &container.stop_signal
@@ -449,12 +450,18 @@ fn still_runs(config: &Config, container: &Container) -> String {
 pub(crate) fn rename(ctx: &mut Ctx, call: &Parsed) -> Reply {
     let (store, config) = (&ctx.store, &ctx.config);
     let (old, new) = (&call.operands[0], &call.operands[1]);
+    let failed = |mut reply: Reply| {
+        reply.err(&format!("Error: failed to rename container named {old}"));
+        reply
+    };
     let _lock = store.lock();
     let Some(mut container) = store.container(old) else {
-        return texts::no_such_container_daemon(old).reply();
+        return failed(texts::no_such_container_daemon(old).reply());
     };
     if container.name == *new {
-        return Reply::daemon_error("Renaming a container with the same name as its current name");
+        return failed(Reply::daemon_error(
+            "Renaming a container with the same name as its current name",
+        ));
     }
     if let Some(other) = store.container_named(new) {
         let text = texts::name_conflict(config, new, &other.id);
@@ -463,7 +470,7 @@ pub(crate) fn rename(ctx: &mut Ctx, call: &Parsed) -> Reply {
         } else {
             "Error when allocating new name: "
         };
-        return Reply::daemon_error(&format!("{head}{text}"));
+        return failed(Reply::daemon_error(&format!("{head}{text}")));
     }
     store.forget_name(&container.name);
     container.rename(store, new);

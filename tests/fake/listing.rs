@@ -338,7 +338,7 @@ fn row(config: &Config, container: &Container, full: bool) -> Value {
         "Networks": if vch { String::new() } else { networks.join(",") },
         "Ports": ports_text(config, container),
         "RunningFor": format!("{} ago", times::ago(container.created)),
-        "Size": if vch { "" } else { "0B" },
+        "Size": "0B",
         "State": container.state_word(config),
         "Status": container.status_text(config),
     })
@@ -405,7 +405,11 @@ pub(crate) fn inspect(ctx: &mut Ctx, call: &Parsed) -> Reply {
             }
             found.add(details);
         } else if kind == "container" {
-            found.missing(format!("Error: No such container: {name}"));
+            found.missing(if config.is_vch() {
+                format!("Error response from daemon: No such container: {name}")
+            } else {
+                format!("Error: No such container: {name}")
+            });
         } else if images::find(store, name).is_some()
             || networks::find_any(store, config, name).is_some()
         {
@@ -465,7 +469,7 @@ fn details(store: &Store, config: &Config, container: &Container) -> Value {
         "Image": if vch { container.image_id.clone() } else { format!("sha256:{}", container.image_id) },
         "Name": format!("/{}", container.name),
         "RestartCount": container.restart_count,
-        "Driver": if vch { "vSphere Integrated Containers Backend Engine" } else { "overlay2" },
+        "Driver": if vch { "vSphere Integrated Containers v1.5.8-21000-9489f63 Backend Engine" } else { "overlay2" },
         "Platform": "linux",
         "Mounts": [],
         "HostConfig": {
@@ -540,7 +544,7 @@ fn state(config: &Config, container: &Container) -> Value {
         "Restarting": container.status == Status::Restarting,
         "OOMKilled": false,
         "Dead": false,
-        "Pid": if running { 4_000 + container.starts } else { 0 },
+        "Pid": if running && !vch { 4_000 + container.starts } else { 0 },
         "ExitCode": container.exit_code,
         "Error": container.error,
         "StartedAt": time(container.started),
