@@ -79,13 +79,18 @@ fn meaning(code: i64, oom_killed: bool) -> Option<&'static str> {
 pub const NOT_ALLOWED_TO_BIND: &str = "HAProxy may not bind its port: images from HAProxy 2.4 on run as the user \
     haproxy, and ports below 1024 are root's there; LB_ARGS='--user root' or an LB_PORT of 1024 or more cures it";
 
+/// Why HAProxy may not have found the instance `name`.
+pub fn unresolved(name: &str) -> String {
+    format!(
+        "the load balancer could not resolve `{name}`: its instance is not running, or the load balancer asks a \
+         name server that does not know it; with SERVER_ADDRESS=ip it asks none"
+    )
+}
+
 fn cause_of_death(container: &Container, tail: &LogTail) -> Option<String> {
     let alerts = log::alerts(tail.lines.iter().map(String::as_str));
     if let Some(name) = alerts.into_iter().find_map(log::unresolved_name) {
-        return Some(format!(
-            "the load balancer could not resolve `{name}`: its instance is not running, or the load balancer asks a \
-             name server that does not know it; with SERVER_ADDRESS=ip it asks none"
-        ));
+        return Some(unresolved(name));
     }
     if log::may_not_bind(tail.lines.iter().map(String::as_str)) {
         return Some(NOT_ALLOWED_TO_BIND.to_owned());

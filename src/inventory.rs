@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::docker::answer;
 use crate::haproxy::read::Found;
+use crate::haproxy::versions::Version;
 use crate::haproxy::{Config, Server};
 use crate::moment::Moment;
-use crate::spec::names::{Names, NetworkName, Number};
+use crate::spec::names::{ImageRef, Names, NetworkName, Number};
 use crate::spec::tuning::ServerAddress;
 
 /// What the docker client talks to.
@@ -90,6 +91,8 @@ pub struct Container {
     pub image_id: String,
     /// As it was named when the container was made.
     pub image: String,
+    /// HAProxy's version: what the environment says, else the tag of an official image.
+    pub haproxy: Option<Version>,
     pub labels: BTreeMap<String, String>,
     /// Its networks and its address on each; empty where it has none (yet).
     pub networks: Vec<(String, String)>,
@@ -127,6 +130,9 @@ impl Container {
             restarts: found.restart_count,
             health: health(found.state.health.as_ref()),
             image_id: bare_id(&found.image).to_owned(),
+            haproxy: found
+                .haproxy_version
+                .or_else(|| by_tag(&found.config_image)),
             image: found.config_image,
             labels: found.labels,
             networks: addresses
@@ -398,6 +404,10 @@ pub fn as_far_as_there(config: &Config, there: &[Container], names: &Names) -> C
     }
 }
 
+fn by_tag(image: &str) -> Option<Version> {
+    ImageRef::parse(image).ok()?.version_in_tag()
+}
+
 /// A load balancer as our `create` leaves it, killed before the `network connect`: on the external network alone, and
 /// never started, so that it can't be anybody's service.
 fn half_made(lb: &Container, external_net: &NetworkName) -> bool {
@@ -432,6 +442,7 @@ pub(crate) mod tests {
             health: Health::None,
             image_id: format!("id-of-{image}"),
             image: image.to_owned(),
+            haproxy: by_tag(image),
             labels: BTreeMap::new(),
             networks,
             published: vec!["80/tcp".to_owned()],

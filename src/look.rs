@@ -124,7 +124,7 @@ pub fn look_with(
         find_other_lb(docker, wanted, &mut inventory)?;
     }
     if let (Some(lb), Some(files)) = (&inventory.lb, files?) {
-        let mut found = Found::new(files.config, files.template, &lb.image);
+        let mut found = Found::new(files.config, files.template, lb.haproxy);
         found.cert = files.cert;
         inventory.config = Some(found);
     }

@@ -16,6 +16,7 @@ use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Standing};
 use crate::execute::Done;
 use crate::haproxy::read::Found;
+use crate::haproxy::versions::Version;
 use crate::haproxy::{self, Config};
 use crate::http::Reply;
 use crate::interrupt::Interrupt;
@@ -98,7 +99,7 @@ impl Performer<'_> {
             Action::CreateLb { .. } => self.make_container(action, self.spec.names.lb.as_str()),
             Action::ConnectLb => self.tolerating(action, Cause::is_already_there),
             Action::CopyConfig(servers) => {
-                let text = self.write_config(servers)?;
+                let text = self.write_config(servers, self.version_of_new_lb()?)?;
                 self.copy_first_config(action, &text)
             }
             Action::CopyFiles => self.copy_files(action),
@@ -108,7 +109,7 @@ impl Performer<'_> {
             }
             Action::Watch(numbers) => crate::ready::watch(self, numbers).map(|()| Done::ByUs),
             Action::Reload(servers) => {
-                let text = self.write_config(servers)?;
+                let text = self.write_config(servers, self.spec.lb_version)?;
                 // From the copy on the load balancer does not even start again without them.
                 self.note_serving(&self.spec.names.instances(servers));
                 crate::reload::reload(self, &text, servers).map(|()| Done::ByUs)
@@ -480,9 +481,26 @@ impl Performer<'_> {
             .bad_answer(&argv, format!("{name} does not arrive whole in `{lb}`")))
     }
 
-    /// Renders haproxy.cfg for `servers` and writes it on this workstation.
-    fn write_config(&self, servers: &[Number]) -> Result<String, Failure> {
-        let text = self.config(servers)?.render()?;
+    /// HAProxy's version in the load balancer that was created: it is asked only where its image's tag does not tell.
+    fn version_of_new_lb(&self) -> Result<Option<Version>, Failure> {
+        if self.spec.lb_version.is_some() {
+            return Ok(self.spec.lb_version);
+        }
+        let lb = look::container(&self.docker, self.spec.names.lb.as_str())?;
+        Ok(lb.and_then(|lb| lb.haproxy))
+    }
+
+    /// Renders haproxy.cfg for `servers` and HAProxy of `version`, and writes it on this workstation.
+    fn write_config(
+        &self,
+        servers: &[Number],
+        version: Option<Version>,
+    ) -> Result<String, Failure> {
+        let config = Config {
+            version,
+            ..self.config(servers)?
+        };
+        let text = config.render()?;
         self.write_text(&text)?;
         Ok(text)
     }

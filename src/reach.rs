@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use crate::autopsy;
 use crate::checks;
 use crate::error::Failure;
+use crate::haproxy::{Config, log};
 use crate::http::{self, Reply, Speaks, Within};
 use crate::inventory::{Container, State};
 use crate::judge::{self, Quality, Service};
 use crate::look;
 use crate::perform::Performer;
 use crate::ready::{self, Crew, Crewed};
+use crate::reload;
 use crate::spec::names::{ContainerName, Port};
-use crate::spec::tuning::{HealthCheck, Tuning};
+use crate::spec::tuning::{HealthCheck, ServerAddress, Tuning};
 use crate::ui;
 
 /// How long one attempt may take: HAProxy tries a server that refuses for three seconds before it says that there is none.
@@ -235,6 +237,7 @@ pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
     };
     let answered = reach.answered();
     performer.memo().reach = Some(reach);
+    sends_to_all(performer, lb.as_ref())?;
     // Where it can't be asked, only its log tells.
     let lb = lb.as_ref().filter(|_| answered);
     checks::pass_after_start(performer, lb, waiting.started)
@@ -251,6 +254,27 @@ fn both(performer: &Performer<'_>) -> Result<(Option<Container>, Vec<Container>)
         .into_iter()
         .partition::<Vec<_>, _>(|container| container.name == names.lb.as_str());
     Ok((lb.into_iter().next(), instances))
+}
+
+/// HAProxy starts without a server whose name does not resolve, and says so in its log alone.
+fn sends_to_all(performer: &Performer<'_>, lb: Option<&Container>) -> Result<(), Failure> {
+    let by_name = performer.spec.tuning.server_address == ServerAddress::Name;
+    let config = Config::new(performer.spec, Vec::new());
+    let Some(lb) = lb.filter(|_| by_name && !config.is_the_scripts()) else {
+        return Ok(());
+    };
+    // One that was stopped has told of former starts, too.
+    let before = performer.before.lb.as_ref();
+    let lines = reload::read_log(performer, before.and_then(|lb| lb.finished_at))?;
+    match lines.iter().find_map(|line| log::left_out(&line.text)) {
+        None => Ok(()),
+        Some(name) => {
+            let what = format!("`{}` sends nothing to `{name}`", lb.name);
+            let failure =
+                autopsy::examine(&performer.docker, performer.spec, lb, Failure::failed(what));
+            Err(failure.hinted(autopsy::unresolved(name)))
+        }
+    }
 }
 
 /// What is still missing.

@@ -130,7 +130,7 @@ fn check(performer: &Performer<'_>) -> Result<(), Failure> {
                 said = format!("{}\n{}", answer.text(), answer.stderr);
                 // Exit code 0 may be a VCH's that never ran it.
                 if log::says_valid(&said) {
-                    return Ok(());
+                    return every_name_resolves(lb, &said);
                 }
                 performer.sleep(AGAIN_AFTER);
             }
@@ -180,6 +180,17 @@ fn refused_or_unchecked(performer: &Performer<'_>, error: &CallError) -> Result<
         })
         .or(failure.hint);
     Err(failure)
+}
+
+/// HAProxy starts without a server whose name does not resolve: that must not pass for a server that is sent to.
+fn every_name_resolves(lb: &str, said: &str) -> Result<(), Failure> {
+    let Some(name) = log::left_out(said) else {
+        return Ok(());
+    };
+    let what = format!("HAProxy in `{lb}` would send nothing to `{name}`");
+    Err(Failure::failed(what).worded(said.trim()).hinted(format!(
+        "the load balancer could not resolve `{name}`: is that instance running? With SERVER_ADDRESS=ip no name is asked for"
+    )))
 }
 
 /// Sends HUP and waits until it shows that the new configuration is in force; once more if HAProxy did not hear it.

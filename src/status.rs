@@ -570,7 +570,7 @@ mod tests {
         inventory.config = Some(Found::new(
             Config::by_name(&spec, numbers).render().unwrap(),
             None,
-            "haproxy:1.7",
+            Some((1, 7)),
         ));
         inventory
     }

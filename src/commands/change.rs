@@ -10,7 +10,7 @@ use crate::cli::{ChangeArgs, ProbeArgs};
 use crate::docker::{Docker, argv, host};
 use crate::error::{Failure, Standing, exit};
 use crate::execute::{Done, Execution, Outcome};
-use crate::haproxy::Config;
+use crate::haproxy::{Config, versions};
 use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
 use crate::look::{self, Wanted};
@@ -22,7 +22,7 @@ use crate::script::{Style, script};
 use crate::settings;
 use crate::spec::names::Number;
 use crate::ui::list;
-use crate::{calls, config_file, haproxy, ready};
+use crate::{calls, config_file, ready};
 
 /// So many requests of the probe tell enough, where nothing else was watched meanwhile.
 const ENOUGH: usize = 20;
@@ -275,7 +275,12 @@ impl<'a> Change<'a> {
             .actions()
             .any(|action| matches!(action, Action::Reload(_)));
         let image = &plan.spec.lb_image;
-        if reloads && haproxy::reloads_seamlessly(image) == Some(false) {
+        if reloads
+            && plan
+                .spec
+                .lb_version
+                .is_some_and(|version| version < versions::HANDS_OVER)
+        {
             self.context.ui.warn(&format!(
                 "`{image}` may reset a connection when it reloads under heavy load; LB_IMG=haproxy:1.8 or later keeps all"
             ));

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::haproxy::versions;
 use crate::text::disarmed;
 
 /// A field that some endpoints leave out and others fill with `null`.
@@ -27,6 +28,18 @@ fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Stri
     };
     let entries = value.as_array().into_iter().flatten();
     Ok(entries.filter_map(pair).collect())
+}
+
+/// The version that HAPROXY_VERSION of an environment says.
+fn haproxy_version<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<versions::Version>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?.unwrap_or_default();
+    let version = |entry: &Value| {
+        let (name, version) = entry.as_str()?.split_once('=')?;
+        versions::parse(Some(version).filter(|_| name == versions::VARIABLE)?)
+    };
+    Ok(value.as_array().into_iter().flatten().find_map(version))
 }
 
 /// A number; 0 for whatever else stands there.
@@ -243,6 +256,9 @@ pub struct Container {
     /// The image as it was named when the container was made.
     #[serde(deserialize_with = "or_default")]
     pub config_image: String,
+    /// HAPROXY_VERSION in its environment; the rest of that is nobody's business.
+    #[serde(rename = "Env", deserialize_with = "haproxy_version")]
+    pub haproxy_version: Option<versions::Version>,
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
     /// Keys such as `80/tcp`.

@@ -59,7 +59,7 @@ impl fmt::Display for Argv {
 /// answer, in which empty fields are missing, and fails on them.
 pub const CONTAINER_FORMAT: &str = concat!(
     r#"{"Name":{{json .Name}},"State":{{json .State}},"RestartCount":{{json .RestartCount}},"Image":{{json .Image}},"#,
-    r#""ConfigImage":{{json .Config.Image}},"Labels":{{json .Config.Labels}},"#,
+    r#""ConfigImage":{{json .Config.Image}},"Env":{{json .Config.Env}},"Labels":{{json .Config.Labels}},"#,
     r#""ExposedPorts":{{json .Config.ExposedPorts}},"PortBindings":{{json .HostConfig.PortBindings}},"#,
     r#""RestartPolicy":{{json .HostConfig.RestartPolicy}},"#,
     r#""Ports":{{json .NetworkSettings.Ports}},"Networks":{{json .NetworkSettings.Networks}}}"#

@@ -20,7 +20,9 @@ pub(super) fn texts<'a>(
             let model = Model {
                 settings: line.map(str::to_owned),
                 balance: config.tuning.balance,
+                socket: hand_over,
                 hand_over,
+                init_addr: false,
                 prometheus,
                 ..config.model()
             };

@@ -285,6 +285,17 @@ pub fn unresolved_name(text: &str) -> Option<&str> {
     Some(rest.split_once('\'')?.0)
 }
 
+/// The first server that HAProxy left out because its name could not be resolved (`init-addr … none`), from 1.7 to 3.4:
+/// `[WARNING] … : 'server servers/server1' : could not resolve address 'web-1', disabling server.`
+pub fn left_out(text: &str) -> Option<&str> {
+    let mut lines = text.lines().filter(|line| !line.starts_with("[ALERT]"));
+    lines.find_map(|line| {
+        let name = unresolved_name(line)?;
+        let (_, after) = line.split_once(&format!("'{name}'"))?;
+        after.starts_with(", disabling server").then_some(name)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,6 +463,29 @@ mod tests {
         // The check's own line is HAProxy's, too.
         assert_eq!(last[..4], own[1..]);
         assert!(last[4].starts_with("[WARNING]  (8) : Health check"));
+    }
+
+    #[test]
+    fn a_server_that_is_left_out_is_found() {
+        for (line, name) in [
+            (
+                "[WARNING]  (17284) : config : [/x/haproxy.cfg:14] : 'server servers/server1' : could not resolve address \
+                 'web-1', disabling server.",
+                Some("web-1"),
+            ),
+            (
+                "[WARNING] 327/101010 (1) : parsing [/x/haproxy.cfg:14] : 'server server1' : could not resolve address \
+                 'web-1', disabling server.",
+                Some("web-1"),
+            ),
+            (
+                "[ALERT]    (1) : [/x/haproxy.cfg:14] : 'server servers/server1' : could not resolve address 'web-1'.",
+                None,
+            ),
+            ("Configuration file is valid", None),
+        ] {
+            assert_eq!(left_out(&format!("x\n{line}\ny")), name, "{line}");
+        }
     }
 
     #[test]

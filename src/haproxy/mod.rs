@@ -9,6 +9,7 @@ mod former;
 pub mod log;
 pub mod read;
 pub mod reloaded;
+pub mod versions;
 
 use anyhow::anyhow;
 use handlebars::{Handlebars, RenderError, RenderErrorReason};
@@ -17,8 +18,9 @@ use serde::Serialize;
 use crate::settings::nearest;
 use crate::spec::Spec;
 use crate::spec::head;
-use crate::spec::names::{ImageRef, Number, Port};
-use crate::spec::tuning::{self, HealthCheck, Mode, Sticky, Tuning};
+use crate::spec::names::{Number, Port};
+use crate::spec::tuning::{self, HealthCheck, Mode, ServerAddress, Sticky, Tuning};
+use versions::Version;
 
 /// Where every official image looks for it.
 pub const CONFIG_PATH: &str = "/usr/local/etc/haproxy/haproxy.cfg";
@@ -52,8 +54,8 @@ pub struct Server {
 pub struct Config {
     pub lb_port: Port,
     pub instance_port: Port,
-    /// HAProxy's version, as the image's tag tells it.
-    pub version: Option<(u32, u32)>,
+    /// HAProxy's version, where it is known.
+    pub version: Option<Version>,
     pub tuning: Tuning,
     /// The admin's own template; `None`: the built-in one.
     pub template: Option<String>,
@@ -78,11 +80,15 @@ struct Model<'a> {
     timeout_server: &'a str,
     /// The access log goes to stdout, not to syslog.
     log_stdout: bool,
+    /// HAProxy can be asked at its runtime socket: wherever the text is not the script's.
+    socket: bool,
     /// A reload has to be told to hand its listening sockets over (HAProxy 1.8 to 2.5 lose connections otherwise; 1.7
     /// can't, later ones do it by themselves).
     hand_over: bool,
     forwarded_for: bool,
-    /// A balance algorithm other than the default.
+    /// A server whose name does not resolve is left out, instead of ending HAProxy.
+    init_addr: bool,
+    /// A balance algorithm other than the default of this HAProxy.
     balance: Option<&'static str>,
     /// Stickiness by cookie.
     cookie: bool,
@@ -99,18 +105,13 @@ struct Model<'a> {
     servers: &'a [Server],
 }
 
-/// Since when HAProxy hands listening sockets over when told so.
-const HANDS_OVER: (u32, u32) = (1, 8);
-/// Since when every official image has the Prometheus exporter.
-const HAS_EXPORTER: (u32, u32) = (2, 4);
-
 impl Config {
     /// The configuration that `spec` asks for, sending to `servers`.
     pub fn new(spec: &Spec, servers: Vec<Server>) -> Self {
         Self {
             lb_port: spec.lb_port,
             instance_port: spec.instance_port,
-            version: spec.lb_image.version_in_tag(),
+            version: spec.lb_version,
             tuning: spec.tuning.clone(),
             template: spec.template.clone(),
             servers,
@@ -153,12 +154,36 @@ impl Config {
     }
 
     /// Whether the text is what the script would have written, byte for byte: then it has no line at its head.
-    fn is_the_scripts(&self) -> bool {
-        self.template.is_none() && self.tuning.is_default() && !self.since(HANDS_OVER)
+    pub fn is_the_scripts(&self) -> bool {
+        let as_then = self.version.is_some_and(|this| this < versions::HANDS_OVER);
+        self.template.is_none() && self.tuning.is_default() && as_then
     }
 
-    fn since(&self, version: (u32, u32)) -> bool {
+    /// Whether HAProxy is known to be of `version` or later.
+    fn since(&self, version: Version) -> bool {
         self.version.is_some_and(|this| this >= version)
+    }
+
+    /// Whether HAProxy is known to be older than `version`.
+    fn before(&self, version: Version) -> bool {
+        self.version.is_some_and(|this| this < version)
+    }
+
+    /// What the `balance` line says, where one is needed: without it HAProxy balances in its own way, which changed.
+    fn balance(&self) -> Option<&'static str> {
+        let by_source = self.tuning.sticky == Sticky::Source;
+        let has_to_be_told = !by_source && !self.before(versions::BALANCES_BY_RANDOM);
+        self.tuning
+            .balance
+            .or_else(|| has_to_be_told.then_some("roundrobin"))
+    }
+
+    /// Whether server lines say that one whose name does not resolve is left out. One dead name would keep HAProxy from
+    /// starting again, and so take the whole service down with an instance.
+    fn leaves_out_names(&self) -> bool {
+        self.tuning.server_address == ServerAddress::Name
+            && !self.before(versions::STARTS_WITHOUT_A_NAME)
+            && !self.is_the_scripts()
     }
 
     /// What is wrong with the template, in one sentence.
@@ -226,9 +251,11 @@ impl Config {
             timeout_client: &tuning.timeout_client,
             timeout_server: &tuning.timeout_server,
             log_stdout: tuning.log == tuning::Log::Stdout,
-            hand_over: self.since(HANDS_OVER),
+            socket: !self.is_the_scripts(),
+            hand_over: self.since(versions::HANDS_OVER),
             forwarded_for: tuning.forwarded_for,
-            balance: tuning.balance,
+            init_addr: self.leaves_out_names(),
+            balance: self.balance(),
             cookie: tuning.sticky == Sticky::Cookie,
             source: tuning.sticky == Sticky::Source,
             check: tuning.health != HealthCheck::None,
@@ -236,7 +263,7 @@ impl Config {
             check_status,
             tls: tuning.tls.then(|| format!("{CONFIG_DIR}/{CERT_NAME}")),
             stats_port: tuning.stats_port.map(Port::get),
-            prometheus: self.since(HAS_EXPORTER),
+            prometheus: self.since(versions::HAS_EXPORTER),
             servers: &self.servers,
         }
     }
@@ -257,11 +284,6 @@ fn fill_in(template: &str, model: &Model<'_>) -> Result<String, RenderError> {
         text.push('\n');
     }
     Ok(text)
-}
-
-/// Whether a reload of `image` keeps every connection; `None` where the tag does not tell.
-pub fn reloads_seamlessly(image: &ImageRef) -> Option<bool> {
-    image.version_in_tag().map(|version| version >= HANDS_OVER)
 }
 
 #[cfg(test)]
@@ -297,7 +319,89 @@ mod tests {
             rendered(&given, &[1]),
             include_str!("../../tests/golden/hand-over.cfg")
         );
-        assert_eq!(reloads_seamlessly(&spec(&[]).lb_image), Some(false));
+    }
+
+    #[test]
+    fn a_haproxy_of_unknown_version_gets_what_all_understand() {
+        for image in ["team/lb:1.4", "haproxy:lts", "haproxy"] {
+            assert_eq!(
+                rendered(&[("LB_IMG", image)], &[1]),
+                include_str!("../../tests/golden/unknown-version.cfg"),
+                "{image}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_version_gets_what_it_understands() {
+        let has = |version: &str, more: &[(&str, &str)], line: &str| {
+            let image = format!("haproxy:{version}");
+            let given = [&[("LB_IMG", image.as_str())], more].concat();
+            rendered(&given, &[1]).contains(line)
+        };
+        let checked = &[("HEALTH_CHECK", "tcp")][..];
+        for (line, more, with, without) in [
+            (
+                "\tstats socket ",
+                checked,
+                &["1.5", "1.7", "3.4"][..],
+                &[][..],
+            ),
+            ("\tstats socket ", &[], &["1.8", "3.4"], &["1.5", "1.7"]),
+            (" expose-fd listeners\n", checked, &["1.8", "3.4"], &["1.7"]),
+            (
+                " init-addr libc,none",
+                checked,
+                &["1.7", "3.4"],
+                &["1.5", "1.6"],
+            ),
+            (" init-addr libc,none", &[], &["1.8", "3.4"], &["1.7"]),
+            (
+                " init-addr ",
+                &[("SERVER_ADDRESS", "ip")],
+                &[],
+                &["1.7", "2.6", "3.4"],
+            ),
+            (
+                "\tbalance roundrobin\n",
+                checked,
+                &["3.3", "3.4", "lts"],
+                &["1.7", "2.6", "3.2"],
+            ),
+            (
+                "\tbalance roundrobin\n",
+                &[("STICKY", "source")],
+                &[],
+                &["3.4", "lts"],
+            ),
+            (
+                "\tbalance leastconn\n",
+                &[("LB_BALANCE", "leastconn")],
+                &["2.6", "3.4"],
+                &[],
+            ),
+        ] {
+            for version in with {
+                assert!(has(version, more, line), "{version}: {line}");
+            }
+            for version in without {
+                assert!(!has(version, more, line), "{version}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_backend_balances_in_one_way() {
+        for image in ["haproxy:2.6", "haproxy:3.4", "haproxy"] {
+            for way in [
+                ("STICKY", "source"),
+                ("LB_BALANCE", "first"),
+                ("LB_MODE", "tcp"),
+            ] {
+                let text = rendered(&[("LB_IMG", image), way], &[1]);
+                assert!(text.matches("\tbalance ").count() <= 1, "{text}");
+            }
+        }
     }
 
     #[test]

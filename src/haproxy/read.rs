@@ -1,9 +1,10 @@
 //! The text of a haproxy.cfg, read back from a load balancer: ours, the script's, or edited by hand. Pure.
 
+use super::versions::Version;
 use super::{Config, Server, former};
 use crate::error::printable;
 use crate::spec::head::{self, BadLine, Head};
-use crate::spec::names::{ImageRef, Port};
+use crate::spec::names::Port;
 
 /// What a load balancer's file was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +23,13 @@ pub struct Found {
 }
 
 impl Found {
-    /// `template` is the text that was found beside the file; `image` what the load balancer was made from.
-    pub fn new(text: String, template: Option<String>, image: &str) -> Self {
+    /// `template` is the text that was found beside the file; `version` that of the HAProxy whose it is.
+    pub fn new(text: String, template: Option<String>, version: Option<Version>) -> Self {
         let head = Head::read(&text);
         let newer = match &head {
             Err(BadLine::Newer(what)) => Some(printable(what)),
             _ => None,
         };
-        let version = ImageRef::parse(image)
-            .ok()
-            .and_then(|image| image.version_in_tag());
         let read = head.ok().and_then(|head| {
             let template = template.clone().filter(|_| head.tuning.template);
             let read = parse(&text)?;
@@ -161,7 +159,7 @@ mod tests {
         Found::new(
             text.to_owned(),
             None,
-            if modern { "haproxy:2.6" } else { "haproxy:1.7" },
+            Some(if modern { (2, 6) } else { (1, 7) }),
         )
     }
 
@@ -213,53 +211,50 @@ mod tests {
         }
     }
 
-    /// The files that vch-lb wrote while the settings line had version 1, with the tags of the images.
-    const FORMER: [(&str, &str); 5] = [
-        (include_str!("../../tests/golden/default.cfg"), "1.7"),
-        (include_str!("../../tests/golden/ports.cfg"), "1.7"),
+    /// The files that vch-lb wrote while the settings line had version 1, with the versions of HAProxy.
+    const FORMER: [(&str, (u32, u32)); 5] = [
+        (include_str!("../../tests/golden/default.cfg"), (1, 7)),
+        (include_str!("../../tests/golden/ports.cfg"), (1, 7)),
         (
             include_str!("../../tests/golden/former/1/hand-over.cfg"),
-            "2.6",
+            (2, 6),
         ),
         (
             include_str!("../../tests/golden/former/1/everything.cfg"),
-            "2.6",
+            (2, 6),
         ),
-        (include_str!("../../tests/golden/former/1/tcp.cfg"), "1.7"),
+        (include_str!("../../tests/golden/former/1/tcp.cfg"), (1, 7)),
     ];
 
     #[test]
     fn what_an_earlier_vch_lb_wrote_is_ours() {
-        for (text, tag) in FORMER {
-            let image = format!("haproxy:{tag}");
-            let found = Found::new(text.to_owned(), None, &image);
+        for (text, version) in FORMER {
+            let found = Found::new(text.to_owned(), None, Some(version));
             assert!(!found.edited(), "{text}");
             assert_eq!(found.differences(), Vec::<String>::new(), "{text}");
             // And what this one makes of it is, too.
             let now = found.config.as_ref().unwrap().render().unwrap();
             assert_eq!(found.outdated(), now != text);
-            let now = Found::new(now, None, &image);
+            let now = Found::new(now, None, Some(version));
             assert!(!now.edited() && !now.outdated(), "{text}");
             assert_eq!(now.config, found.config);
         }
     }
 
     #[test]
-    fn what_an_earlier_vch_lb_wrote_is_ours_whatever_the_image_is_called() {
+    fn what_an_earlier_vch_lb_wrote_is_ours_whatever_the_version() {
         for (text, _) in FORMER {
-            for image in ["team/lb:1.4", "haproxy", "haproxy:lts", "haproxy:3.2", "??"] {
-                assert!(
-                    !Found::new(text.to_owned(), None, image).edited(),
-                    "{image}"
-                );
+            for version in [None, Some((1, 4)), Some((1, 8)), Some((3, 3))] {
+                let found = Found::new(text.to_owned(), None, version);
+                assert!(!found.edited(), "{version:?}: {text}");
             }
         }
     }
 
     #[test]
     fn a_hand_in_what_an_earlier_vch_lb_wrote_is_seen() {
-        for (text, tag) in FORMER {
-            let read = |text: String| Found::new(text, None, &format!("haproxy:{tag}"));
+        for (text, version) in FORMER {
+            let read = |text: String| Found::new(text, None, Some(version));
             for (from, to) in [
                 ("maxconn", "maxcon"),
                 ("timeout connect", "timeout  connect"),
@@ -287,7 +282,7 @@ mod tests {
                 "# vch-lb 1 LB_MODE=tcp TEMPLATE=yes",
             ] {
                 let text = format!("{line}\n{rendered}");
-                let read = |template| Found::new(text.clone(), template, "haproxy:2.6");
+                let read = |template| Found::new(text.clone(), template, Some((2, 6)));
                 assert!(!read(Some(template.clone())).edited());
                 // With another one beside it, or none, nobody can tell.
                 assert!(read(Some(template.replace("\tbind", "bind"))).edited());
@@ -320,8 +315,8 @@ mod tests {
         let mut own = crate::spec::tests::spec(&[("TEMPLATE", "own.hbs")]);
         own.template = Some("listen x\n\tbind *:80\n\tserver server1 web-1:80\n".into());
         let text = Config::by_name(&own, &[1]).render().unwrap();
-        assert!(!Found::new(text.clone(), own.template, "haproxy:1.7").edited());
-        assert!(Found::new(text, None, "haproxy:1.7").edited());
+        assert!(!Found::new(text.clone(), own.template, Some((1, 7))).edited());
+        assert!(Found::new(text, None, Some((1, 7))).edited());
     }
 
     #[test]

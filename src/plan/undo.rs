@@ -205,7 +205,7 @@ mod tests {
         inventory.config = Some(crate::haproxy::read::Found::new(
             String::new(),
             None,
-            "haproxy:1.7",
+            Some((1, 7)),
         ));
         inventory
     }

@@ -83,8 +83,13 @@ pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan
     }
     let target = Target::new(spec, inventory, options)?;
     refuse_what_one_can_have(spec, inventory, options, &target)?;
+    let mut plan = Plan::new(spec, inventory.lb_restarts());
+    // The load balancer that is there knows better than its image's tag.
+    if let Some(lb) = inventory.lb.as_ref().filter(|_| !fate.makes_one()) {
+        plan.spec.lb_version = lb.haproxy;
+    }
     let mut planner = Planner {
-        plan: Plan::new(spec, inventory.lb_restarts()),
+        plan,
         inventory,
         options,
         fate,

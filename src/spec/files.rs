@@ -57,7 +57,7 @@ fn check_template(spec: &Spec, settings: &Settings, template: &str) -> Result<()
     let numbers: Vec<Number> = (1..).take(spec.count.get().min(3)).collect();
     let config = Config::by_name(spec, &numbers);
     let text = config.render().map_err(|error| format!("{error:#}"))?;
-    let found = Found::new(text, spec.template.clone(), spec.lb_image.as_str());
+    let found = Found::new(text, spec.template.clone(), spec.lb_version);
     let read = found.config.as_ref();
     if read.is_none_or(|read| read.lb_port != spec.lb_port) {
         return Err("what it renders has no `bind *:{{lb_port}}` that comes before any other `bind`, or no servers".into());

@@ -20,6 +20,7 @@ use names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use tuning::{Log, Tuning};
 
 use crate::error::Failure;
+use crate::haproxy::versions::{self, Version};
 use crate::secrets;
 use crate::settings::{self, Settings};
 
@@ -32,6 +33,8 @@ pub struct Spec {
     pub instance_port: Port,
     pub lb_port: Port,
     pub lb_image: ImageRef,
+    /// HAProxy's version, as far as the image's tag or its environment tells it.
+    pub lb_version: Option<Version>,
     pub external_net: NetworkName,
     /// Further arguments for `docker run` of each instance.
     pub instance_args: Arguments,
@@ -175,6 +178,7 @@ impl Spec {
         if let Some(names) = &names {
             read.check_names(names, count, external_net.as_ref());
         }
+        let lb_version = lb_image.as_ref().and_then(ImageRef::version_in_tag);
         let spec = (|| {
             Some(Self {
                 names: names?,
@@ -183,6 +187,7 @@ impl Spec {
                 instance_port: instance_port?,
                 lb_port: lb_port?,
                 lb_image: lb_image?,
+                lb_version,
                 external_net: external_net?,
                 instance_args: instance_args?,
                 instance_cmd: instance_cmd?,
@@ -251,7 +256,9 @@ impl Reader<'_> {
             }
         };
         let version = lb_image.and_then(ImageRef::version_in_tag);
-        if tuning.log == Log::Stdout && version.is_some_and(|version| version < (1, 9)) {
+        if tuning.log == Log::Stdout
+            && version.is_some_and(|version| version < versions::LOGS_TO_STDOUT)
+        {
             let image = &self.settings.get(settings::LB_IMG).text;
             let why = format!("HAProxy can log to stdout from 1.9 on, but LB_IMG is `{image}`");
             self.complain(settings::LB_LOG, &why);

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::haproxy::versions::{self, Version};
+
 /// The longest label that DNS knows: the load balancer finds instances by name.
 const DNS_LABEL: usize = 63;
 
@@ -192,15 +194,16 @@ fn is_digest(digest: &str) -> bool {
 }
 
 impl ImageRef {
-    /// HAProxy's version as the tag tells it: `haproxy:2.6-alpine` → (2, 6). `None` where it doesn't.
-    pub fn version_in_tag(&self) -> Option<(u32, u32)> {
+    /// HAProxy's version as the tag of an official image tells it, from whatever registry: `haproxy:2.6-alpine` → (2, 6).
+    /// `None` where it doesn't: the tag of another image is no version of HAProxy's.
+    pub fn version_in_tag(&self) -> Option<Version> {
         let named = self
             .0
             .split_once('@')
             .map_or(self.0.as_str(), |(named, _)| named);
-        let (major, rest) = split_tag(named).1?.split_once('.')?;
-        let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        Some((major.parse().ok()?, minor.parse().ok()?))
+        let (path, tag) = split_tag(named);
+        let official = path.rsplit('/').next() == Some("haproxy");
+        versions::parse(tag.filter(|_| official)?)
     }
 }
 
@@ -418,6 +421,13 @@ mod tests {
             ("haproxy", None),
             ("reg.example:5000/haproxy", None),
             ("haproxy:2", None),
+            ("library/haproxy:2.8", Some((2, 8))),
+            ("docker.io/library/haproxy:2.8", Some((2, 8))),
+            ("mirror.example/hub/library/haproxy:3.0.11", Some((3, 0))),
+            ("team/lb:1.4", None),
+            ("haproxytech/haproxy-debian:2.6", None),
+            ("reg.example/haproxy/lb:2.6", None),
+            ("haproxy-2.6", None),
         ] {
             assert_eq!(
                 ImageRef::parse(image).unwrap().version_in_tag(),

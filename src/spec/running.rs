@@ -168,6 +168,7 @@ pub fn without_args(
         instance_port: config.instance_port,
         lb_port: config.lb_port,
         lb_image: ImageRef::parse(&lb.image).map_err(invalid)?,
+        lb_version: lb.haproxy,
         external_net: network(lb, names, external_net),
         instance_args: Arguments::default(),
         instance_cmd: Vec::new(),
@@ -385,7 +386,7 @@ mod tests {
         );
         let all = images.iter().enumerate().map(instance).chain([lb]);
         let mut inventory = Inventory::new(&names, &external_net, engine(), Vec::new(), all);
-        inventory.config = Some(Found::new(cfg.to_owned(), None, "haproxy:2.6"));
+        inventory.config = Some(Found::new(cfg.to_owned(), None, Some((2, 6))));
         inventory
     }
 

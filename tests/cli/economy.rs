@@ -63,9 +63,14 @@ fn each_command_asks_only_for_what_it_needs_and_only_once() {
                 Flavor::Engine => ("", "logs, "),
                 Flavor::Vch => ("inspect, ", ""),
             };
+            // By name, the log tells whom HAProxy left out since it could not resolve it.
+            let left_out = match flavor {
+                Flavor::Engine => ", logs",
+                Flavor::Vch => "",
+            };
             // The file is read back: another deployment from the same directory may have written it meanwhile.
             let deploy = format!(
-                "pull, pull, network create, run, create, network connect, {ask}cp, read file, start, inspect"
+                "pull, pull, network create, run, create, network connect, {ask}cp, read file, start, inspect{left_out}"
             );
             // In the end it is looked whether all of them run.
             let add = format!("run, inspect, {RELOAD}, inspect");

@@ -48,4 +48,5 @@ mod trouble;
 mod trust;
 mod unusable;
 mod upgrade;
+mod versions;
 mod workstation;

@@ -150,8 +150,10 @@ fn another_workstation_needs_the_seven_variables_alone() {
         let calls = sandbox.changing_calls();
         assert_eq!(calls.len(), 3, "{calls:#?}");
         assert_call(&calls, &run_call(3));
-        let third = "\tserver server3 web-3:80 maxconn 50 check cookie server3\n";
-        let second = "\tserver server2 web-2:80 maxconn 50 check cookie server2\n";
+        let third =
+            "\tserver server3 web-3:80 maxconn 50 init-addr libc,none check cookie server3\n";
+        let second =
+            "\tserver server2 web-2:80 maxconn 50 init-addr libc,none check cookie server2\n";
         let expected = EVERYTHING.replace(second, &format!("{second}{third}"));
         let loaded = sandbox.loaded_names("lb").unwrap();
         assert_eq!(settings_line(&loaded), settings_line(EVERYTHING));
@@ -173,7 +175,9 @@ fn another_workstation_needs_the_seven_variables_alone() {
         let loaded = sandbox.loaded_names("lb").unwrap();
         assert_eq!(settings_line(&loaded), settings_line(EVERYTHING));
         assert!(
-            loaded.contains("server server6 web-6:80 maxconn 50 check cookie server6\n"),
+            loaded.contains(
+                "server server6 web-6:80 maxconn 50 init-addr libc,none check cookie server6\n"
+            ),
             "{loaded}"
         );
         assert_eq!(
@@ -197,12 +201,15 @@ fn the_load_balancers_settings_change_by_a_reload() {
         for (setting, line) in [
             (
                 ["--health-check", "tcp"],
-                "\tserver server1 web-1:80 maxconn 32 check\n",
+                "\tserver server1 web-1:80 maxconn 32 init-addr libc,none check\n",
             ),
             (["--lb-balance", "leastconn"], "\tbalance leastconn\n"),
             (["--lb-timeout-server", "30s"], "\ttimeout server 30s\n"),
             (["--lb-maxconn", "9999"], "\tmaxconn 9999\n"),
-            (["--instance-maxconn", "7"], "maxconn 7 check\n"),
+            (
+                ["--instance-maxconn", "7"],
+                "maxconn 7 init-addr libc,none check\n",
+            ),
             (["--forwarded-for", "yes"], "\toption forwardfor\n"),
             (
                 ["--sticky", "cookie"],

@@ -137,12 +137,14 @@ pub(crate) fn check(
         container,
         lines: Vec::new(),
         unresolved: Vec::new(),
+        warnings: Vec::new(),
         resolved: None,
     };
     reader.read(&text, &|| resolvable(store, config, container));
     let Reader {
         mut lines,
         unresolved,
+        warnings,
         ..
     } = reader;
     if !lines.is_empty() {
@@ -155,6 +157,9 @@ pub(crate) fn check(
         lines.push(say("Failed to initialize server(s) addr."));
     }
     let good = lines.is_empty();
+    if good {
+        lines = warnings;
+    }
     (Verdict { lines, good }, Some(text))
 }
 
@@ -165,6 +170,8 @@ struct Reader<'a> {
     container: &'a Container,
     lines: Vec<String>,
     unresolved: Vec<String>,
+    /// What is no reason to refuse the file.
+    warnings: Vec<String>,
     resolved: Option<HashMap<String, String>>,
 }
 
@@ -335,7 +342,21 @@ impl Reader<'_> {
                     .is_some_and(|methods| methods.contains("none"))
             });
         let resolved = self.resolved.get_or_insert_with(names);
-        if lenient || resolved.contains_key(host) {
+        if resolved.contains_key(host) {
+            return;
+        }
+        if lenient {
+            let server = if since(self.version, "1.9") {
+                format!("{proxy}/{name}")
+            } else {
+                name.clone()
+            };
+            let text = format!(
+                "parsing [{}:{number}] : 'server {server}' : could not resolve address '{host}', disabling server.",
+                self.path
+            );
+            let text = line(self.version, "WARNING", self.pid, &text);
+            self.warnings.push(text);
             return;
         }
         let text = if wrapped(self.version) || !since(self.version, "1.9") {

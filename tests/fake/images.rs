@@ -157,7 +157,10 @@ fn as_haproxy(image: &mut Image, tag: &str) {
         .clone()
         .unwrap_or_else(|| haproxy_version(tag));
     let numbers = parts(&version);
-    image.env.push(format!("HAPROXY_VERSION={version}"));
+    let told = |entry: &String| entry.starts_with("HAPROXY_VERSION=");
+    if !image.preset.env.iter().any(told) {
+        image.env.push(format!("HAPROXY_VERSION={version}"));
+    }
     let old = numbers < vec![1, 8];
     if image.preset.entrypoint.is_none() {
         image.entrypoint = vec![

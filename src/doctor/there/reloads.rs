@@ -2,6 +2,7 @@
 
 use super::There;
 use crate::doctor::{Check, Wanted};
+use crate::haproxy::versions;
 use crate::spec::names::ImageRef;
 
 pub(super) const ABOUT: &str = "reloads";
@@ -13,13 +14,13 @@ pub(super) fn check(there: &There, wanted: &Wanted, image: &ImageRef) -> Check {
         );
     };
     let (major, minor) = version;
-    if version < (1, 6) {
+    if version < versions::RELOADS {
         let found = format!(
             "HAProxy {major}.{minor} can't be reloaded: `vch-lb scale` and `vch-lb rollout` will fail"
         );
         return Check::warning(ABOUT, found, "set LB_IMG to haproxy:1.8 or later");
     }
-    if version < (1, 8) {
+    if version < versions::HANDS_OVER {
         let found = format!(
             "HAProxy {major}.{minor} resets about 0.3 connections at each reload under heavy load"
         );
@@ -31,7 +32,7 @@ pub(super) fn check(there: &There, wanted: &Wanted, image: &ImageRef) -> Check {
         format!("HAProxy {major}.{minor} reloads without losing a connection"),
     );
     let low = wanted.lb_port.is_some_and(|port| port.get() < 1024);
-    if there.is_vch() && low && version >= (2, 4) {
+    if there.is_vch() && low && version >= versions::RUNS_UNPRIVILEGED {
         return check.noted(
             "from 2.4 on its image does not run as root; should it be refused a port below 1024 on a VCH, take a higher LB_PORT or an older image",
         );
@@ -53,6 +54,7 @@ mod tests {
             ("haproxy:1.8", Verdict::Ok),
             ("haproxy:2.6-alpine", Verdict::Ok),
             ("haproxy", Verdict::Ok),
+            ("team/lb:1.4", Verdict::Ok),
         ] {
             let image = ImageRef::parse(image).unwrap();
             let check = check(&vch("v1.5.8-1-a"), &Wanted::default(), &image);

@@ -46,7 +46,7 @@ fn instance(number: Number, state: State, image: &str) -> Container {
 
 fn config(spec: &Spec, servers: &[Number]) -> Found {
     let text = Config::by_name(spec, servers).render().unwrap();
-    Found::new(text, None, spec.lb_image.as_str())
+    Found::new(text, None, spec.lb_version)
 }
 
 /// The endpoint as it is once an action was done, as far as plans look at it; panics where it would hurt the service.
