@@ -13,7 +13,7 @@ use crate::haproxy::read::Found;
 use crate::inventory::{Aim, Conflict, Container, Health, Inventory, State};
 use crate::moment::Moment;
 use crate::spec::names::{Names, NetworkName, Number};
-use crate::spec::running::OtherLb;
+use crate::spec::running::{self, OtherLb};
 use crate::ui::{list, plural, seconds};
 
 /// A container that was started again and has run for so long stays: docker, too, begins its pauses between two starts anew
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
             let found = self.inventory.config.as_ref();
             match found.filter(|_| self.inventory.has_served()) {
                 // That decides what starts it again.
-                Some(found) if found.edited() => {
+                Some(found) if found.edited() || found.broken.is_some() => {
                     self.config(found);
                     let mend = self.drift.last().map(|drift| drift.mend.clone());
                     self.note(what, mend.unwrap_or_else(|| self.start(lb)));
@@ -262,6 +262,9 @@ impl<'a> Reader<'a> {
             let what =
                 format!("the haproxy.cfg in `{name}` was written by a newer vch-lb ({what})");
             self.note(what, "use that version of vch-lb".to_owned());
+        } else if let Some(why) = &found.broken {
+            let what = running::broken(name.as_str(), why);
+            self.note(what, self.mends.up_with(&["--overwrite"]));
         } else if found.edited() {
             let what = format!("the haproxy.cfg in `{name}` was edited by hand");
             self.note(what, self.mends.up_with(&["--overwrite"]));

@@ -26,8 +26,7 @@ pub(super) fn texts<'a>(
                 prometheus,
                 ..config.model()
             };
-            let template = config.template.as_deref().unwrap_or(TEMPLATE_1);
-            let text = super::fill_in(template, &model).ok()?;
+            let text = super::fill_in(config, TEMPLATE_1, &model).ok()?;
             Some(match (&config.template, line) {
                 (Some(_), Some(line)) if text.lines().next() != Some(line) => {
                     format!("{line}\n{text}")

@@ -9,10 +9,11 @@ mod former;
 pub mod log;
 pub mod read;
 pub mod reloaded;
+mod template;
 pub mod versions;
 
 use anyhow::anyhow;
-use handlebars::{Handlebars, RenderError, RenderErrorReason};
+use handlebars::{RenderError, RenderErrorReason};
 use serde::Serialize;
 
 use crate::settings::nearest;
@@ -143,9 +144,10 @@ impl Config {
 
     /// The text of haproxy.cfg. The error says where in the template something is wrong.
     pub fn render(&self) -> anyhow::Result<String> {
-        let template = self.template.as_deref().unwrap_or(TEMPLATE);
-        let text =
-            fill_in(template, &self.model()).map_err(|error| anyhow!(self.explain(&error)))?;
+        let text = fill_in(self, TEMPLATE, &self.model()).map_err(|error| match error {
+            template::Error::Limit(what) => anyhow!(what),
+            template::Error::Handlebars(error) => anyhow!(self.explain(&error)),
+        })?;
         if self.is_the_scripts() {
             return Ok(text);
         }
@@ -273,17 +275,12 @@ impl Config {
     }
 }
 
-/// `template` with the values of `model`.
-fn fill_in(template: &str, model: &Model<'_>) -> Result<String, RenderError> {
-    let mut handlebars = Handlebars::new();
-    handlebars.set_strict_mode(true);
-    handlebars.register_escape_fn(handlebars::no_escape);
-    let mut text = handlebars.render_template(template, model)?;
-    // HAProxy takes a last line without an end for a truncated file.
-    if !text.ends_with('\n') {
-        text.push('\n');
+/// The template of `config`, or that of `built_in` vch-lb, with the values of `model`.
+fn fill_in(config: &Config, built_in: &str, model: &Model<'_>) -> Result<String, template::Error> {
+    match &config.template {
+        Some(own) => template::fill_in(own, model, config.servers.len()),
+        None => template::fill_in_own(built_in, model),
     }
-    Ok(text)
 }
 
 #[cfg(test)]

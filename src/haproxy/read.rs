@@ -18,6 +18,8 @@ pub struct Found {
     pub template: Option<String>,
     /// The certificate and key that lie beside it, where they were asked for.
     pub cert: Option<Vec<u8>>,
+    /// Why the template beside it can't render it again, in words, where it was rendered from one.
+    pub broken: Option<String>,
     /// Whether somebody else's hand was in it.
     edited: bool,
 }
@@ -44,12 +46,11 @@ impl Found {
             let whole = head
                 .whole
                 .unwrap_or_else(|| former::texts(&config, head.line).any(|former| former == text));
-            // Without the template nothing renders it again.
-            let complete = config.template.is_some() || !config.tuning.template;
-            Some((config, whole && complete))
+            Some((config, whole))
         });
         let (config, whole) = read.unzip();
         Self {
+            broken: config.as_ref().and_then(broken),
             edited: whole != Some(true),
             text,
             config,
@@ -68,6 +69,7 @@ impl Found {
     pub fn outdated(&self) -> bool {
         let rendered = self.config.as_ref().map(Config::render);
         !self.edited
+            && self.broken.is_none()
             && rendered.is_some_and(|rendered| rendered.is_ok_and(|text| text != self.text))
     }
 
@@ -84,6 +86,15 @@ impl Found {
         all.map(|rendered| differences(&rendered, &self.text))
             .min_by_key(Vec::len)
             .unwrap_or_default()
+    }
+}
+
+/// Why `config`, as it was read, can't be rendered again.
+fn broken(config: &Config) -> Option<String> {
+    match (&config.template, config.tuning.template) {
+        (None, true) => Some("it is not there".into()),
+        (Some(_), _) => config.render().err().map(|why| printable(&why.to_string())),
+        (None, false) => None,
     }
 }
 
@@ -286,7 +297,7 @@ mod tests {
                 assert!(!read(Some(template.clone())).edited());
                 // With another one beside it, or none, nobody can tell.
                 assert!(read(Some(template.replace("\tbind", "bind"))).edited());
-                assert!(read(None).edited());
+                assert!(read(None).broken.is_some());
             }
         }
     }
@@ -316,7 +327,33 @@ mod tests {
         own.template = Some("listen x\n\tbind *:80\n\tserver server1 web-1:80\n".into());
         let text = Config::by_name(&own, &[1]).render().unwrap();
         assert!(!Found::new(text.clone(), own.template, Some((1, 7))).edited());
-        assert!(Found::new(text, None, Some((1, 7))).edited());
+        let found = Found::new(text, None, Some((1, 7)));
+        assert_eq!(found.broken.as_deref(), Some("it is not there"));
+        assert!(!found.outdated());
+    }
+
+    #[test]
+    fn a_template_that_is_beyond_the_limits_is_told() {
+        let mut own = crate::spec::tests::spec(&[("TEMPLATE", "own.hbs")]);
+        own.template = Some("listen x\n\tbind *:80\n\tserver server1 web-1:80\n".into());
+        let text = Config::by_name(&own, &[1]).render().unwrap();
+        for (template, why) in [
+            (
+                "{{#*inline \"x\"}}{{> x}}{{/inline}}{{> x}}".to_owned(),
+                "partials",
+            ),
+            ("{{#each servers}}".repeat(40), "line 1"),
+            ("{{#if check}}".repeat(20_000), "more than 2000"),
+            ("{{nothing}}".into(), "there is no variable `nothing`"),
+        ] {
+            for text in [text.clone(), text.replace("2 sum=", "1 sum=")] {
+                let found = Found::new(text, Some(template.clone()), Some((1, 7)));
+                if found.config.is_some() {
+                    let broken = found.broken.unwrap();
+                    assert!(broken.contains(why), "{broken}");
+                }
+            }
+        }
     }
 
     #[test]

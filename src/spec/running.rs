@@ -25,6 +25,13 @@ pub fn spec(
     if !inventory.lb.as_ref().is_some_and(Container::running) {
         return Err(incomplete(names, inventory));
     }
+    let why = inventory.config.as_ref();
+    let why = why.and_then(|found| found.broken.as_ref());
+    if let Some((lb, why)) = inventory.lb.as_ref().zip(why) {
+        return Err(Failure::failed(broken(&lb.name, why)).hinted(
+            "`vch-lb up --overwrite` with all settings, and the template for TEMPLATE, replaces it",
+        ));
+    }
     as_found(names, external_net, own, inventory)
 }
 
@@ -337,6 +344,11 @@ pub fn newer(lb: &Container, what: &str) -> Failure {
     .hinted("use that version of vch-lb")
 }
 
+/// A load balancer whose file can't be rendered again, and why not.
+pub fn broken(lb: &str, why: &str) -> String {
+    format!("the template that the haproxy.cfg in `{lb}` was rendered from can't be used: {why}")
+}
+
 /// Nothing of the service is there.
 pub fn absent(names: &Names) -> Failure {
     Failure::failed(format!(
@@ -386,7 +398,11 @@ mod tests {
         );
         let all = images.iter().enumerate().map(instance).chain([lb]);
         let mut inventory = Inventory::new(&names, &external_net, engine(), Vec::new(), all);
-        inventory.config = Some(Found::new(cfg.to_owned(), None, Some((2, 6))));
+        inventory.config = Some(Found::new(
+            cfg.to_owned(),
+            Some("listen x\n".to_owned()),
+            Some((2, 6)),
+        ));
         inventory
     }
 

@@ -44,6 +44,7 @@ mod scale;
 mod scene;
 mod settings;
 mod status;
+mod templates;
 mod trouble;
 mod trust;
 mod unusable;
