@@ -207,7 +207,10 @@ impl<'a> Change<'a> {
     pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
         let started = Instant::now();
         if writes_config(plan) {
-            config_file::check(Path::new(&self.config_path), self.args.overwrite)?;
+            // First as the admin named it, for the words; what a link leads to was found out once.
+            for path in [&self.args.config_out, &self.config_path] {
+                config_file::check(Path::new(path), self.args.overwrite)?;
+            }
         }
         self.context.interrupt.note_changing();
         self.warn_of_resets(plan);

@@ -119,9 +119,9 @@ impl Sandbox {
         }
         let tuning = head.tuning.with_servers_by(ServerAddress::Name);
         if tuning.assignments().is_empty() && !text.contains("expose-fd") {
-            text
+            text.replace(SOCKET, "")
         } else {
-            head::put(&tuning, &text)
+            head::put(&tuning, &looked_up_at_start(&text))
         }
     }
 
@@ -133,6 +133,8 @@ impl Sandbox {
             let address = address.as_str().unwrap_or_default();
             text = text.replace(&format!(" {name}:"), &format!(" {address}:"));
         }
+        // What is not the script's has a socket.
+        let text = text.replacen("local0\n", &format!("local0\n{SOCKET}"), 1);
         head::put(&Tuning::default().with_servers_by(ServerAddress::Ip), &text)
     }
 
@@ -157,6 +159,27 @@ impl Sandbox {
         assert_eq!(self.loaded_config("lb").as_deref(), Some(config.as_str()));
         assert_eq!(self.file_in("lb", CONFIG).as_deref(), Some(config.as_str()));
     }
+}
+
+/// The runtime socket of a haproxy.cfg that is not the script's, before sockets are handed over.
+const SOCKET: &str = "\tstats socket /tmp/haproxy.sock mode 600 level operator\n";
+
+/// Server lines by address have no `init-addr`; by name, those that are not the script's do.
+fn looked_up_at_start(config: &str) -> String {
+    let lines = config
+        .lines()
+        .map(|line| match line.split_once(" maxconn ") {
+            Some((server, rest)) if server.starts_with("\tserver ") => {
+                let (most, checks) = rest
+                    .split_once(' ')
+                    .map_or((rest, String::new()), |(most, checks)| {
+                        (most, format!(" {checks}"))
+                    });
+                format!("{server} maxconn {most} init-addr libc,none{checks}\n")
+            }
+            _ => format!("{line}\n"),
+        });
+    lines.collect()
 }
 
 /// The calls of the script that change something, in its order.

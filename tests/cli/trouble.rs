@@ -330,7 +330,7 @@ fn a_rollout_that_fails_goes_back_through_conflicts() {
     sandbox.script_has_run(2);
     sandbox.config(json!({
         "conflict_every": 4, "truncate_cp": 1,
-        "images": {"httpd:bad": {"dies_after": 3}},
+        "images": {"httpd:bad": {"dies_after": 2}},
     }));
     let before = sandbox.state();
     let ran = sandbox.up(&["-n", "2", "--instance-img", "httpd:bad", "--jobs", "1"]);

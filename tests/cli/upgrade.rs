@@ -169,7 +169,12 @@ fn up_brings_its_file_up_to_date_by_a_reload() {
             .stdout_has(&format!("# {outdated}\n"));
         let (ran, calls) = sandbox.changes_of(|| sandbox.up(&arguments));
         ran.success().stderr_has(outdated);
-        assert_eq!(calls, reload_calls(), "{}", former.what);
+        let mut expected = reload_calls();
+        if former.settings.contains(&"--template") {
+            // What it renders is for its owner alone here, and for everybody in the load balancer.
+            expected[0] = "docker cp - lb:/usr/local/etc/haproxy".to_owned();
+        }
+        assert_eq!(calls, expected, "{}", former.what);
         let loaded = sandbox.loaded_config("lb").unwrap();
         let line = former.config.lines().next().unwrap_or_default();
         let settings = line.strip_prefix("# vch-lb 1").unwrap_or_default();

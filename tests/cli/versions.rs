@@ -63,7 +63,8 @@ fn the_environment_is_right_where_the_tag_says_something_else() {
         let _around = around(&sandbox);
         let preset = json!({"haproxy": "2.6", "env": ["HAPROXY_VERSION=2.6.12"]});
         sandbox.config(json!({"images": {"mirror.example/haproxy:1.7": preset}}));
-        let arguments = ["-n", "1", "--lb-img", "mirror.example/haproxy:1.7"];
+        let image = "mirror.example/haproxy:1.7";
+        let arguments = ["-n", "1", "--lb-img", image, "--server-address", "name"];
         sandbox.up(&arguments).success();
         assert_eq!(sandbox.loaded_config("lb"), Some(script_config(1)));
         sandbox.quick("scale", &["2"]).success();
@@ -97,7 +98,8 @@ fn a_server_that_is_left_out_is_no_success() {
             sandbox.config(json!({"names_resolve": yes}));
         };
         resolves(false);
-        let arguments = ["-n", "1", "--lb-img", "haproxy:2.6"];
+        let image = "haproxy:2.6";
+        let arguments = ["-n", "1", "--lb-img", image, "--server-address", "name"];
         sandbox
             .up(&arguments)
             .code(1)

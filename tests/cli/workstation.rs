@@ -158,8 +158,11 @@ fn a_file_that_is_not_for_everybody_stays_so_and_is_readable_in_the_load_balance
         sandbox.up(&["-n", "2"]).success();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(sandbox.read("haproxy.cfg"), script_config(2));
-        assert_eq!(sandbox.file_in("lb", CONFIG), Some(script_config(2)));
+        assert_eq!(sandbox.read("haproxy.cfg"), sandbox.default_config(2));
+        assert_eq!(
+            sandbox.file_in("lb", CONFIG),
+            Some(sandbox.default_config(2))
+        );
         let calls = sandbox.calls();
         let archives = calls.iter().flat_map(|call| &call.stdin_tar);
         let modes: Vec<_> = archives.map(|file| file["mode"].clone()).collect();
