@@ -58,6 +58,8 @@ fn one_call_at_a_time_makes_the_same_service_in_the_scripts_order() {
         .filter_map(|line| line.strip_prefix("+ "));
     let changing: Vec<&str> = said
         .filter(|call| !reads.iter().any(|read| call.starts_with(read)))
+        // What was copied is read back.
+        .filter(|call| !(call.starts_with("docker cp ") && call.ends_with(" -")))
         .collect();
     assert_eq!(changing, calls, "{ran}");
     service.is_up_to_date(&["up", "-n", "2"]);
