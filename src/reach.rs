@@ -379,7 +379,8 @@ impl<'a, 'b> Waiting<'a, 'b> {
                 self.reply = Some(reply);
                 reply
             }
-            Err(_) if late => Reply::Mute,
+            // The next reply is not waited for any more: the last one stands.
+            Err(_) if late => self.reply.unwrap_or(Reply::Mute),
             Err(_) => {
                 self.asked = Some(replies);
                 self.reply.unwrap_or(Reply::Mute)
