@@ -227,10 +227,6 @@ impl Case {
             let words = shell_words::split(line.trim()).unwrap_or_default();
             words.first().is_some_and(|word| word == "docker") && words[1..] == call
         });
-        // One with a script in it has many lines.
-        let script = struck.argv.iter().position(|word| word.contains('\n'));
-        let up_to_it = script.map(|at| format!("docker {}", struck.argv[..at].join(" ")));
-        let named = named || up_to_it.is_some_and(|start| ran.stderr.contains(&start));
         assert!(named, "the call is not named: {struck:?}\n{ran}");
         let words = match self.fault {
             Fault::FailsBefore | Fault::FailsAfter => WORDS,
