@@ -5,7 +5,8 @@
 //! give to mean this service is put into it here: the settings file, the flags that say which service, and the endpoint.
 
 use crate::docker::words::{hide_password, quote};
-use crate::settings::{IDENTITY, Origin, Settings};
+use crate::secrets::redact;
+use crate::settings::{IDENTITY, Origin, Settings, TABLE};
 
 const TOOL: &str = "vch-lb";
 
@@ -51,21 +52,49 @@ impl Again {
         quote(&words)
     }
 
+    /// The other settings that flags said, but for those in `except`; values of environment variables are hidden.
+    pub fn settings(&self, settings: &Settings, except: &[&str]) -> Vec<String> {
+        let mut words = Vec::new();
+        for setting in TABLE {
+            let value = settings.get(setting.name);
+            let flag = format!("--{}", setting.flag());
+            let said = value.origin == Origin::Flag && !IDENTITY.contains(&setting.name);
+            if said && !except.contains(&flag.as_str()) {
+                words.extend([flag, without_secrets(&value.text)]);
+            }
+        }
+        words
+    }
+
     /// `text` with all of its commands made complete.
     pub fn complete(&self, text: &str) -> String {
-        let more: Vec<&str> = self.0.iter().flat_map(|(f, v)| [f.as_str(), v]).collect();
-        if more.is_empty() {
+        if self.0.is_empty() {
             return text.to_owned();
         }
-        let more = quote(&more);
         let mut parts = text.split("`vch-lb ");
         let mut complete = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let end = part.find([' ', '`']).unwrap_or(part.len());
             let (subcommand, rest) = part.split_at(end);
-            complete.extend(["`", TOOL, " ", subcommand, " ", &more, rest]);
+            complete.extend(["`", TOOL, " ", subcommand]);
+            let said = rest.split('`').next().unwrap_or_default();
+            let says = |flag: &str| said.split(' ').any(|word| word == flag);
+            let lacking = self.0.iter().filter(|(flag, _)| !says(flag));
+            let more: Vec<&str> = lacking.flat_map(|(f, v)| [f.as_str(), v]).collect();
+            if !more.is_empty() {
+                complete.extend([" ", &quote(&more)]);
+            }
+            complete.push_str(rest);
         }
         complete
+    }
+}
+
+/// Arguments for docker, with what nobody needs to see hidden.
+fn without_secrets(text: &str) -> String {
+    match shell_words::split(text) {
+        Ok(words) if words.len() > 1 => shell_words::join(redact(&words)),
+        _ => text.to_owned(),
     }
 }
 
@@ -73,7 +102,9 @@ impl Again {
 mod tests {
     use super::*;
     use crate::settings::file::Assignments;
-    use crate::settings::{EXTERNAL_NET, INSTANCE_CTR_PREFIX, LB_CTR_NAME, LB_PORT};
+    use crate::settings::{
+        EXTERNAL_NET, INSTANCE_ARGS, INSTANCE_CTR_PREFIX, LB_CTR_NAME, LB_PORT, PUBLISH_LB,
+    };
 
     fn settings() -> Settings {
         let flag = |name: &str| match name {
@@ -108,6 +139,27 @@ mod tests {
     }
 
     #[test]
+    fn what_flags_said_is_said_again_and_no_secret_with_it() {
+        let flag = |name: &str| match name {
+            LB_PORT => Some("81".to_owned()),
+            INSTANCE_ARGS => Some("--env PASSWORD=x --memory 64m".to_owned()),
+            EXTERNAL_NET => Some("dmz".to_owned()),
+            PUBLISH_LB => Some("never".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::resolve(flag, |_| None, &Assignments::default());
+        assert_eq!(
+            Again::default().settings(&settings, &["--publish-lb", "always"]),
+            [
+                "--instance-args",
+                "--env 'PASSWORD=***' --memory 64m",
+                "--lb-port",
+                "81"
+            ]
+        );
+    }
+
+    #[test]
     fn commands_in_a_text_are_made_complete() {
         let again = Again::new(&Settings::defaults(), Some("svc.conf"), None, None);
         for (text, complete) in [
@@ -118,6 +170,10 @@ mod tests {
             (
                 "`vch-lb up --overwrite` replaces it; `vch-lb status` shows it",
                 "`vch-lb up --settings svc.conf --overwrite` replaces it; `vch-lb status --settings svc.conf` shows it",
+            ),
+            (
+                "`vch-lb up --settings other.conf --publish-lb always`",
+                "`vch-lb up --settings other.conf --publish-lb always`",
             ),
             ("run vch-lb again", "run vch-lb again"),
             ("`docker logs`", "`docker logs`"),

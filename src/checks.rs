@@ -13,6 +13,8 @@ use crate::http::{self, Reply, Within};
 use crate::inventory::Container;
 use crate::moment::Moment;
 use crate::perform::Performer;
+use crate::place::Place;
+use crate::reach;
 use crate::reload;
 use crate::settings::HEALTH_CHECK;
 use crate::spec::Spec;
@@ -52,7 +54,7 @@ pub fn pass_after_reload(performer: &Performer<'_>, numbers: &[Number]) -> Resul
         since: Since { at, mark },
         judged: &|number| numbers.contains(&number),
         patient: !proved,
-        address: lb.and_then(|lb| address(performer, lb)),
+        place: lb.and_then(|lb| place(performer, lb)),
     };
     waiting.pass()?;
     performer.memo().passed.extend(numbers);
@@ -77,7 +79,7 @@ pub fn pass_after_start(
         },
         judged: &|number| is_news(performer, number),
         patient: true,
-        address: lb.and_then(|lb| address(performer, lb)),
+        place: lb.and_then(|lb| place(performer, lb)),
     }
     .pass()
 }
@@ -120,9 +122,8 @@ fn is_news(performer: &Performer<'_>, number: Number) -> bool {
     other_check || !ran_before(performer, number)
 }
 
-fn address(performer: &Performer<'_>, lb: &Container) -> Option<String> {
-    lb.address_on(performer.spec.external_net.as_str())
-        .map(str::to_owned)
+fn place(performer: &Performer<'_>, lb: &Container) -> Option<Place> {
+    reach::entrance(performer).place(lb, performer.spec.lb_port)
 }
 
 /// Waits for the checks to pass.
@@ -133,7 +134,7 @@ struct Waiting<'a> {
     /// Whether all of them may be out for a while: nobody lost a service by that.
     patient: bool,
     /// Where the service can be asked.
-    address: Option<String>,
+    place: Option<Place>,
 }
 
 impl Waiting<'_> {
@@ -173,16 +174,19 @@ impl Waiting<'_> {
         if !over && self.patient {
             return false;
         }
-        let Some(address) = self.address.as_deref() else {
+        let Some(place) = &self.place else {
             return false;
         };
         let spec = self.performer.spec;
-        let reply = http::ask(
-            address,
-            spec.lb_port.get(),
-            spec.tuning.lb_speaks(),
-            ATTEMPT,
-        );
+        let speaks = spec.tuning.lb_speaks();
+        let reply = http::ask(&place.address, place.port, speaks, ATTEMPT);
+        let entrance = reach::entrance(self.performer);
+        let lb = spec.names.lb.as_str();
+        if reply.answers() == Some(false)
+            && entrance.heard(lb, spec.lb_port, place, reply).answers() != Some(false)
+        {
+            return false;
+        }
         let news = self.performer.memo().replied_before != Some(Reply::NoServer);
         if over {
             reply.answers() == Some(false)

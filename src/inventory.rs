@@ -22,6 +22,10 @@ pub struct Endpoint {
     pub version: String,
     /// The names of the networks, where `docker info` tells them: on a VCH.
     pub networks: Vec<String>,
+    /// An engine without root has networks of its own, which nobody else on its machine gets to.
+    pub rootless: bool,
+    /// Podman, which speaks docker's API but for some things.
+    pub podman: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +43,22 @@ impl Endpoint {
             kind: if vch { Kind::Vch } else { Kind::Engine },
             name: info.name,
             version: info.server_version,
+            // A way to keep logs that nobody else has.
+            podman: info.plugins.log.iter().any(|it| it == "k8s-file"),
+            rootless: info.security_options.iter().any(|it| it == "name=rootless"),
             networks: if vch {
                 info.plugins.network
             } else {
                 Vec::new()
             },
         }
+    }
+}
+
+impl Endpoint {
+    /// The network that an engine has from the start. Podman tells of it as docker's, but its containers do not.
+    pub fn own_network(&self) -> &'static str {
+        if self.podman { "podman" } else { "bridge" }
     }
 }
 
@@ -136,7 +150,7 @@ impl Container {
             image: found.config_image,
             labels: found.labels,
             networks: addresses
-                .map(|(name, end)| (name, end.unwrap_or_default().ip_address))
+                .map(|(name, end)| (name, address(end.unwrap_or_default())))
                 .collect(),
             published: found
                 .port_bindings
@@ -180,6 +194,15 @@ impl Container {
     pub fn published_at(&self, port: &str) -> Option<(&str, u16)> {
         let (_, at) = self.ports.iter().find(|(name, _)| name == port)?;
         at.first().map(|(host, port)| (host.as_str(), *port))
+    }
+}
+
+/// On a network without IPv4 the IPv6 one.
+fn address(end: answer::Endpoint) -> String {
+    if end.ip_address.is_empty() {
+        end.global_ipv6_address
+    } else {
+        end.ip_address
     }
 }
 
@@ -458,6 +481,8 @@ pub(crate) mod tests {
             name: "engine".into(),
             version: "20.10.24".into(),
             networks: Vec::new(),
+            rootless: false,
+            podman: false,
         }
     }
 
@@ -636,6 +661,7 @@ pub(crate) mod tests {
             driver: "vSphere Integrated Containers v1.5.8-1-abc Backend Engine".into(),
             plugins: answer::Plugins {
                 network: vec!["bridge".into(), "routable".into()],
+                ..answer::Plugins::default()
             },
             ..answer::Info::default()
         };

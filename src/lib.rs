@@ -3,6 +3,7 @@
 //! Look, plan, do: a command reads what is there (`look` into an `inventory`), computes a plan without any I/O (`plan`),
 //! and executes it (`execute`, `perform`) or shows it (`script`). Only `docker::spawn` starts processes, only `ui` prints.
 
+pub mod advice;
 pub mod again;
 pub mod ambiguous;
 pub mod ask;
@@ -12,12 +13,15 @@ pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod config_file;
+pub mod connections;
 pub mod digest;
 pub mod docker;
 pub mod doctor;
+pub mod entrance;
 pub mod error;
 pub mod execute;
 pub mod haproxy;
+pub mod host_ports;
 pub mod http;
 pub mod interrupt;
 pub mod inventory;
@@ -25,6 +29,7 @@ pub mod judge;
 pub mod look;
 pub mod moment;
 pub mod perform;
+pub mod place;
 pub mod plan;
 pub mod probe;
 pub mod reach;

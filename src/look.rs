@@ -16,6 +16,7 @@ use crate::haproxy::channel::{self, Question};
 use crate::haproxy::read::Found;
 use crate::haproxy::{self, Config};
 use crate::haproxy::{log, reloaded};
+use crate::host_ports::{self, Taken};
 use crate::inventory::{Aim, Container, Endpoint, Inventory, bare_id};
 use crate::moment::Moment;
 use crate::spec::head::Head;
@@ -165,6 +166,15 @@ pub fn info(docker: &Docker) -> Result<answer::Info, Failure> {
     let answer = docker.query(&argv).map_err(|error| unusable(&error))?;
     let info: answer::Info = json(&answer.stdout)
         .map_err(|why| unusable(&docker.bad_answer(&argv, with_stderr(why, &answer))))?;
+    if info.podman_host.is_some() && info.server_version.is_empty() {
+        let what = format!(
+            "`{}` is Podman's own client, which answers in another way than docker's",
+            docker.program()
+        );
+        let hint = "use docker's client, and let DOCKER_HOST name Podman's socket, such as \
+                    unix:///run/user/1000/podman/podman.sock (`systemctl --user start podman.socket`)";
+        return Err(Failure::new(Kind::Unusable, what).hinted(hint));
+    }
     // docker 20.10's client exits with 0 when there is no server, and says so in its answer.
     if !info.server_errors.is_empty() {
         return Err(unusable(
@@ -517,6 +527,14 @@ pub fn listed_networks(docker: &Docker) -> Result<Vec<answer::ListedNetwork>, Fa
         .query(&argv::network_ls_drivers())
         .map_err(|error| not_read("the networks", &error))?;
     Ok(answer::listed_networks(&answer.stdout))
+}
+
+/// The ports of the endpoint's host that running containers publish.
+pub fn published_ports(docker: &Docker) -> Result<Vec<Taken>, Failure> {
+    let answer = docker
+        .query(&argv::ps_ports())
+        .map_err(|error| not_read("the published ports", &error))?;
+    Ok(host_ports::taken(&answer.stdout))
 }
 
 /// The names of the networks that exist, for an admin who named one that doesn't.

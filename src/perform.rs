@@ -67,8 +67,6 @@ pub struct Performer<'a> {
     pub patience: Patience,
     /// Where haproxy.cfg is written on this workstation.
     pub config_path: String,
-    /// The host on which the endpoint publishes ports, if it is known.
-    pub published_on: Option<String>,
     pub memo: Mutex<Memo>,
 }
 

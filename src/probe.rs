@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::http::{self, Reply, Speaks, Within};
 use crate::judge::{self, Quality};
+use crate::place::Place;
 use crate::plan::Action;
 
 /// How many requests may be on their way at the same time.
@@ -113,22 +114,23 @@ struct Shared {
 }
 
 impl Probe {
-    /// Begins, if the service answers at all from here.
-    pub fn start(address: &str, port: u16, speaks: Speaks) -> Option<Self> {
-        if !answered(
-            http::ask(address, port, speaks, Within::each(Duration::from_secs(2))),
-            speaks,
-        ) {
-            return None;
-        }
+    /// What somebody at `place` replies; `None` where that is nothing that a receipt could count.
+    pub fn replies(place: &Place, speaks: Speaks) -> Option<Reply> {
+        let within = Within::each(Duration::from_secs(2));
+        let reply = http::ask(&place.address, place.port, speaks, within);
+        answered(reply, speaks).then_some(reply)
+    }
+
+    /// Begins to send requests to `place`.
+    pub fn start(place: &Place, speaks: Speaks) -> Self {
         let shared = Arc::new(Shared::default());
         let stream = |_| {
             let shared = Arc::clone(&shared);
-            let address = address.to_owned();
-            thread::spawn(move || shared.ask_until_stopped(&address, port, speaks))
+            let place = place.clone();
+            thread::spawn(move || shared.ask_until_stopped(&place, speaks))
         };
         let streams = (0..STREAMS).map(stream).collect();
-        Some(Self { shared, streams })
+        Self { shared, streams }
     }
 
     /// A step of `phase` is going on until the answer is dropped.
@@ -195,12 +197,12 @@ impl Shared {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask_until_stopped(&self, address: &str, port: u16, speaks: Speaks) {
+    fn ask_until_stopped(&self, place: &Place, speaks: Speaks) {
         while !self.stop.load(Ordering::Relaxed) {
             let phase = self.phase.load(Ordering::Relaxed);
             let last = self.last.load(Ordering::Relaxed);
             let started = Instant::now();
-            let reply = http::ask(address, port, speaks, PATIENCE);
+            let reply = http::ask(&place.address, place.port, speaks, PATIENCE);
             let took = started.elapsed();
             let sample = answered(reply, speaks).then_some(took);
             if last {

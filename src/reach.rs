@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::autopsy;
 use crate::checks;
+use crate::entrance::{Entrance, Heard};
 use crate::error::Failure;
 use crate::haproxy::{Config, log};
 use crate::http::{self, Reply, Speaks, Within};
@@ -14,6 +15,7 @@ use crate::inventory::{Container, State};
 use crate::judge::{self, Quality, Service};
 use crate::look;
 use crate::perform::Performer;
+use crate::place::{Meaning, Place, Why};
 use crate::ready::{self, Crew, Crewed};
 use crate::reload;
 use crate::spec::names::{ContainerName, Port};
@@ -30,6 +32,8 @@ const STARTED: Within = Within {
     connect: Duration::from_secs(2),
     respond: Duration::from_secs(25),
 };
+/// A load balancer that refuses for so long may be another's address here.
+const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
 /// How often it is looked whether all containers run, meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// So often a service that answered before is asked until it does not any more.
@@ -46,13 +50,13 @@ pub const ALREADY_THERE: Within = Within {
 
 /// What a service that is there replies. Two questions at a time, and the better answer counts: one of them may be handed
 /// to an instance that has died.
-pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
+pub fn ask(place: &Place, speaks: Speaks) -> Reply {
     let (sender, replies) = mpsc::channel();
     for _ in 0..2 {
-        let (sender, address) = (sender.clone(), address.to_owned());
+        let (sender, place) = (sender.clone(), place.clone());
         thread::spawn(move || {
             // Nobody listens any more where the other question was answered.
-            let _ = sender.send(http::ask(&address, port, speaks, ALREADY_THERE));
+            let _ = sender.send(ask_once(&place, speaks, ALREADY_THERE));
         });
     }
     drop(sender);
@@ -66,9 +70,16 @@ pub fn ask(address: &str, port: u16, speaks: Speaks) -> Reply {
     told
 }
 
+fn ask_once(place: &Place, speaks: Speaks, within: Within) -> Reply {
+    http::ask(&place.address, place.port, speaks, within)
+}
+
 /// What that means, for the line that tells where the service is.
-pub fn in_words(reply: Reply) -> String {
-    match reply {
+pub fn in_words(heard: Heard) -> String {
+    if heard.why().is_some() {
+        return "whether it answers can't be told from here".into();
+    }
+    match heard.reply {
         Reply::Status(status) if status < 500 => "answers".into(),
         Reply::Status(status) => format!("answers {status}"),
         Reply::NotHttp => "answers".into(),
@@ -78,44 +89,60 @@ pub fn in_words(reply: Reply) -> String {
     }
 }
 
-/// Where the service can be asked: address, port, what it speaks.
-type Place<'b> = (&'b str, u16, Speaks);
+/// The entrance to the service that a run works on.
+pub fn entrance<'p>(performer: &'p Performer<'_>) -> Entrance<'p> {
+    let Performer { docker, spec, .. } = performer;
+    Entrance::new(docker, performer.before, &spec.external_net)
+}
+
+/// Where the service can be asked, and what it speaks there.
+type Asked = (Place, Speaks);
 
 /// Where the service is before this run, and where it will be after it, by the load balancer that runs.
-fn places<'b>(performer: &'b Performer<'_>) -> Option<(Place<'b>, Place<'b>)> {
+fn places(performer: &Performer<'_>) -> Option<(Asked, Asked)> {
     let Performer { spec, before, .. } = performer;
     let config = before.written_config()?;
     let lb = before.lb.as_ref().filter(|lb| lb.running())?;
-    let address = lb.address_on(spec.external_net.as_str())?;
-    let at = |port: Port, tuning: &Tuning| (address, port.get(), tuning.lb_speaks());
-    Some((
-        at(config.lb_port, &config.tuning),
-        at(spec.lb_port, &spec.tuning),
-    ))
+    let at = |port: Port, tuning: &Tuning| {
+        let place = entrance(performer).place(lb, port)?;
+        Some((place, tuning.lb_speaks()))
+    };
+    let then = at(config.lb_port, &config.tuning)?;
+    Some((then, at(spec.lb_port, &spec.tuning)?))
 }
 
-/// What the service replies before anything is changed; `None` where there is no place to ask at.
+/// What the service replies before anything is changed; `None` where there is no place to ask at, or nobody knows who
+/// replies there.
 pub fn before(performer: &Performer<'_>) -> Option<Reply> {
-    let ((address, port, speaks), _) = places(performer)?;
-    Some(ask(address, port, speaks))
+    let ((place, speaks), _) = places(performer)?;
+    let port = performer.before.written_config()?.lb_port;
+    let reply = ask(&place, speaks);
+    let lb = performer.spec.names.lb.as_str();
+    let heard = entrance(performer).heard(lb, port, &place, reply);
+    (heard.meaning == Meaning::Its).then_some(reply)
 }
 
 /// Asks the service, and fails where it is worse than before this run: those that would have to answer are `instances` now.
 pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> Result<(), Failure> {
-    let Some((then, (address, port, speaks))) = places(performer) else {
+    let Some((then, (place, speaks))) = places(performer) else {
         return Ok(());
     };
-    let elsewhere = then != (address, port, speaks);
+    let elsewhere = then != (place.clone(), speaks);
     let Some(before) = performer.memo().replied_before else {
         return Ok(());
     };
     let verdict = |now| judge::service(Some(before), now, speaks, elsewhere);
     let note = |reply| {
-        let address = address.to_owned();
-        performer.memo().reach = Some(Reach { address, reply });
+        let lb = performer.before.lb.as_ref();
+        let ways_in = lb.map(|lb| entrance(performer).ways_in(lb, performer.spec.lb_port));
+        performer.memo().reach = Some(Reach {
+            ways_in: ways_in.unwrap_or_default(),
+            reply,
+            why: None,
+        });
     };
     // Where it was silent before, it need not be asked.
-    if judge::quality(before, then.2) == Quality::Untold && !elsewhere {
+    if judge::quality(before, then.1) == Quality::Untold && !elsewhere {
         note(before);
         return Ok(());
     }
@@ -126,7 +153,7 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
             performer.sleep(STILL_AGAIN_AFTER);
         }
         performer.check_interrupt()?;
-        reply = http::ask(address, port, speaks, ATTEMPT);
+        reply = ask_once(&place, speaks, ATTEMPT);
         if verdict(reply) != Service::Worse {
             note(reply);
             return Ok(());
@@ -146,13 +173,10 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
         }
         Reply::Status(_) | Reply::NotHttp => {
             let (now, then) = (judge::in_words(reply), judge::in_words(before));
-            format!(
-                "the service {now} at {address}:{port}; before, it {}",
-                past(&then)
-            )
+            format!("the service {now} at {place}; before, it {}", past(&then))
         }
         _ => {
-            format!("the service does not answer any more at {address}:{port}, as it did before")
+            format!("the service does not answer any more at {place}, as it did before")
         }
     };
     let failure = Failure::failed(what);
@@ -208,16 +232,38 @@ pub fn no_answer(lb: &ContainerName) -> String {
     format!("`{lb}` does not answer, or answers that no instance is there")
 }
 
+/// What is said of a reply that may be another's.
+pub fn untold(place: &Place) -> String {
+    format!("whether the service answers at {place} can't be told from here")
+}
+
 /// Where the service is, and what it replied there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
-    pub address: String,
+    /// The ways in, first the one that is for clients.
+    pub ways_in: Vec<Place>,
+    /// As far as it counts: one that may be another's is none.
     pub reply: Reply,
+    /// Somebody is there, but nobody knows who.
+    pub why: Option<Why>,
 }
 
 impl Reach {
-    /// Whether the service was seen to answer, be it with a failure. If not, this workstation may have no route to the
-    /// external network.
+    /// What was heard at the first of `ways_in`, if there is one.
+    pub fn new(ways_in: Vec<Place>, heard: Option<Heard>) -> Self {
+        Self {
+            ways_in,
+            reply: heard.map_or(Reply::Silent, Heard::counted),
+            why: heard.and_then(Heard::why),
+        }
+    }
+
+    /// Where clients get to the service.
+    pub fn place(&self) -> Option<&Place> {
+        self.ways_in.first()
+    }
+
+    /// Whether the service was seen to answer, be it with a failure. If not, this workstation may have no route to it.
     pub fn answered(&self) -> bool {
         matches!(self.reply, Reply::Status(_) | Reply::NotHttp)
     }
@@ -300,6 +346,8 @@ struct Waiting<'a, 'b> {
     asked: Option<mpsc::Receiver<Reply>>,
     reply: Option<Reply>,
     silent: u32,
+    /// When a refusal is looked into next: one that starts refuses at first.
+    refused: Instant,
 }
 
 impl<'a, 'b> Waiting<'a, 'b> {
@@ -314,6 +362,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
             asked: None,
             reply: None,
             silent: 0,
+            refused: started + LOOK_AROUND_AFTER,
         }
     }
 
@@ -324,7 +373,6 @@ impl<'a, 'b> Waiting<'a, 'b> {
         instances: &[Container],
     ) -> Result<Option<Reach>, Failure> {
         let Self { performer, .. } = *self;
-        let external = performer.spec.external_net.as_str();
         let running = lb.filter(|lb| lb.running());
         if lb.is_none_or(|lb| {
             running.is_none() && !matches!(lb.state, State::Created | State::Starting)
@@ -333,19 +381,19 @@ impl<'a, 'b> Waiting<'a, 'b> {
         }
         let crew = self.crew.look(instances)?;
         let late = Instant::now() >= self.deadline;
-        let why = match running.map(|lb| lb.address_on(external)) {
+        let ways_in = running.map(|lb| entrance(performer).ways_in(lb, performer.spec.lb_port));
+        let why = match ways_in {
             None => Late::Starting,
-            Some(None) => Late::NoAddress,
-            Some(Some(address)) => {
-                let reply = self.ask(address, late);
-                match self.judge(address, reply, &crew, late) {
-                    Ok(reply) => {
-                        let address = address.to_owned();
-                        return Ok(Some(Reach { address, reply }));
+            Some(ways_in) => match ways_in.first().cloned() {
+                None => Late::NoAddress,
+                Some(place) => {
+                    let heard = self.hear(&place, late);
+                    match self.judge(&place, heard, &crew, late) {
+                        Ok(()) => return Ok(Some(Reach::new(ways_in, Some(heard)))),
+                        Err(why) => why,
                     }
-                    Err(why) => why,
                 }
-            }
+            },
         };
         if late {
             return Err(match crew {
@@ -360,16 +408,28 @@ impl<'a, 'b> Waiting<'a, 'b> {
         Ok(None)
     }
 
-    /// The last reply of the service, which is asked again as soon as it has replied.
-    fn ask(&mut self, address: &str, late: bool) -> Reply {
+    /// The last reply at `place`, and whose it is.
+    fn hear(&mut self, place: &Place, late: bool) -> Heard {
+        let reply = self.ask(place, late);
+        let soon = reply == Reply::Refused && Instant::now() < self.refused && !late;
+        if soon {
+            let meaning = Meaning::Its;
+            return Heard { reply, meaning };
+        }
+        self.refused = Instant::now() + LOOK_AROUND_AFTER;
         let spec = self.performer.spec;
-        let (port, speaks) = (spec.lb_port.get(), spec.tuning.lb_speaks());
+        entrance(self.performer).heard(spec.names.lb.as_str(), spec.lb_port, place, reply)
+    }
+
+    /// The last reply of the service, which is asked again as soon as it has replied.
+    fn ask(&mut self, place: &Place, late: bool) -> Reply {
+        let speaks = self.performer.spec.tuning.lb_speaks();
         let replies = self.asked.take().unwrap_or_else(|| {
             let (sender, replies) = mpsc::channel();
-            let address = address.to_owned();
+            let place = place.clone();
             thread::spawn(move || {
                 // Nobody listens any more where it took too long.
-                let _ = sender.send(http::ask(&address, port, speaks, STARTED));
+                let _ = sender.send(ask_once(&place, speaks, STARTED));
             });
             replies
         });
@@ -388,14 +448,16 @@ impl<'a, 'b> Waiting<'a, 'b> {
         }
     }
 
-    /// Whether `reply` will do, or what is missing.
-    fn judge(&self, address: &str, reply: Reply, crew: &Crewed, late: bool) -> Result<Reply, Late> {
+    /// Whether what was heard will do, or what is missing.
+    fn judge(&self, place: &Place, heard: Heard, crew: &Crewed, late: bool) -> Result<(), Late> {
+        let reply = heard.counted();
         let Performer { spec, .. } = self.performer;
         let speaks = spec.tuning.lb_speaks();
         let before = self.performer.memo().replied_before;
         let worked = before.is_some_and(|before| judge::quality(before, speaks) == Quality::Works);
         let places = places(self.performer);
-        let worked_here = worked && places.is_some_and(|((then, ..), _)| then == address);
+        let worked_here =
+            worked && places.is_some_and(|((then, _), _)| then.address == place.address);
         let (up, settled) = match *crew {
             Crewed::Up { settled } => (true, settled),
             Crewed::Coming(_) => (false, false),
@@ -411,7 +473,8 @@ impl<'a, 'b> Waiting<'a, 'b> {
             (_, Reply::NoServer) => (false, Late::NoServer),
             (Quality::Nobody, _) => (false, Late::Refused),
             (_, Reply::Silent) => {
-                let asked = self.silent >= SILENT_ATTEMPTS;
+                // Words that may be another's won't get clearer.
+                let asked = self.silent >= SILENT_ATTEMPTS || heard.why().is_some();
                 let long = self.started.elapsed() >= Duration::from_secs(1);
                 let enough = late || (asked && long && settled);
                 (enough && !worked_here, Late::Mute)
@@ -419,7 +482,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
             // Those that hang: HAProxy takes up to 20 s to say that it can't reach an instance.
             (Quality::Untold, _) => (late && !worked_here, Late::Mute),
         };
-        if enough && up { Ok(reply) } else { Err(why) }
+        if enough && up { Ok(()) } else { Err(why) }
     }
 }
 
@@ -540,6 +603,11 @@ mod tests {
             let _ = alive.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
             std::thread::park();
         });
-        assert_eq!(ask("127.0.0.1", port, Speaks::Http).answers(), Some(true));
+        let place = Place {
+            via: crate::place::Via::Network,
+            address: "127.0.0.1".into(),
+            port,
+        };
+        assert_eq!(ask(&place, Speaks::Http).answers(), Some(true));
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::autopsy;
 use crate::checks;
+use crate::connections;
 use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::http::{self, Reply, Within};
@@ -17,6 +18,7 @@ use crate::judge::{self, Demand, Life};
 use crate::look;
 use crate::moment::Moment;
 use crate::perform::Performer;
+use crate::place::{self, Place, Shown, Via};
 use crate::reach;
 use crate::spec::names::{Number, Port};
 use crate::spec::tuning::HealthCheck;
@@ -149,9 +151,13 @@ pub fn siblings(performer: &Performer<'_>) -> Option<Reply> {
     let instances = before.instances.values();
     instances
         .filter(|instance| instance.running())
-        .filter_map(|instance| published(performer, own_port(instance, config)?))
+        .filter_map(|instance| {
+            let (inside, at) = own_port(instance, config)?;
+            Some((instance, inside, published(performer, at)?))
+        })
         .take(SIBLINGS)
-        .map(|(host, port)| http::ask(&host, port, speaks, ATTEMPT))
+        .filter(|(instance, inside, at)| is_its_own(performer, instance, inside, at))
+        .map(|(_, _, at)| http::ask(&at.address, at.port, speaks, ATTEMPT))
         .reduce(|one, other| judge::better(one, other, speaks))
 }
 
@@ -285,9 +291,11 @@ impl<'a, 'b> Gate<'a, 'b> {
         let reply = container
             .published_at(&tcp(spec.instance_port))
             .and_then(|at| published(self.performer, at))
-            .map_or(Reply::Silent, |(host, port)| match demand {
-                Demand::Check { path, .. } => http::check(&host, port, path, ATTEMPT),
-                Demand::Works | Demand::Anything => http::ask(&host, port, speaks, ATTEMPT),
+            .map_or(Reply::Silent, |at| match demand {
+                Demand::Check { path, .. } => http::check(&at.address, at.port, path, ATTEMPT),
+                Demand::Works | Demand::Anything => {
+                    http::ask(&at.address, at.port, speaks, ATTEMPT)
+                }
             });
         if demand.met_by(reply, speaks) {
             Answer::Right
@@ -304,14 +312,20 @@ fn before<'b>(performer: &Performer<'b>, container: &Container) -> Option<&'b Co
 }
 
 /// Where this workstation would find a published port.
-fn published(performer: &Performer<'_>, (host, port): (&str, u16)) -> Option<(String, u16)> {
-    let anywhere = matches!(host, "" | "0.0.0.0" | "::");
-    let host = if anywhere {
-        performer.published_on.clone()?
-    } else {
-        host.to_owned()
-    };
-    Some((host, port))
+fn published(performer: &Performer<'_>, (ip, port): (&str, u16)) -> Option<Place> {
+    let address = place::published_on(ip, || performer.docker.host().cloned())?;
+    let via = Via::Host;
+    Some(Place { via, address, port })
+}
+
+/// Whether it is `instance` that answers at `at`, for its port `inside` (`80/tcp`).
+fn is_its_own(performer: &Performer<'_>, instance: &Container, inside: &str, at: &Place) -> bool {
+    let number = inside.split('/').next().unwrap_or(inside);
+    reach::entrance(performer).doubt(at).is_none()
+        || number.parse().is_ok_and(|port| {
+            let shown = connections::shown(&performer.docker, &instance.name, port, at);
+            shown == Shown::Connection
+        })
 }
 
 /// What is wrong with an instance's answer.
@@ -327,16 +341,22 @@ fn wrong(performer: &Performer<'_>, reply: Reply) -> String {
     }
 }
 
-/// Where an instance from before publishes the port that requests were sent to by `config`, else its first one.
-fn own_port<'c>(instance: &'c Container, config: Option<&Config>) -> Option<(&'c str, u16)> {
-    let sent_to = config.and_then(|config| instance.published_at(&tcp(config.instance_port)));
-    sent_to.or_else(|| {
-        let mut tcp = instance
-            .ports
-            .iter()
-            .filter(|(port, _)| port.ends_with("/tcp"));
-        tcp.find_map(|(port, _)| instance.published_at(port))
-    })
+/// The port of an instance from before that requests were sent to by `config`, else its first one that is published, as
+/// `80/tcp`, and where that is published.
+fn own_port<'c>(
+    instance: &'c Container,
+    config: Option<&Config>,
+) -> Option<(&'c str, (&'c str, u16))> {
+    let sent_to = config.map(|config| tcp(config.instance_port));
+    let mut ports = instance
+        .ports
+        .iter()
+        .filter(|(port, _)| port.ends_with("/tcp"))
+        .filter_map(|(port, _)| Some((port.as_str(), instance.published_at(port)?)));
+    let first = ports.clone().next();
+    ports
+        .find(|(port, _)| Some(*port) == sent_to.as_deref())
+        .or(first)
 }
 
 fn tcp(port: Port) -> String {
@@ -410,7 +430,7 @@ mod tests {
                 .iter()
                 .map(|&(port, host)| (port.to_owned(), vec![("0.0.0.0".to_owned(), host)]))
                 .collect();
-            own_port(&instance, config).map(|(_, port)| port)
+            own_port(&instance, config).map(|(_, (_, port))| port)
         };
         let several = [("53/udp", 1), ("9000/tcp", 2), ("80/tcp", 3)];
         assert_eq!(at(&several, Some(&config)), Some(3));

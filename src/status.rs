@@ -12,6 +12,7 @@ use crate::haproxy::Config;
 use crate::haproxy::read::Found;
 use crate::inventory::{Aim, Conflict, Container, Health, Inventory, State};
 use crate::moment::Moment;
+use crate::place::Place;
 use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::running::{self, OtherLb};
 use crate::ui::{list, plural, seconds};
@@ -72,8 +73,10 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
     pub verdict: Verdict,
+    /// Of the way in that is for clients.
     pub address: Option<String>,
     pub port: Option<u16>,
+    pub ways_in: Vec<Place>,
     pub containers: Vec<Row>,
     pub drift: Vec<Drift>,
     /// None of it is a drift.
@@ -118,6 +121,7 @@ pub fn status(
     wanted: Option<usize>,
     mends: &Mends<'_>,
     inventory: &Inventory,
+    ways_in: Vec<Place>,
 ) -> Status {
     let config = inventory.written_config();
     let (mut drift, mut notes) = (Vec::new(), Vec::new());
@@ -143,13 +147,14 @@ pub fn status(
         (false, true) => Verdict::Healthy,
         (false, false) => Verdict::Degraded,
     };
-    let lb = inventory.lb.as_ref();
+    let place = ways_in.first();
     Status {
         verdict,
-        address: lb
-            .and_then(|lb| lb.address_on(external_net.as_str()))
-            .map(str::to_owned),
-        port: config.map(|config| config.lb_port.get()),
+        address: place.map(|place| place.address.clone()),
+        port: place
+            .map(|place| place.port)
+            .or(config.map(|config| config.lb_port.get())),
+        ways_in,
         containers: rows(names, external_net, inventory, config),
         drift,
         notes,
@@ -540,6 +545,7 @@ mod tests {
     use crate::docker::answer::Network;
     use crate::inventory::tests::{container, engine};
     use crate::inventory::{Endpoint, Kind};
+    use crate::place::ways_in;
     use crate::spec::Spec;
     use crate::spec::tests::spec;
 
@@ -591,7 +597,12 @@ mod tests {
             now: humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap(),
             docker: &|call| format!("docker {call}"),
         };
-        status(&names, &external_net, wanted, &mends, inventory)
+        let port = inventory.written_config().map(|config| config.lb_port);
+        let lb = inventory.lb.as_ref().zip(port);
+        let ways_in = lb.map_or_else(Vec::new, |(lb, port)| {
+            ways_in(lb, external_net.as_str(), port, Kind::Engine, || None)
+        });
+        status(&names, &external_net, wanted, &mends, inventory, ways_in)
     }
 
     fn drift(inventory: &Inventory, wanted: Option<usize>) -> Vec<String> {

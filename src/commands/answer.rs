@@ -4,10 +4,13 @@ use serde_json::json;
 
 use super::Context;
 use super::change::{Change, Report};
+use crate::docker::Docker;
+use crate::entrance::Entrance;
 use crate::error::{Failure, exit};
 use crate::inventory::{Container, Inventory};
 use crate::judge::{self, Quality};
 use crate::look;
+use crate::place::{Place, Via};
 use crate::plan::Plan;
 use crate::reach::{self, Reach};
 use crate::spec::{Publish, Spec};
@@ -28,21 +31,34 @@ pub(super) fn carry_out(change: &Change<'_>, plan: &Plan) -> Result<u8, Failure>
 /// Says that everything is as wanted, and answers; warns where the service itself does not.
 pub(super) fn nothing_to_do(
     context: &Context<'_>,
+    docker: &Docker,
     spec: &Spec,
     inventory: &Inventory,
     said: &str,
 ) -> Result<u8, Failure> {
     context.ui.status(said);
-    let address = address(spec, inventory.lb.as_ref());
-    let address = address.ok_or_else(|| Failure::failed(no_address(spec)))?;
-    say(context, spec, Some(&ask(context, spec, address)), None);
+    let found = ways_in(docker, spec, inventory, inventory.lb.as_ref());
+    if found.is_empty() {
+        return Err(Failure::failed(no_address(spec)));
+    }
+    say(
+        context,
+        spec,
+        Some(&ask(context, docker, spec, inventory, found)),
+        None,
+    );
     Ok(exit::DONE)
 }
 
-/// The load balancer's address on EXTERNAL_NET.
-fn address(spec: &Spec, lb: Option<&Container>) -> Option<String> {
-    lb?.address_on(spec.external_net.as_str())
-        .map(str::to_owned)
+/// The ways in to the load balancer, first the one that is for its clients.
+fn ways_in(
+    docker: &Docker,
+    spec: &Spec,
+    inventory: &Inventory,
+    lb: Option<&Container>,
+) -> Vec<Place> {
+    let entrance = Entrance::new(docker, inventory, &spec.external_net);
+    lb.map_or_else(Vec::new, |lb| entrance.ways_in(lb, spec.lb_port))
 }
 
 fn no_address(spec: &Spec) -> String {
@@ -53,15 +69,36 @@ fn no_address(spec: &Spec) -> String {
 }
 
 /// Asks the service, and warns where it does not work. Not being reachable from here is no sign of anything.
-fn ask(context: &Context<'_>, spec: &Spec, address: String) -> Reach {
-    let (port, speaks) = (spec.lb_port.get(), spec.tuning.lb_speaks());
-    let reply = reach::ask(&address, port, speaks);
-    match judge::quality(reply, speaks) {
-        Quality::Works => {}
-        Quality::Untold => context.ui.status(NOT_SHOWN),
-        Quality::Fails | Quality::Nobody => warn(context, &reach::fails(&spec.names.lb, reply)),
+fn ask(
+    context: &Context<'_>,
+    docker: &Docker,
+    spec: &Spec,
+    inventory: &Inventory,
+    ways_in: Vec<Place>,
+) -> Reach {
+    let speaks = spec.tuning.lb_speaks();
+    let heard = ways_in.first().map(|place| {
+        let reply = reach::ask(place, speaks);
+        let entrance = Entrance::new(docker, inventory, &spec.external_net);
+        entrance.heard(spec.names.lb.as_str(), spec.lb_port, place, reply)
+    });
+    let reach = Reach::new(ways_in, heard);
+    match (
+        judge::quality(reach.reply, speaks),
+        reach.why,
+        reach.place(),
+    ) {
+        (Quality::Works, ..) => {}
+        (Quality::Untold, Some(why), Some(place)) => {
+            let said = format!("{}: {}", reach::untold(place), why.words());
+            context.ui.warn(&said);
+        }
+        (Quality::Untold, ..) => context.ui.status(NOT_SHOWN),
+        (Quality::Fails | Quality::Nobody, ..) => {
+            warn(context, &reach::fails(&spec.names.lb, reach.reply));
+        }
     }
-    Reach { address, reply }
+    reach
 }
 
 fn warn(context: &Context<'_>, what: &str) {
@@ -75,13 +112,19 @@ fn reach_after(change: &Change<'_>, spec: &Spec, report: &Report) -> Option<Reac
         context, before, ..
     } = change;
     if let Some(reach) = report.reach.clone() {
-        match judge::quality(reach.reply, spec.tuning.lb_speaks()) {
-            Quality::Works => {}
-            Quality::Untold => {
-                let warning = why_no_answer(spec, before, &reach.address);
+        match (
+            judge::quality(reach.reply, spec.tuning.lb_speaks()),
+            reach.place(),
+        ) {
+            (Quality::Works, _) | (Quality::Untold, None) => {}
+            (Quality::Untold, Some(place)) => {
+                let warning = match reach.why {
+                    Some(why) => format!("{}: {}", reach::untold(place), why.words()),
+                    None => why_no_answer(spec, before, place),
+                };
                 context.ui.warn(&context.again.complete(&warning));
             }
-            Quality::Fails | Quality::Nobody => {
+            (Quality::Fails | Quality::Nobody, _) => {
                 warn(context, &reach::fails(&spec.names.lb, reach.reply));
             }
         }
@@ -89,15 +132,17 @@ fn reach_after(change: &Change<'_>, spec: &Spec, report: &Report) -> Option<Reac
     }
     let docker = change.docker.uninterruptible();
     let now = look::container(&docker, spec.names.lb.as_str());
-    let found = address(spec, now.ok().flatten().as_ref());
-    if found.is_none() {
+    let found = ways_in(&docker, spec, before, now.ok().flatten().as_ref());
+    if found.is_empty() {
         warn(context, &no_address(spec));
+        return None;
     }
-    Some(ask(context, spec, found?))
+    Some(ask(context, &docker, spec, before, found))
 }
 
 /// The last lines of the script that this tool replaces: the answer of every command that leaves a service behind.
 fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option<&Report>) {
+    let place = reach.and_then(Reach::place);
     if context.ui.json() {
         let steps: Vec<_> = report
             .iter()
@@ -107,8 +152,9 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
         context.ui.answer_json(&json!({
             "schema": "vch-lb/up/1",
             "changed": report.is_some(),
-            "address": reach.map(|reach| &reach.address),
-            "port": spec.lb_port.get(),
+            "address": place.map(|place| &place.address),
+            "port": place.map_or(spec.lb_port.get(), |place| place.port),
+            "ways_in": reach.map_or(&[][..], |reach| &reach.ways_in),
             "answered": reach.is_some_and(Reach::answered),
             "http_status": reach.and_then(|reach| reach.reply.status()),
             "seconds": report.map(|report| report.took.as_secs_f64()),
@@ -132,8 +178,7 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
     if let Some(receipt) = report.and_then(|report| report.receipt.as_ref()) {
         context.ui.answer(&receipt.text());
     }
-    if let Some(Reach { address, .. }) = reach {
-        let port = spec.lb_port;
+    if let Some(Place { address, port, .. }) = place {
         context.ui.answer(&format!(
             "\nService is available at\n{address}\non port {port}\n"
         ));
@@ -141,7 +186,7 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
 }
 
 /// Why a load balancer that runs may not answer, as far as that can be told from here.
-fn why_no_answer(spec: &Spec, inventory: &Inventory, address: &str) -> String {
+fn why_no_answer(spec: &Spec, inventory: &Inventory, place: &Place) -> String {
     let port = spec.lb_port;
     let net = &spec.external_net;
     let unpublished = inventory.is_vch()
@@ -151,18 +196,31 @@ fn why_no_answer(spec: &Spec, inventory: &Inventory, address: &str) -> String {
         };
     if unpublished {
         return format!(
-            "{address}:{port} does not answer from here: a VCH's container network drops every port that was not \
+            "{place} does not answer from here: a VCH's container network drops every port that was not \
              published, and `{}` publishes none; `vch-lb up --recreate-lb` with PUBLISH_LB=auto opens it",
             spec.names.lb
         );
     }
     if inventory.is_vch() {
         return format!(
-            "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`, or its \
+            "{place} does not answer from here: there may be no route from this workstation to `{net}`, or its \
              firewall lets nobody in (the VCH's administrator decides that with --container-network-firewall)"
         );
     }
+    if place.via == Via::Host {
+        return format!(
+            "{place} does not answer from here: a firewall may keep this workstation from the port that the endpoint's \
+             host publishes"
+        );
+    }
+    let bridge = inventory
+        .external
+        .as_ref()
+        .filter(|net| net.driver == "bridge");
+    let by_host = bridge.map_or("", |_| {
+        ": `vch-lb up --recreate-lb --publish-lb always` lets clients in by the endpoint's host"
+    });
     format!(
-        "{address}:{port} does not answer from here: there may be no route from this workstation to `{net}`"
+        "{place} does not answer from here: there may be no route from this workstation to `{net}`{by_host}"
     )
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::Context;
 use crate::cli::{ChangeArgs, ProbeArgs};
-use crate::docker::{Docker, argv, host};
+use crate::docker::{Docker, argv};
+use crate::entrance::Entrance;
 use crate::error::{Failure, Standing, exit};
 use crate::execute::{Done, Execution, Outcome};
 use crate::haproxy::{Config, versions};
@@ -299,17 +300,26 @@ impl<'a> Change<'a> {
             return None;
         };
         let config = self.before.written_config()?;
-        let probe = lb
-            .address_on(plan.spec.external_net.as_str())
-            .and_then(|address| {
-                Probe::start(address, config.lb_port.get(), config.tuning.lb_speaks())
-            });
-        if probe.is_none() {
-            self.context
-                .ui
-                .warn("--probe: the service does not answer from here, so there is no receipt");
+        let entrance = Entrance::new(self.docker, self.before, &plan.spec.external_net);
+        let (port, speaks) = (config.lb_port, config.tuning.lb_speaks());
+        let warn = |what: &str| {
+            let warning = format!("--probe: {what}, so there is no receipt");
+            self.context.ui.warn(&warning);
+        };
+        let place = entrance.place(lb, port);
+        let replied = place.and_then(|place| Some((Probe::replies(&place, speaks)?, place)));
+        let Some((reply, place)) = replied else {
+            warn("the service does not answer from here");
+            return None;
+        };
+        if let Some(why) = entrance.heard(&lb.name, port, &place, reply).why() {
+            let why = why.words();
+            warn(&format!(
+                "whether it is the service that answers at {place} can't be told ({why})"
+            ));
+            return None;
         }
-        probe
+        Some(Probe::start(&place, speaks))
     }
 
     /// After `action`: once the last reload is in force, no more requests of the probe may fail than is allowed. Looked at
@@ -381,7 +391,6 @@ impl<'a> Change<'a> {
         docker: Docker,
         interrupt: Interrupt,
     ) -> Performer<'p> {
-        let args = &self.context.cli.docker;
         Performer {
             docker,
             spec: &plan.spec,
@@ -395,7 +404,6 @@ impl<'a> Change<'a> {
                 drain: self.args.drain,
             },
             config_path: self.config_path.clone(),
-            published_on: host::published_on(args.host.as_deref(), args.context.as_deref()),
             memo: Mutex::default(),
         }
     }

@@ -15,6 +15,7 @@ use crate::doctor::way::{FileState, TlsFile, Way};
 use crate::doctor::{Check, Facts, LocalConfig, Report, Verdict, Wanted, diagnose};
 use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
+use crate::host_ports::{self, Taken};
 use crate::inventory::Endpoint;
 use crate::settings::{self, Settings};
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
@@ -152,9 +153,21 @@ fn there(
         info,
         server,
         networks: look::listed_networks(docker),
+        host: docker.host().cloned(),
+        taken: taken(docker, wanted),
         external,
         inventory,
         images: look::images_called(docker, &images),
+    }
+}
+
+/// The ports that others have, where the load balancer will want any.
+fn taken(docker: &Docker, wanted: &Wanted) -> Result<Vec<Taken>, Failure> {
+    let spec = wanted.spec.as_ref();
+    if spec.is_some_and(|spec| !host_ports::wanted(spec).is_empty()) {
+        look::published_ports(docker)
+    } else {
+        Ok(Vec::new())
     }
 }
 
@@ -177,6 +190,7 @@ fn wanted(settings: &Settings, spec: Option<&Spec>) -> Wanted {
         count: usable(settings, settings::NUM_INSTANCES, Count::parse),
         lb_port: usable(settings, settings::LB_PORT, Port::parse),
         publish: spec.map(|spec| spec.publish),
+        spec: spec.cloned(),
         instance_args: usable(settings, settings::INSTANCE_ARGS, arguments::split)
             .unwrap_or_default(),
         lb_args: usable(settings, settings::LB_ARGS, arguments::split).unwrap_or_default(),

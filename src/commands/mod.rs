@@ -1,6 +1,7 @@
 //! One file per subcommand: look, plan, show or execute, report. No docker argument is spelled here.
 
 mod answer;
+mod before;
 mod change;
 mod doctor;
 mod down;

@@ -58,7 +58,7 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     if plan.is_empty() {
         let image = &spec.image;
         let said = format!("already on this image: every instance runs what `{image}` is now");
-        return nothing_to_do(context, &spec, &inventory, &said);
+        return nothing_to_do(context, &docker, &spec, &inventory, &said);
     }
     let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
     carry_out(&change, &plan)

@@ -36,7 +36,7 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
     if plan.is_empty() {
         let instances = plural(count.get(), "instance");
         let said = format!("already {instances}: nothing to do");
-        return nothing_to_do(context, &spec, &inventory, &said);
+        return nothing_to_do(context, &docker, &spec, &inventory, &said);
     }
     let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
     carry_out(&change, &plan)

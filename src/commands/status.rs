@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime};
 use super::Context;
 use crate::cli::StatusArgs;
 use crate::docker::Docker;
+use crate::entrance::{Entrance, Heard};
 use crate::error::{Failure, exit, printable};
 use crate::haproxy::Config;
 use crate::http::{self, Reply, Speaks};
 use crate::inventory::Inventory;
 use crate::judge::{self, Demand, Quality};
 use crate::look::{self, Wanted};
+use crate::place::Place;
 use crate::reach;
 use crate::settings::{self, Origin};
 use crate::spec::Spec;
@@ -80,13 +82,15 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         count.map(Count::get),
         &mends,
         &inventory,
+        ways_in(docker, &spec, &inventory),
     );
     let config = inventory.written_config();
     let speaks = config.map_or(Speaks::Http, |config| config.tuning.lb_speaks());
-    let reply = reply(&status, speaks);
+    let heard = heard(docker, &spec, &inventory, &status.ways_in);
+    let reply = heard.map(Heard::counted);
     let answers = reply.and_then(Reply::answers);
     match reply.map(|reply| judge::quality(reply, speaks)) {
-        Some(Quality::Fails) if passes_check(&status, config) => {}
+        Some(Quality::Fails) if passes_check(status.ways_in.first(), config) => {}
         Some(Quality::Fails | Quality::Nobody) => {
             let reply = reply.unwrap_or(Reply::Silent);
             status.verdict = Verdict::Degraded;
@@ -100,6 +104,13 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
             status.verdict = Verdict::Running;
         }
         Some(Quality::Works | Quality::Untold) | None => {}
+    }
+    if let (Some(why), Some(place)) = (heard.and_then(Heard::why), status.ways_in.first()) {
+        status.notes.push(Note {
+            what: format!("{}: {}", reach::untold(place), why.words()),
+            mend: "ask from a machine that has no such network of its own, or from the endpoint's"
+                .to_owned(),
+        });
     }
     let code = match status.verdict {
         Verdict::Healthy | Verdict::Running => exit::DONE,
@@ -121,7 +132,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         text(
             &status,
             spec.names.prefix.as_str(),
-            reply,
+            heard,
             SystemTime::now(),
         )
     };
@@ -167,30 +178,39 @@ fn wanted_count(context: &Context<'_>) -> Result<Option<Count>, Failure> {
     }
 }
 
-/// What the service replies, if there is a place to ask at.
-fn reply(status: &Status, speaks: Speaks) -> Option<Reply> {
-    let (address, port) = (status.address.as_deref()?, status.port?);
-    Some(reach::ask(address, port, speaks))
+/// The ways in to the load balancer, as far as it can be told on which port it serves.
+fn ways_in(docker: &Docker, spec: &Spec, inventory: &Inventory) -> Vec<Place> {
+    let (Some(lb), Some(config)) = (&inventory.lb, inventory.written_config()) else {
+        return Vec::new();
+    };
+    Entrance::new(docker, inventory, &spec.external_net).ways_in(lb, config.lb_port)
 }
 
 /// Whether the service answers what HEALTH_CHECK calls right, where `/` is a failure: then that is what it is for.
-fn passes_check(status: &Status, config: Option<&Config>) -> bool {
-    let place = status.address.as_deref().zip(status.port);
-    let (Some((address, port)), Some(config)) = (place, config) else {
+fn passes_check(place: Option<&Place>, config: Option<&Config>) -> bool {
+    let (Some(place), Some(config)) = (place, config) else {
         return false;
     };
     let speaks = config.tuning.lb_speaks();
     let siblings = Some(Reply::NotHttp);
     match judge::demand(&config.tuning.health, siblings, speaks) {
         Some(demand @ Demand::Check { path, .. }) if speaks == Speaks::Http => {
-            let reply = http::check(address, port, path, reach::ALREADY_THERE);
+            let reply = http::check(&place.address, place.port, path, reach::ALREADY_THERE);
             demand.met_by(reply, speaks)
         }
         _ => false,
     }
 }
 
-fn text(status: &Status, prefix: &str, reply: Option<Reply>, now: SystemTime) -> String {
+/// What the service replies, if there is a place to ask at.
+fn heard(docker: &Docker, spec: &Spec, inventory: &Inventory, ways: &[Place]) -> Option<Heard> {
+    let (place, config) = (ways.first()?, inventory.written_config()?);
+    let reply = reach::ask(place, config.tuning.lb_speaks());
+    let entrance = Entrance::new(docker, inventory, &spec.external_net);
+    Some(entrance.heard(spec.names.lb.as_str(), config.lb_port, place, reply))
+}
+
+fn text(status: &Status, prefix: &str, heard: Option<Heard>, now: SystemTime) -> String {
     let mut text = String::new();
     let verdict = match status.verdict {
         Verdict::Healthy => "healthy",
@@ -198,12 +218,10 @@ fn text(status: &Status, prefix: &str, reply: Option<Reply>, now: SystemTime) ->
         Verdict::Degraded => "degraded",
         Verdict::NotDeployed => "not deployed",
     };
-    let place = match (&status.address, status.port) {
-        (Some(address), Some(port)) => format!(" at {address}:{port}"),
-        _ => String::new(),
-    };
-    let reached = reply.map_or(String::new(), |reply| {
-        format!(", {}", reach::in_words(reply))
+    let place = status.ways_in.first();
+    let place = place.map_or(String::new(), |place| format!(" at {place}"));
+    let reached = heard.map_or(String::new(), |heard| {
+        format!(", {}", reach::in_words(heard))
     });
     let _ = writeln!(text, "service {prefix}: {verdict}{place}{reached}");
     if !status.containers.is_empty() {
@@ -285,7 +303,9 @@ fn cells(row: &Row, now: SystemTime) -> [String; 7] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Reply;
     use crate::moment::Moment;
+    use crate::place::{Meaning, Via};
 
     #[test]
     fn a_status_is_a_table_and_its_drift() {
@@ -307,6 +327,11 @@ mod tests {
             verdict: Verdict::Degraded,
             address: Some("10.0.0.2".into()),
             port: Some(80),
+            ways_in: vec![Place {
+                via: Via::Network,
+                address: "10.0.0.2".into(),
+                port: 80,
+            }],
             containers: vec![row("lb", None), row("web-10", Some(true))],
             drift: vec![
                 drift("something", &[], "vch-lb up"),
@@ -319,8 +344,12 @@ mod tests {
             }],
         };
         let now = humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap();
+        let heard = Heard {
+            reply: Reply::Status(200),
+            meaning: Meaning::Its,
+        };
         assert_eq!(
-            text(&status, "web", Some(Reply::Status(200)), now),
+            text(&status, "web", Some(heard), now),
             "service web: degraded at 10.0.0.2:80, answers\n\n\
              NAME    STATE  IMAGE  ADDRESS     PUBLISHED  SINCE  IN LB\n\
              lb      ready  httpd  172.18.0.2  -          40 s   -\n\

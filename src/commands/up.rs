@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
+use super::before;
 use super::change::{Change, show};
 use crate::cli::UpArgs;
 use crate::docker::Docker;
@@ -10,7 +11,7 @@ use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Detail, Wanted};
 use crate::plan::up::{self as planner, Options};
 use crate::spec::{Spec, running};
-use crate::ui::{list, plural};
+use crate::ui::plural;
 
 pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     let spec = context.spec()?;
@@ -26,9 +27,10 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     };
     let inventory = inventory(context, &docker, &spec, args)?;
     context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
-    require_external(&docker, &spec, &inventory)?;
+    before::require_external(context, &docker, &spec, &inventory)?;
     let spec = running::with_server_address(spec, &inventory, args.recreate_lb);
     let plan = planner::plan(&spec, &inventory, options)?;
+    before::check_ports(context, &docker, &inventory, &plan)?;
     if args.change.dry_run {
         return show(context, &docker, &args.change, &plan, "vch-lb up");
     }
@@ -38,7 +40,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
             "up to date: {instances} behind `{}`, nothing to do",
             spec.names.lb
         );
-        return nothing_to_do(context, &spec, &inventory, &said);
+        return nothing_to_do(context, &docker, &spec, &inventory, &said);
     }
     context.ui.status(&describe(&inventory));
     let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
@@ -92,25 +94,4 @@ fn describe(inventory: &Inventory) -> String {
         Kind::Engine => format!("Docker Engine {} on {}", endpoint.version, endpoint.name),
         Kind::Vch => format!("VCH {} (VIC {})", endpoint.name, endpoint.version),
     }
-}
-
-/// An external network that is not there, with those that are.
-fn require_external(docker: &Docker, spec: &Spec, inventory: &Inventory) -> Result<(), Failure> {
-    if inventory.external.is_some() {
-        return Ok(());
-    }
-    let there = if inventory.endpoint.networks.is_empty() {
-        look::network_names(docker)
-    } else {
-        inventory.endpoint.networks.clone()
-    };
-    let failure = Failure::failed(format!(
-        "there is no network `{}` (EXTERNAL_NET) on this endpoint",
-        spec.external_net
-    ));
-    Err(if there.is_empty() {
-        failure
-    } else {
-        failure.hinted(format!("there are {}", list(&there)))
-    })
 }

@@ -68,9 +68,15 @@ pub struct Info {
     /// Of an engine its memory, of a VCH its limit, in bytes.
     #[serde(deserialize_with = "number")]
     pub mem_total: u64,
+    /// `name=rootless` and the like; what a VCH says there means nothing.
+    #[serde(deserialize_with = "or_default")]
+    pub security_options: Vec<String>,
     /// On a VCH: its limits, what is used of them, its registries; keys without the blanks around them.
     #[serde(deserialize_with = "pairs")]
     pub system_status: Vec<(String, String)>,
+    /// Podman's own client tells of other things than docker's.
+    #[serde(rename = "host")]
+    pub podman_host: Option<serde::de::IgnoredAny>,
     /// What the client of 20.10 prints, with exit code 0, when there is no server.
     #[serde(deserialize_with = "or_default")]
     pub server_errors: Vec<String>,
@@ -82,6 +88,9 @@ pub struct Plugins {
     /// On a VCH: the names of its networks.
     #[serde(deserialize_with = "or_default")]
     pub network: Vec<String>,
+    /// On an engine: in which ways logs can be kept.
+    #[serde(deserialize_with = "or_default")]
+    pub log: Vec<String>,
 }
 
 /// One entry of `docker network inspect`.
@@ -326,6 +335,8 @@ pub struct PortBinding {
 pub struct Endpoint {
     #[serde(rename = "IPAddress", deserialize_with = "or_default")]
     pub ip_address: String,
+    #[serde(rename = "GlobalIPv6Address", deserialize_with = "or_default")]
+    pub global_ipv6_address: String,
 }
 
 /// One line of `docker image inspect` with [`super::argv::IMAGE_FORMAT`].

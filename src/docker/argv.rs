@@ -71,6 +71,9 @@ pub const IMAGE_FORMAT: &str = r#"{"Id":{{json .Id}}}"#;
 /// What is asked of each network in a list: a network's name holds no slash.
 pub const NETWORK_FORMAT: &str = "{{.Driver}}/{{.Name}}";
 
+/// What is asked of each container about its ports: a container's name holds no slash.
+pub const PORTS_FORMAT: &str = "{{.Names}}/{{.Ports}}";
+
 /// What client and endpoint speak.
 pub fn version() -> Argv {
     Argv::new(["version", "--format", "{{json .}}"])
@@ -119,6 +122,11 @@ pub fn ps_on_network(network: &str) -> Argv {
     Argv::new(["ps", "-a", "--no-trunc"])
         .and(["--filter".to_owned(), format!("network={network}")])
         .and(["--format", "{{.Names}}"])
+}
+
+/// All running containers with the ports that they publish. Of an engine: a VCH publishes none on a host.
+pub fn ps_ports() -> Argv {
+    Argv::new(["ps", "--format", PORTS_FORMAT])
 }
 
 pub fn inspect(containers: &[String]) -> Argv {

@@ -14,6 +14,8 @@ pub enum Cause {
     // The docker client, and its way to the endpoint
     /// The docker client does not know an argument, or not its value.
     BadArgument,
+    /// The docker client has no such command.
+    UnknownCommand,
     /// The docker client could not run the credential helper that its configuration names.
     CredentialHelper,
     /// There is no docker context of that name.
@@ -253,6 +255,8 @@ const fn registry(says: &'static [&'static str], cause: Cause) -> Row {
 static TABLE: &[Row] = &[
     // The client itself
     says(&["error getting credentials - err: "], C::CredentialHelper),
+    says(&["is not a docker command"], C::UnknownCommand),
+    says(&["unknown command: docker "], C::UnknownCommand),
     says(&["unknown flag: "], C::BadArgument),
     says(&["unknown shorthand flag: "], C::BadArgument),
     says(&["flag needs an argument: "], C::BadArgument),
@@ -603,6 +607,7 @@ impl Cause {
     pub fn hint(self) -> &'static str {
         match self {
             C::BadArgument => "docker does not take one of the arguments as given; check INSTANCE_ARGS and LB_ARGS against `docker run --help` of this client",
+            C::UnknownCommand => "use a docker client that has this command: 19.03 or later",
             C::CredentialHelper => "install the credential helper that docker's config.json names, or remove its `credsStore` or `credHelpers` entry and `docker login` again",
             C::ContextNotFound => "pick a context from `docker context ls`, or unset DOCKER_CONTEXT and give the endpoint with --host",
             C::BadHost => "give the endpoint as tcp://HOST:2376, unix:///PATH or ssh://USER@HOST, in DOCKER_HOST or with --host",

@@ -12,10 +12,12 @@ pub mod layers;
 pub mod spawn;
 pub mod words;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use argv::Argv;
 use cause::Cause;
+use host::{Address, Host};
 use spawn::{Command, End, Group, Lost, OnInterrupt, Output, Piece};
 
 use crate::error::Failure;
@@ -40,6 +42,10 @@ pub struct Docker {
     /// As the admin called it: for scripts and messages.
     shown: String,
     globals: Vec<String>,
+    /// The endpoint's address, where flags and environment say it and no context does.
+    address: Option<String>,
+    /// Where the endpoint publishes ports, once that was asked for.
+    host: Arc<OnceLock<Option<Host>>>,
     env: Vec<(String, String)>,
     timeout: Duration,
     /// Whether the client may have to ask for a passphrase on the terminal (ssh).
@@ -214,11 +220,15 @@ impl Docker {
         let host = client
             .host
             .clone()
-            .or_else(|| std::env::var("DOCKER_HOST").ok());
+            .or_else(|| std::env::var("DOCKER_HOST").ok())
+            .filter(|host| !host.is_empty());
         Ok(Self {
             program: program.to_string_lossy().into_owned(),
             shown: client.program.clone(),
             globals,
+            // As docker does: DOCKER_HOST wins over DOCKER_CONTEXT and the current context, `--context` over all.
+            address: host.clone().filter(|_| client.context.is_none()),
+            host: Arc::default(),
             env: Vec::new(),
             timeout: client.timeout,
             may_ask: host.is_some_and(|host| host.starts_with("ssh://")),
@@ -230,6 +240,58 @@ impl Docker {
     /// Where the program was found.
     pub fn program(&self) -> &str {
         &self.program
+    }
+
+    /// The machine on which the endpoint publishes ports; `None` where that can't be told. It is found out when it is
+    /// asked for first, and without asking the endpoint.
+    pub fn host(&self) -> Option<&Host> {
+        let find = || match host::address(&self.endpoint_address()?)? {
+            Address::Host(host) => Some(host),
+            Address::Ssh(alias) => self.behind_ssh(&alias),
+        };
+        self.host.get_or_init(find).as_ref()
+    }
+
+    /// The endpoint's address: docker knows its contexts, and which one is current.
+    fn endpoint_address(&self) -> Option<String> {
+        if self.address.is_some() {
+            return self.address.clone();
+        }
+        match self.query(&argv::context_inspect()) {
+            Ok(answer) => {
+                let context: answer::DockerContext = answer::json(&answer.stdout).ok()?;
+                Some(context.endpoints.docker.host)
+            }
+            // A client from before there were contexts has its default.
+            Err(error) if error.cause() == Some(Cause::UnknownCommand) => {
+                Some("unix:///var/run/docker.sock".to_owned())
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Where ssh would go for `alias`, by its configuration. Nothing is connected to.
+    fn behind_ssh(&self, alias: &str) -> Option<Host> {
+        let program = which::which("ssh").ok()?;
+        let args = ["-G", "--", alias].map(str::to_owned).to_vec();
+        self.ui.echo(&format!("ssh {}", words::quote(&args)));
+        let command = Command {
+            program: &program.to_string_lossy(),
+            args,
+            env: &self.env,
+            stdin: None,
+            group: Group::Own,
+            timeout: self.timeout,
+            on_interrupt: OnInterrupt::End,
+        };
+        match spawn::run(&command, &self.interrupt).ok()? {
+            Output {
+                stdout,
+                end: End::Code(0),
+                ..
+            } => host::of_ssh(&String::from_utf8_lossy(&stdout)),
+            _ => None,
+        }
     }
 
     /// The words before the subcommand, for a shell: `docker -H tcp://vch:2376`.

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::docker::answer;
 use crate::error::{Failure, exit};
-use crate::spec::Publish;
 use crate::spec::names::{Count, ImageRef, Names, NetworkName, Port};
+use crate::spec::{Publish, Spec};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -123,6 +123,8 @@ pub struct Wanted {
     pub count: Option<Count>,
     pub lb_port: Option<Port>,
     pub publish: Option<Publish>,
+    /// All of it, where every setting is usable.
+    pub spec: Option<Spec>,
     /// The words of INSTANCE_ARGS and LB_ARGS.
     pub instance_args: Vec<String>,
     pub lb_args: Vec<String>,
@@ -232,6 +234,7 @@ pub(crate) mod tests {
     /// A machine on which all is well, as far as the endpoint goes.
     pub(crate) fn facts(there: Option<Result<there::There, Failure>>) -> Facts {
         let spec = crate::spec::tests::spec(&[]);
+        let whole = Some(spec.clone());
         Facts {
             way: way::tests::way(&[]),
             program: Ok("/usr/bin/docker".into()),
@@ -249,6 +252,7 @@ pub(crate) mod tests {
                 count: Some(spec.count),
                 lb_port: Some(spec.lb_port),
                 publish: Some(spec.publish),
+                spec: whole,
                 instance_args: Vec::new(),
                 lb_args: Vec::new(),
             },

@@ -347,10 +347,12 @@ fn ports_to_publish(spec: &Spec, inventory: &Inventory) -> Vec<u16> {
     }
 }
 
-/// The ports on which the load balancer listens.
+/// The ports on which the load balancer listens, but for those that LB_ARGS publish.
 fn ports_served(spec: &Spec) -> Vec<u16> {
     let ports = [Some(spec.lb_port), spec.tuning.stats_port];
-    ports.into_iter().flatten().map(Port::get).collect()
+    let ports = ports.into_iter().flatten().map(Port::get);
+    let by_args = |port: &u16| spec.tuning.lb_args.publishing(*port).is_some();
+    ports.filter(|port| !by_args(port)).collect()
 }
 
 fn paused(container: &Container) -> Failure {

@@ -62,13 +62,23 @@ impl Arguments {
 
     /// Whether docker is to keep no log of the container.
     pub fn without_log(&self) -> bool {
-        let drivers = self
-            .options()
-            .filter(|given| given.option == "--log-driver");
         // Of several, docker takes the last.
-        drivers
-            .last()
-            .is_some_and(|given| given.value == Some("none"))
+        self.values_of(&["--log-driver"]).last() == Some(&"none")
+    }
+
+    /// The value of `-p` that publishes the container's TCP port `port`, if there is one.
+    pub fn publishing(&self, port: u16) -> Option<&str> {
+        let mut values = self.values_of(&["-p", "--publish"]).into_iter();
+        values.find(|value| publishes(value, port))
+    }
+
+    /// The values that are given to any of `options`, in their order.
+    pub fn values_of(&self, options: &[&str]) -> Vec<&str> {
+        let given = self.options();
+        given
+            .filter(|given| options.contains(&given.option))
+            .filter_map(|given| given.value)
+            .collect()
     }
 
     /// Those that count only if the admin's own settings say them, as they were given: docker would read this workstation

@@ -269,7 +269,25 @@ impl Reader<'_> {
                        keeps none";
             self.complain(settings::LB_ARGS, why);
         }
+        self.check_publishing(&tuning);
         Some(tuning)
+    }
+
+    /// A port can't be published twice: by LB_ARGS at an address of the admin's choice, and by PUBLISH_LB.
+    fn check_publishing(&mut self, tuning: &Tuning) {
+        let text = |name| self.settings.get(name).text.as_str();
+        if Publish::parse(text(settings::PUBLISH_LB)) != Ok(Publish::Always) {
+            return;
+        }
+        let lb_port = Port::parse(text(settings::LB_PORT)).ok();
+        let mut ports = [lb_port, tuning.stats_port].into_iter().flatten();
+        let value = ports.find_map(|port| tuning.lb_args.publishing(port.get()));
+        if let Some(value) = value {
+            let why = format!(
+                "`-p {value}` can't be given: vch-lb publishes that port itself (PUBLISH_LB is `always`)"
+            );
+            self.complain(settings::LB_ARGS, &why);
+        }
     }
 
     /// Names that are fine by themselves may still meet each other.
@@ -491,6 +509,22 @@ pub(crate) mod tests {
             ("LB_ARGS", "--log-driver json-file"),
             ("INSTANCE_ARGS", "--log-driver none"),
         ]);
+    }
+
+    #[test]
+    fn a_port_is_published_once() {
+        for args in ["-p 80:80", "--publish=192.0.2.1:8080:80", "-p 8404"] {
+            let given = [("LB_ARGS", args), ("STATS_PORT", "8404")];
+            for publish in ["auto", "never"] {
+                spec(&[&given[..], &[("PUBLISH_LB", publish)]].concat());
+            }
+            let refusal = refusal(&[&given[..], &[("PUBLISH_LB", "always")]].concat());
+            assert!(
+                refusal.contains("vch-lb publishes that port itself"),
+                "{refusal}"
+            );
+        }
+        spec(&[("LB_ARGS", "-p 8443:443"), ("PUBLISH_LB", "always")]);
     }
 
     #[test]

@@ -205,6 +205,12 @@ impl ImageRef {
         let official = path.rsplit('/').next() == Some("haproxy");
         versions::parse(tag.filter(|_| official)?)
     }
+
+    /// Whether this is the last part of its path, whatever registry and tag it has.
+    pub fn is_called(&self, name: &str) -> bool {
+        let named = self.0.split('@').next().unwrap_or_default();
+        split_tag(named).0.rsplit('/').next() == Some(name)
+    }
 }
 
 /// A TCP port.

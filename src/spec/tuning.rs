@@ -236,7 +236,7 @@ impl Reader<'_> {
 
     fn all(&mut self) -> Option<Tuning> {
         let lb_port: Option<u16> = (self.text)(settings::LB_PORT).parse().ok();
-        let lb_args = self.value(settings::LB_ARGS, |text| Arguments::parse(text, lb_port));
+        let lb_args = self.value(settings::LB_ARGS, |text| Arguments::parse(text, None));
         let server_address = self.value(settings::SERVER_ADDRESS, |text| {
             one_of(
                 text,
@@ -541,7 +541,7 @@ mod tests {
             ("STATS_PORT", &["0", "x"]),
             ("SERVER_ADDRESS", &["dns"]),
             ("LB_LOG", &["stderr"]),
-            ("LB_ARGS", &["--name x", "-p 80:80", "image"]),
+            ("LB_ARGS", &["--name x", "-p", "image"]),
         ] {
             for value in values {
                 assert_eq!(complaint(&[(name, value)]).name, name, "{value}");

@@ -32,6 +32,7 @@ ok       endpoint: `unix:///var/run/docker.sock` (docker's default, since nothin
 ok       kind: Docker Engine 20.10.24 on `engine`
 ok       external network: `routable`, with the driver `bridge` and the subnet 127.50.0.0/24
            note: addresses of a bridge network are reached from the engine's own machine; for others, PUBLISH_LB=always opens LB_PORT on it
+ok       entrance: clients will come in at the load balancer's own address on `routable`
 ok       bridge network: `web-net` is free
 ok       names: `lb` and `web-1` to `web-3` are free
 ok       room: 4 CPUs and 7.5 GiB of memory in all; an engine does not tell what is free
@@ -71,6 +72,7 @@ ok       TLS: used, and the endpoint's certificate is verified
 ok       kind: VCH `vch` on VIC 1.5.8
 ok       external network: container network `routable`, addresses 127.50.0.0/24
            note: how the VCH's firewall treats it can't be read: the usual `published` lets in what PUBLISH_LB opens, `closed` and `outbound` nobody
+ok       entrance: clients will come in at the load balancer's own address on `routable`
 ok       bridge network: `web-net` is free
 ok       names: `lb` and `web-1` to `web-3` are free
 ok       room: in use: CPU 230 MHz of 52800 MHz, memory 4.1 GiB of 94.6 GiB
@@ -142,7 +144,7 @@ failure  endpoint: `tcp://vch:2375` (DOCKER_HOST): the endpoint can't be used
 ok       TLS: not switched on
 ok       settings: every setting is usable
 ok       haproxy.cfg: renders to 16 lines, and `haproxy.cfg` can be written
-skipped  kind, external network, bridge network, names, room, images, reloads: they need an endpoint that answers
+skipped  kind, external network, entrance, bridge network, names, room, images, reloads: they need an endpoint that answers
 
 1 failure
 ",
@@ -207,7 +209,9 @@ fn an_external_network_that_is_not_there_is_a_failure() {
         } else {
             (
                 "failure: there is no network `public`",
-                "set EXTERNAL_NET to one that is there, `bridge` and `routable`, or make it with `docker network create`",
+                "`vch-lb up --external-net bridge --publish-lb always` serves on port 80 of the endpoint's host; for a network \
+                 of your own set EXTERNAL_NET to one that is there, `routable`, or one that you make with `docker network \
+                 create`",
             )
         };
         assert_eq!(about(&found, "external-network"), [expected]);

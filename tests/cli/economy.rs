@@ -55,6 +55,8 @@ fn second() -> u64 {
 /// A reload: copied, read back, checked, HAProxy asked who it is, the log so far, the signal, HAProxy asked again.
 const RELOAD: &str = "cp, read file, exec, exec, logs, kill, exec";
 const LOOK: &str = "exec, info, inspect, network inspect, ps, read file";
+/// Before a service that serves is changed, its instances are asked; docker knows on which host, without asking there.
+const LOOK_AND_ASK: &str = "context inspect, exec, info, inspect, network inspect, ps, read file";
 
 #[test]
 fn each_command_asks_only_for_what_it_needs_and_only_once() {
@@ -83,14 +85,16 @@ fn each_command_asks_only_for_what_it_needs_and_only_once() {
             let add = format!("run, inspect, {RELOAD}, inspect");
             let leave = format!("{RELOAD}, logs, stop, rm, inspect");
             let replace = format!(
-                "pull, image inspect, run, inspect, {RELOAD}, inspect, logs, stop, rm, inspect"
+                "pull, image inspect, context inspect, run, inspect, {RELOAD}, inspect, logs, stop, rm, inspect"
             );
-            let scale = format!("exec, info, inspect, {ask}{told}network inspect, ps, read file");
+            let scale = format!(
+                "context inspect, exec, info, inspect, {ask}{told}network inspect, ps, read file"
+            );
             for (arguments, look, rest) in [
                 (&up[..], "info, network inspect, ps", deploy.as_str()),
                 (&up[..], LOOK, ""),
                 (&["status"], LOOK, ""),
-                (&["scale", "31"], LOOK, &add),
+                (&["scale", "31"], LOOK_AND_ASK, &add),
                 // Instances came after the load balancer started: had it read its file since?
                 (&["scale", instances], &scale, &leave),
                 (&rollout, LOOK, &replace),

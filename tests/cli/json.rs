@@ -376,6 +376,24 @@ fn life(judge: &Judge, flavor: Flavor) {
     );
 }
 
+/// A load balancer with two ways in.
+fn published(judge: &Judge) {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let endpoint = format!("tcp://{}:2376", sandbox.address("127.50.0.9"));
+    let _host = sandbox.listen("127.50.0.9", 80, 200);
+    let json = |words: &[&str]| {
+        let words = [words, &["--format", "json"]].concat();
+        sandbox.tool_with(&words, |command| command.env("DOCKER_HOST", &endpoint))
+    };
+    let up = super::scene::quickly("up", &["-n", "1", "--publish-lb", "always"]);
+    judge.answer("vch-lb/up/1", &json(&up).success());
+    judge.answer("vch-lb/status/1", &json(&["status"]).success());
+    // Behind a tunnel somebody answers, and nobody knows who.
+    sandbox.config(json!({"sockets": "elsewhere"}));
+    let status = judge.answer("vch-lb/status/1", &json(&["status"]).success());
+    assert_eq!(status["answers"], Value::Null);
+}
+
 /// What needs no service.
 fn beside(judge: &Judge, flavor: Flavor) {
     let sandbox = Sandbox::new(flavor);
@@ -501,6 +519,9 @@ fn every_document_is_as_the_readme_tells() {
         life(&judge, flavor);
         silence(&judge, flavor);
         beside(&judge, flavor);
+        if flavor == Flavor::Engine {
+            published(&judge);
+        }
         mistakes(&judge, flavor);
         failures(&judge, flavor);
         interrupted(&judge, flavor);

@@ -20,6 +20,7 @@ mod doctor;
 mod down;
 mod dry_run;
 mod economy;
+mod entrance;
 mod fake;
 mod gates;
 mod haproxy_check;

@@ -293,7 +293,12 @@ fn an_external_network_that_is_missing_is_told_with_those_that_are_there() {
         sandbox.config(json!({"networks": {"routable": null, "dmz": {}, "lab-2": {}}}));
         let ran = sandbox.up(&[]).code(1).stdout("");
         ran.stderr_has("error: there is no network `routable` (EXTERNAL_NET) on this endpoint\n")
-            .stderr_has("hint: there are ")
+            .stderr_has(match flavor {
+                Flavor::Engine => {
+                    "hint: `vch-lb up --external-net bridge --publish-lb always` serves on port 80 of the endpoint's host; "
+                }
+                Flavor::Vch => "hint: set EXTERNAL_NET to a container network of this VCH: ",
+            })
             .stderr_has("`dmz`")
             .stderr_has("`lab-2`");
         sandbox.up(&["--dry-run"]).code(1).stdout("");

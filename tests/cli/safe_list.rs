@@ -9,7 +9,7 @@
 /// Words as they stand, or what may stand in a place:
 /// `NAME` a container's or network's name, `NAMES` one or more of them to the end, `IMAGE`, `PORT`, `NUMBER`, `HOST` (what
 /// an endpoint is called), `TIME` (RFC 3339), `TEXT` anything that is no option, `PATH` a local path, `IN:PATH` one in a
-/// container, `RELOAD` what sends HUP from inside, `PUBLISH*` any number of `-p PORT:PORT`, `GIVEN*` any number of
+/// container, `RELOAD` what sends HUP from inside, `PUBLISH*` any number of `-p PORT:PORT` (with an address in front by LB_ARGS), `GIVEN*` any number of
 /// [`GIVEN`] each with its value, `WORDS*` whatever stands to the end.
 const SAFE: &[(&str, &str)] = &[
     // Reading.
@@ -52,6 +52,10 @@ const SAFE: &[(&str, &str)] = &[
     (
         "ps -a --no-trunc --filter network=NAME --format {{.Names}}",
         "the filter works; the column Networks would be empty",
+    ),
+    (
+        "ps --format {{.Names}}/{{.Ports}}",
+        "asked of an engine alone, before a load balancer is made that publishes ports",
     ),
     (
         "inspect --type container --format TEXT NAMES",
@@ -105,6 +109,10 @@ const SAFE: &[(&str, &str)] = &[
     (
         "exec NAME sh -c ASK vch-lb NUMBER QUESTION KEYS*",
         "the same; it may exit with 0 without having run, so that the answer's last line counts",
+    ),
+    (
+        "exec NAME cat PATH PATH",
+        "the same; only asked where it is in doubt who answers, and without an answer nothing is claimed",
     ),
     // Making: the script's calls.
     ("pull IMAGE", "works where the registry serves schema 1"),
@@ -221,7 +229,10 @@ fn fits(shape: &[&str], words: &[String]) -> bool {
         "PUBLISH*" => {
             let published = match words {
                 [option, ports, after @ ..] if option == "-p" => ports
-                    .split_once(':')
+                    .rsplit_once(':')
+                    .map(|(outside, inside)| {
+                        (outside.rsplit(':').next().unwrap_or(outside), inside)
+                    })
                     .filter(|(outside, inside)| is_port(outside) && is_port(inside))
                     .map(|_| after),
                 _ => None,

@@ -121,7 +121,8 @@ fn the_keys_of_its_json() {
                 "notes",
                 "port",
                 "schema",
-                "verdict"
+                "verdict",
+                "ways_in"
             ]
         );
         assert_eq!(json["schema"], "vch-lb/status/1");

@@ -499,7 +499,7 @@ fn going_back_meets_conflicts_too() {
     let sandbox = Sandbox::new(Flavor::Vch);
     sandbox.script_has_run(1);
     let before = sandbox.state();
-    sandbox.rule(json!({"when": ["exec"], "exit": 1, "stderr": "[ALERT] no"}));
+    sandbox.rule(json!({"when": ["exec", "lb", "haproxy"], "exit": 1, "stderr": "[ALERT] no"}));
     for when in [json!(["cp", "-", "lb:*"]), json!(["stop"]), json!(["rm"])] {
         sandbox.rule(json!({"when": when, "exit": 1, "stderr": IN_USE}));
     }

@@ -18,6 +18,7 @@ mod deploy;
 #[path = "../docker_help.rs"]
 mod docker_help;
 mod endpoint;
+mod entrance;
 mod gates;
 mod interrupted;
 mod production;

@@ -41,7 +41,7 @@ const VARIES: [(&str, &str); 12] = [
 ];
 
 /// Blocks that are not executed here, by their first command, and why. `tests/cli/readme.rs` checks as much as it can.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     ("scripts/test", "it runs this test"),
     (
         "cargo install --locked --path .",
@@ -55,6 +55,10 @@ const ELSEWHERE: [(&str, &str); 5] = [
     (
         "export DOCKER_HOST=vch1.example.com:2376 DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=~/vch1",
         "it needs a VCH",
+    ),
+    (
+        "vch-lb up --external-net bridge --publish-lb always",
+        "the service of the blocks before is on another network; a_published_service_is_at_the_host deploys one so",
     ),
 ];
 

@@ -23,6 +23,18 @@ pub(crate) enum UnknownImages {
     Refuse,
 }
 
+/// What a container's table of sockets shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sockets {
+    /// Whoever answers at its addresses is the container.
+    #[default]
+    Own,
+    /// Whoever answers, or refuses, is somebody else: the load balancer listens, and nobody is connected with it.
+    Elsewhere,
+    Unreadable,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
@@ -83,6 +95,15 @@ pub(crate) struct Config {
     pub(crate) warnings: Vec<String>,
     /// What a VCH's `info` says of itself, in place of the usual or beside it.
     pub(crate) system_status: BTreeMap<String, String>,
+    /// Podman behind docker's API.
+    pub(crate) podman: bool,
+    /// The endpoint's name for itself.
+    pub(crate) name: Option<String>,
+    pub(crate) sockets: Sockets,
+    /// The client's contexts, by name: where their endpoints are.
+    pub(crate) contexts: BTreeMap<String, String>,
+    /// The one that `docker context use` chose.
+    pub(crate) current_context: Option<String>,
 }
 
 impl Default for Config {
@@ -117,6 +138,11 @@ impl Default for Config {
             wait_cap_ms: 180_000,
             warnings: Vec::new(),
             system_status: BTreeMap::new(),
+            podman: false,
+            name: None,
+            sockets: Sockets::Own,
+            contexts: BTreeMap::new(),
+            current_context: None,
         }
     }
 }
@@ -185,6 +211,8 @@ pub(crate) struct NetworkPreset {
     pub(crate) subnet: Option<String>,
     /// The addresses that a VCH's container network gives out, such as `10.0.0.9-10.0.0.20`, where they aren't all.
     pub(crate) ip_range: Option<String>,
+    /// What `network inspect` says in place of its subnet.
+    pub(crate) shown_subnet: Option<String>,
     pub(crate) internal: bool,
     /// A VCH's container network whose addresses come from DHCP: none of them is shown by `network inspect`.
     pub(crate) dhcp: bool,

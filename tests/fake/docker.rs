@@ -24,6 +24,7 @@ mod networks;
 mod pattern;
 mod record;
 mod reply;
+mod sockets;
 mod store;
 mod system;
 mod template;

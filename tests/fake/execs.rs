@@ -10,6 +10,7 @@ use crate::containers::Container;
 use crate::haproxy;
 use crate::lifecycle;
 use crate::reply::Reply;
+use crate::sockets;
 use crate::texts;
 
 pub(crate) fn exec(ctx: &mut Ctx, call: &Parsed) -> Reply {
@@ -83,6 +84,7 @@ fn program(ctx: &Ctx, container: &Container, command: &[&str]) -> Reply {
         {
             haproxy_run(ctx, container, arguments)
         }
+        ["cat", "/proc/net/tcp", "/proc/net/tcp6"] => sockets::table(ctx, container),
         ["cat", paths @ ..] => {
             let mut reply = Reply::default();
             for path in paths {

@@ -665,7 +665,10 @@ fn details(store: &Store, config: &Config, network: &Network) -> Value {
     } else if network.hides_gateway {
         json!([{"Subnet": network.subnet}])
     } else {
-        json!([{"Subnet": network.subnet, "Gateway": network.gateway}])
+        let preset = config.networks.get(&network.name).and_then(Option::as_ref);
+        let shown = preset.and_then(|preset| preset.shown_subnet.as_ref());
+        let subnet = shown.unwrap_or(&network.subnet);
+        json!([{"Subnet": subnet, "Gateway": network.gateway}])
     };
     json!({
         "Name": network.name,

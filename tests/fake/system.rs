@@ -47,15 +47,14 @@ fn negotiated(config: &Config) -> String {
 }
 
 fn context_name(ctx: &Ctx) -> String {
-    match (
-        &ctx.globals.context,
-        &ctx.globals.host,
-        env::var("DOCKER_HOST"),
-        env::var("DOCKER_CONTEXT"),
-    ) {
-        (Some(name), _, _, _) => name.clone(),
-        (None, None, Err(_), Ok(name)) if !name.is_empty() => name,
-        _ => "default".into(),
+    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let host = ctx.globals.host.clone().or_else(|| set("DOCKER_HOST"));
+    match (&ctx.globals.context, host) {
+        (Some(name), _) => name.clone(),
+        (None, Some(_)) => "default".into(),
+        (None, None) => set("DOCKER_CONTEXT")
+            .or_else(|| ctx.config.current_context.clone())
+            .unwrap_or_else(|| "default".into()),
     }
 }
 
@@ -173,7 +172,7 @@ pub(crate) fn info(ctx: &mut Ctx, call: &Parsed) -> Reply {
                 "Volume": ["local"],
                 "Network": ["bridge", "host", "ipvlan", "macvlan", "null", "overlay"],
                 "Authorization": null,
-                "Log": ["json-file", "local"],
+                "Log": if config.podman { ["k8s-file", "journald"] } else { ["json-file", "local"] },
             },
             "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
             "OSType": "linux",
@@ -183,7 +182,7 @@ pub(crate) fn info(ctx: &mut Ctx, call: &Parsed) -> Reply {
             "KernelVersion": "6.1.0-fake",
             "DockerRootDir": "/var/lib/docker",
             "LoggingDriver": "json-file",
-            "Name": "engine",
+            "Name": config.name.as_deref().unwrap_or("engine"),
             "ServerVersion": config.version(),
             "ExperimentalBuild": false,
             "Swarm": {"NodeID": "", "LocalNodeState": "inactive"},
@@ -255,8 +254,10 @@ fn contexts(ctx: &Ctx) -> Vec<(String, String)> {
         },
     );
     let mut all = vec![("default".to_owned(), host)];
+    let made = ctx.config.contexts.iter();
+    all.extend(made.map(|(name, host)| (name.clone(), host.clone())));
     let current = context_name(ctx);
-    if current != "default" {
+    if !all.iter().any(|(name, _)| *name == current) {
         all.push((
             current.clone(),
             format!(

@@ -30,6 +30,8 @@ const ID: &str = "8445208aeb6f76686a3f9350fd28d57d05c2219fb8ecfcd89e807d9edc081d
 #[rustfmt::skip]
 fn of_the_client() -> Vec<(String, Cause)> {
     vec![
+        (client("docker: 'context' is not a docker command.\nSee 'docker --help'"), C::UnknownCommand),
+        (client("docker: unknown command: docker context\n\nRun 'docker --help' for more information"), C::UnknownCommand),
         (client("unknown flag: --bogus\n\nUsage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'docker run --help' for more information"), C::BadArgument),
         (client("unknown shorthand flag: 'z' in -z\nSee 'docker run --help'."), C::BadArgument),
         (client("flag needs an argument: --name\nSee 'docker run --help'."), C::BadArgument),

@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 
 use super::There;
+use crate::advice;
 use crate::docker::answer::{ListedNetwork, Network};
 use crate::doctor::{Check, Wanted};
 use crate::spec::Publish;
-use crate::spec::names::NetworkName;
-use crate::ui::list;
+use crate::spec::names::{NetworkName, Port};
 
 pub(super) const ABOUT: &str = "external-network";
 
@@ -20,8 +20,8 @@ pub(super) fn checks(there: &There, wanted: &Wanted) -> Vec<Check> {
             let otherwise = "`docker network inspect` asks the same";
             vec![Check::failed(ABOUT, failure, otherwise)]
         }
-        Ok(None) => vec![no_external(there, name)],
-        Ok(Some(network)) if there.is_vch() => of_vch(there, name, network, wanted.publish),
+        Ok(None) => vec![no_external(there, name, wanted.lb_port)],
+        Ok(Some(network)) if there.is_vch() => of_vch(there, name, network, wanted),
         Ok(Some(network)) => vec![of_engine(name, network, wanted.publish)],
     }
 }
@@ -50,23 +50,19 @@ fn of_engine(name: &NetworkName, network: &Network, publish: Option<Publish>) ->
     check
 }
 
-fn no_external(there: &There, name: &NetworkName) -> Check {
+fn no_external(there: &There, name: &NetworkName, port: Option<Port>) -> Check {
     let found = if there.is_vch() {
         format!("the VCH has no container network `{name}`")
     } else {
         format!("there is no network `{name}`")
     };
-    Check::failure(ABOUT, found, choose(there))
+    Check::failure(ABOUT, found, choose(there, port))
 }
 
-fn choose(there: &There) -> String {
-    let found = candidates(there);
-    match (there.is_vch(), found.is_empty()) {
-        (true, true) => "ask the VCH's admin for a container network (`vic-machine configure --container-network`)".to_owned(),
-        (true, false) => format!("set EXTERNAL_NET to a container network of this VCH: {}", list(&found)),
-        (false, true) => "make one with `docker network create`, and set EXTERNAL_NET to it".to_owned(),
-        (false, false) => format!("set EXTERNAL_NET to one that is there, {}, or make it with `docker network create`", list(&found)),
-    }
+fn choose(there: &There, port: Option<Port>) -> String {
+    let endpoint = there.endpoint();
+    let up = format!("vch-lb up {}", advice::by_host(&endpoint).join(" "));
+    advice::no_external(&endpoint, &candidates(there), port, &up)
 }
 
 /// The networks that EXTERNAL_NET could name.
@@ -105,16 +101,11 @@ fn subnets(network: &Network) -> String {
 }
 
 /// On a VCH it has to be a container network: where its addresses come from, whether one is left, and who gets in.
-fn of_vch(
-    there: &There,
-    name: &NetworkName,
-    network: &Network,
-    publish: Option<Publish>,
-) -> Vec<Check> {
+fn of_vch(there: &There, name: &NetworkName, network: &Network, wanted: &Wanted) -> Vec<Check> {
     let driver = network.driver.as_str();
     if driver != "external" {
         let found = format!("`{name}` is a {driver} network of the VCH, not a container network");
-        return vec![Check::failure(ABOUT, found, choose(there))];
+        return vec![Check::failure(ABOUT, found, choose(there, wanted.lb_port))];
     }
     let addresses = Addresses::of(network);
     let found = format!("container network `{name}`, addresses {}", addresses.told());
@@ -126,7 +117,7 @@ fn of_vch(
         return vec![Check::failure(ABOUT, found, remedy)];
     }
     let check = Check::ok(ABOUT, found);
-    if publish != Some(Publish::Never) {
+    if wanted.publish != Some(Publish::Never) {
         return vec![check.noted(
             "how the VCH's firewall treats it can't be read: the usual `published` lets in what PUBLISH_LB opens, `closed` and `outbound` nobody",
         )];
@@ -244,7 +235,7 @@ mod tests {
             ["failure: `routable` is a bridge network of the VCH, not a container network"]
         );
         let name = spec(&[]).external_net;
-        let check = no_external(&with(None), &name);
+        let check = no_external(&with(None), &name, None);
         assert_eq!(check.verdict, Verdict::Failure);
         assert_eq!(
             check.remedy.as_deref(),
@@ -287,11 +278,13 @@ mod tests {
             ..engine()
         };
         assert_eq!(
-            no_external(&none, &spec(&[]).external_net)
+            no_external(&none, &spec(&[]).external_net, Some(spec(&[]).lb_port))
                 .remedy
                 .as_deref(),
             Some(
-                "set EXTERNAL_NET to one that is there, `bridge` and `routable`, or make it with `docker network create`"
+                "`vch-lb up --external-net bridge --publish-lb always` serves on port 80 of the endpoint's host; for a network \
+                 of your own set EXTERNAL_NET to one that is there, `routable`, or one that you make with `docker network \
+                 create`"
             )
         );
     }

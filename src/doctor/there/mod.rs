@@ -3,6 +3,7 @@
 //! Each file below is one check, and is called as the check is.
 
 mod bridge_network;
+mod entrance;
 mod external_network;
 mod images;
 mod kind;
@@ -14,13 +15,16 @@ use std::collections::BTreeMap;
 
 use super::{Check, Wanted, numbers};
 use crate::docker::answer::{Info, ListedNetwork, Network, ServerVersion};
+use crate::docker::host::Host;
 use crate::error::Failure;
+use crate::host_ports::Taken;
 use crate::inventory::{Endpoint, Inventory, Kind};
 
 /// What can be checked only where an endpoint answers.
-pub const ABOUT: [&str; 7] = [
+pub const ABOUT: [&str; 8] = [
     kind::ABOUT,
     external_network::ABOUT,
+    entrance::ABOUT,
     bridge_network::ABOUT,
     names::ABOUT,
     room::ABOUT,
@@ -37,6 +41,10 @@ pub struct There {
     pub networks: Result<Vec<ListedNetwork>, Failure>,
     /// EXTERNAL_NET; `None` where it does not exist or its name is unusable.
     pub external: Result<Option<Network>, Failure>,
+    /// Where the endpoint publishes ports; `None` where docker does not tell.
+    pub host: Option<Host>,
+    /// Which ports of it containers publish; empty where the load balancer will publish none.
+    pub taken: Result<Vec<Taken>, Failure>,
     /// The service; `None` while its names are unusable.
     pub inventory: Option<Result<Inventory, Failure>>,
     /// IDs of those images that are there, by the name that was asked for.
@@ -77,6 +85,7 @@ impl There {
 pub(super) fn checks(there: &There, wanted: &Wanted) -> Vec<Check> {
     let mut checks = kind::checks(there);
     checks.extend(external_network::checks(there, wanted));
+    checks.extend(entrance::checks(there, wanted));
     match (&there.inventory, &wanted.names) {
         (Some(Err(failure)), _) => {
             let otherwise = "`vch-lb status` asks the same questions";
@@ -166,6 +175,8 @@ pub(crate) mod tests {
                 listed(&external.driver, "routable"),
             ]),
             external: Ok(Some(external)),
+            host: None,
+            taken: Ok(Vec::new()),
             inventory: Some(Ok(inventory)),
             images: Ok(BTreeMap::new()),
         }
@@ -215,6 +226,7 @@ pub(crate) mod tests {
             server_version: version.into(),
             plugins: Plugins {
                 network: vec!["bridge".into(), "routable".into()],
+                log: Vec::new(),
             },
             system_status: status.collect(),
             ..Info::default()

@@ -1,0 +1,101 @@
+//! The entrance to a service: where it is, and whether what comes from there is its load balancer's.
+
+use crate::connections;
+use crate::docker::Docker;
+use crate::docker::answer::Network;
+use crate::http::Reply;
+use crate::inventory::{Container, Endpoint, Inventory};
+use crate::place::{self, Meaning, Place, Shown, Why};
+use crate::spec::names::{NetworkName, Port};
+
+/// Everything that is needed to find the load balancer's entrance.
+#[derive(Clone, Copy)]
+pub struct Entrance<'a> {
+    docker: &'a Docker,
+    endpoint: &'a Endpoint,
+    external: Option<&'a Network>,
+    external_net: &'a NetworkName,
+}
+
+/// A reply, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    pub reply: Reply,
+    pub meaning: Meaning,
+}
+
+impl Heard {
+    /// Whether the load balancer answers; `None` where that can't be told from here.
+    pub fn answers(self) -> Option<bool> {
+        match self.meaning {
+            Meaning::Its => self.reply.answers(),
+            Meaning::Unknown(_) => None,
+        }
+    }
+
+    /// The reply as far as it counts: one that may be another's is none.
+    pub fn counted(self) -> Reply {
+        match self.meaning {
+            Meaning::Its => self.reply,
+            Meaning::Unknown(_) => Reply::Silent,
+        }
+    }
+
+    /// Why the reply is nobody's.
+    pub fn why(self) -> Option<Why> {
+        match self.meaning {
+            Meaning::Its => None,
+            Meaning::Unknown(why) => Some(why),
+        }
+    }
+}
+
+impl<'a> Entrance<'a> {
+    pub fn new(
+        docker: &'a Docker,
+        inventory: &'a Inventory,
+        external_net: &'a NetworkName,
+    ) -> Self {
+        Self {
+            docker,
+            endpoint: &inventory.endpoint,
+            external: inventory.external.as_ref(),
+            external_net,
+        }
+    }
+
+    /// The ways in to `lb`, which serves on `port`; first the one that is for its clients.
+    pub fn ways_in(self, lb: &Container, port: Port) -> Vec<Place> {
+        let host = || self.docker.host().cloned();
+        let external_net = self.external_net.as_str();
+        place::ways_in(lb, external_net, port, self.endpoint.kind, host)
+    }
+
+    /// The way in to `lb` that is for its clients.
+    pub fn place(self, lb: &Container, port: Port) -> Option<Place> {
+        self.ways_in(lb, port).into_iter().next()
+    }
+
+    /// Whose reply it is that came from `place`: `lb`, asked for its own connections where that decides, serves on `port`.
+    pub fn heard(self, lb: &str, port: Port, place: &Place, reply: Reply) -> Heard {
+        let doubt = self.doubt(place);
+        let shown = if place::has_to_be_shown(reply, doubt) {
+            connections::shown(self.docker, lb, port.get(), place)
+        } else {
+            Shown::Nothing
+        };
+        let meaning = place::meaning(reply, doubt, shown);
+        Heard { reply, meaning }
+    }
+
+    /// Whether what answers at `place` may be somebody else.
+    pub fn doubt(self, place: &Place) -> Option<place::Doubt> {
+        place::doubt(
+            place,
+            self.endpoint,
+            || self.docker.host().cloned(),
+            self.external,
+            &connections::workstation(place),
+        )
+    }
+}
