@@ -128,7 +128,7 @@ fn pulling(columns: usize) -> Option<Vec<String>> {
     sandbox.config(json!({
         "client": "28.2.2",
         "images": {"haproxy:1.7": {"layers": 3, "exposed": [80]}},
-        "delays_ms": {"pull_line": 150},
+        "delays_ms": {"pull_line": 300},
     }));
     let seen = on_terminal(&sandbox, columns, "up -n 1", "xterm")?;
     Some(screens(&seen, columns))
