@@ -168,31 +168,42 @@ impl Waiting<'_> {
         }
     }
 
-    /// Whether the service itself says so. While first checks are still to come, a connection may be lost to the reload, and
-    /// only HAProxy's own word counts, where it is news.
+    /// Whether the service itself says so: HAProxy's own word counts at once, and for anything else it is asked again, since a
+    /// connection may get lost.
     fn nobody_is_left(&self, over: bool) -> bool {
-        if !over && self.patient {
-            return false;
+        for attempt in 0..reach::STILL_ATTEMPTS {
+            if attempt > 0 {
+                self.performer.sleep(reach::STILL_AGAIN_AFTER);
+            }
+            match self.asked(over) {
+                Some(Reply::NoServer) => return true,
+                Some(_) => {}
+                None => return false,
+            }
         }
-        let Some(place) = &self.place else {
-            return false;
-        };
+        true
+    }
+
+    /// A reply that says that nobody is left. While first checks are still to come, a connection may be lost to the reload,
+    /// and only HAProxy's own word counts, where it is news.
+    fn asked(&self, over: bool) -> Option<Reply> {
+        if !over && self.patient {
+            return None;
+        }
+        let place = self.place.as_ref()?;
         let spec = self.performer.spec;
         let speaks = spec.tuning.lb_speaks();
         let reply = http::ask(&place.address, place.port, speaks, ATTEMPT);
-        let entrance = reach::entrance(self.performer);
         let lb = spec.names.lb.as_str();
-        if reply.answers() == Some(false)
-            && entrance.heard(lb, spec.lb_port, place, reply).answers() != Some(false)
-        {
-            return false;
+        let counts = |reply: Reply| {
+            let heard = reach::entrance(self.performer).heard(lb, spec.lb_port, place, reply);
+            heard.answers() == Some(false)
+        };
+        if reply.answers() != Some(false) || !counts(reply) {
+            return None;
         }
         let news = self.performer.memo().replied_before != Some(Reply::NoServer);
-        if over {
-            reply.answers() == Some(false)
-        } else {
-            reply == Reply::NoServer && news
-        }
+        (over || (reply == Reply::NoServer && news)).then_some(reply)
     }
 }
 

@@ -37,8 +37,9 @@ const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
 /// How often it is looked whether all containers run, meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// So often a service that answered before is asked until it does not any more.
-const STILL_ATTEMPTS: u32 = 2;
-const STILL_AGAIN_AFTER: Duration = Duration::from_millis(300);
+pub const STILL_ATTEMPTS: u32 = 2;
+/// And after so long: a connection may get lost, to a reload for one.
+pub const STILL_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// So many attempts without any answer, and there is none to be had from here.
 const SILENT_ATTEMPTS: u32 = 2;
 

@@ -1,5 +1,10 @@
 //! HAProxy's own checks of the instances (HEALTH_CHECK): those that fail them never take the place of those that serve.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use serde_json::{Value, json};
 
 use super::sandbox::{Flavor, Listener, Ran, Sandbox};
@@ -132,6 +137,39 @@ fn another_instance_that_fails_the_check_does_not_stay() {
             &sandbox,
             &before,
         );
+    });
+}
+
+/// HAProxy 1.7 may reset a connection when it reloads, and a network may lose one.
+#[test]
+fn one_lost_connection_is_no_service_without_instances() {
+    let (sandbox, lb) = checked(Flavor::Engine);
+    drop(lb);
+    let listener = sandbox.listen_mute("127.50.0.2", 80);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let serving = scope.spawn(|| {
+            let mut lost = 0;
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let loaded = sandbox.loaded_config("lb").unwrap_or_default();
+                if lost == 0 && loaded.contains("server3") {
+                    lost += 1;
+                    continue;
+                }
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(b"HTTP/1.1 200 Fake\r\nConnection: close\r\n\r\nok\n");
+            }
+            lost
+        });
+        let ran = sandbox.quick("scale", &["3"]);
+        over.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(listener.local_addr().unwrap());
+        ran.success();
+        assert_eq!(serving.join().unwrap(), 1);
     });
 }
 

@@ -58,7 +58,9 @@ impl Sandbox {
     pub(crate) fn new(flavor: Flavor) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed) + process::id() / 200;
-        let addresses = format!("127.{}.{}.", 51 + process::id() % 200, number % 256);
+        // More sandboxes than 256 are made in a run, and two that live at one time must not share an address.
+        let second = 51 + (process::id() + number / 256) % 200;
+        let addresses = format!("127.{second}.{}.", number % 256);
         let sandbox = Self {
             dir: folder(),
             flavor,
