@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use crate::ask;
 use crate::docker::answer::{self, json, json_lines};
+use crate::docker::archive::{self, Entry};
 use crate::docker::argv::{self, Argv, Range};
 use crate::docker::cause::Cause;
-use crate::docker::{Answer, CallError, Docker, archive};
+use crate::docker::{Answer, CallError, Docker};
 use crate::error::{Failure, Kind};
 use crate::haproxy::channel::{self, Question};
-use crate::haproxy::read::Found;
+use crate::haproxy::read::{Found, Odd};
 use crate::haproxy::{self, Config};
 use crate::haproxy::{log, reloaded};
 use crate::host_ports::{self, Taken};
@@ -125,9 +126,7 @@ pub fn look_with(
         find_other_lb(docker, wanted, &mut inventory)?;
     }
     if let (Some(lb), Some(files)) = (&inventory.lb, files?) {
-        let mut found = Found::new(files.config, files.template, lb.haproxy);
-        found.cert = files.cert;
-        inventory.config = Some(found);
+        inventory.config = Some(found(lb, files));
     }
     inventory.images = images?;
     if look_into_lb {
@@ -317,21 +316,67 @@ fn image_id(docker: &Docker, image: &str) -> Result<Option<String>, Failure> {
 }
 
 /// What lies in the load balancer.
-struct LbFiles {
-    config: String,
-    template: Option<String>,
-    cert: Option<Vec<u8>>,
+enum LbFiles {
+    Odd(Odd),
+    Files {
+        config: String,
+        template: Option<Lies>,
+        cert: Option<Vec<u8>>,
+    },
+}
+
+/// What lies at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lies {
+    File(Vec<u8>),
+    Odd(Odd),
+}
+
+impl Lies {
+    fn file(self) -> Option<Vec<u8>> {
+        match self {
+            Self::File(bytes) => Some(bytes),
+            Self::Odd(_) => None,
+        }
+    }
+}
+
+fn found(lb: &Container, files: LbFiles) -> Found {
+    let (config, template, cert) = match files {
+        LbFiles::Odd(odd) => return Found::odd(odd),
+        LbFiles::Files {
+            config,
+            template,
+            cert,
+        } => (config, template, cert),
+    };
+    let (template, odd) = match template {
+        Some(Lies::Odd(odd)) => (None, Some(odd)),
+        Some(Lies::File(text)) => (Some(String::from_utf8_lossy(&text).into_owned()), None),
+        None => (None, None),
+    };
+    let mut found = Found::new(config, template, lb.haproxy);
+    if let Some(odd) = odd {
+        found.broken = Some(format!(
+            "`{}` {}",
+            lb.name,
+            odd.words(haproxy::TEMPLATE_NAME)
+        ));
+    }
+    found.cert = cert;
+    found
 }
 
 /// The load balancer's haproxy.cfg and what belongs to it; `None` where it has none.
 fn lb_files(docker: &Docker, lb: &str, with_cert: bool) -> Result<Option<LbFiles>, Failure> {
-    let Some(config) = file_in(docker, lb, haproxy::CONFIG_NAME)? else {
-        return Ok(None);
+    let config = match lies_in(docker, lb, haproxy::CONFIG_NAME)? {
+        None => return Ok(None),
+        Some(Lies::Odd(odd)) => return Ok(Some(LbFiles::Odd(odd))),
+        Some(Lies::File(config)) => String::from_utf8_lossy(&config).into_owned(),
     };
-    let config = String::from_utf8_lossy(&config).into_owned();
     let tuning = Head::read(&config).map_or_else(|_| Tuning::default(), |head| head.tuning);
     let template = if tuning.template {
-        file_in(docker, lb, haproxy::TEMPLATE_NAME)?
+        lies_in(docker, lb, haproxy::TEMPLATE_NAME)?
     } else {
         None
     };
@@ -340,8 +385,7 @@ fn lb_files(docker: &Docker, lb: &str, with_cert: bool) -> Result<Option<LbFiles
     } else {
         None
     };
-    let template = template.map(|text| String::from_utf8_lossy(&text).into_owned());
-    Ok(Some(LbFiles {
+    Ok(Some(LbFiles::Files {
         config,
         template,
         cert,
@@ -350,11 +394,20 @@ fn lb_files(docker: &Docker, lb: &str, with_cert: bool) -> Result<Option<LbFiles
 
 /// A file beside the load balancer's haproxy.cfg, or that itself; `None` where there is none.
 pub fn file_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-    file_at(docker, lb, &format!("{}/{name}", haproxy::CONFIG_DIR))
+    Ok(lies_in(docker, lb, name)?.and_then(Lies::file))
 }
 
 /// The file at `path` in the load balancer; `None` where there is none.
 pub fn file_at(docker: &Docker, lb: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+    Ok(lies_at(docker, lb, path)?.and_then(Lies::file))
+}
+
+fn lies_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Lies>, Failure> {
+    lies_at(docker, lb, &format!("{}/{name}", haproxy::CONFIG_DIR))
+}
+
+/// What lies at `path` in the load balancer; `None` where nothing does.
+fn lies_at(docker: &Docker, lb: &str, path: &str) -> Result<Option<Lies>, Failure> {
     let argv = argv::cp_out(lb, path);
     let name = path.rsplit('/').next().unwrap_or(path);
     let what = format!("the {name} in `{lb}`");
@@ -376,12 +429,18 @@ pub fn file_at(docker: &Docker, lb: &str, path: &str) -> Result<Option<Vec<u8>>,
             Ok(answer) => break answer,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) if error.cause().is_some_and(Cause::is_missing_path) => return Ok(None),
+            Err(error) if error.printed_too_much() => return Ok(Some(Lies::Odd(Odd::TooLarge))),
             Err(error) => return Err(not_read(&what, &error)),
         }
     };
-    let bytes = archive::unpack(&answer.stdout)
+    let entry = archive::unpack(&answer.stdout)
         .map_err(|why| not_read(&what, &docker.bad_answer(&argv, why)))?;
-    Ok(Some(bytes))
+    Ok(Some(match entry {
+        Entry::File(bytes) => Lies::File(bytes),
+        Entry::Directory => Lies::Odd(Odd::Directory),
+        Entry::Link => Lies::Odd(Odd::Link(answer.stdout)),
+        Entry::Special => Lies::Odd(Odd::Special(answer.stdout)),
+    }))
 }
 
 /// Whether HAProxy itself, asked where its file names the runtime socket, runs something else than that file: somebody was

@@ -15,7 +15,7 @@ use crate::docker::layers::{Layers, PullLines};
 use crate::docker::{Answer, CallError, Docker, archive};
 use crate::error::{Failure, Standing};
 use crate::execute::Done;
-use crate::haproxy::read::Found;
+use crate::haproxy::read::{Found, Odd};
 use crate::haproxy::versions::Version;
 use crate::haproxy::{self, Config};
 use crate::http::Reply;
@@ -512,7 +512,10 @@ impl Performer<'_> {
     /// Copies the haproxy.cfg on this workstation, which holds `text`, into the load balancer: as the script does it, or so
     /// that everybody may read it there, where not everybody may here.
     pub fn copy_config(&self, text: &str) -> Result<(), CallError> {
-        if config_file::is_for_everybody(Path::new(&self.config_path)) {
+        let found = self.before.config.as_ref();
+        // docker would write where a link leads to.
+        let odd = found.is_some_and(|found| found.odd.is_some());
+        if !odd && config_file::is_for_everybody(Path::new(&self.config_path)) {
             let argv = calls::copy(self.spec, &self.config_path);
             return self.change(&argv).map(drop);
         }
@@ -577,7 +580,9 @@ impl Performer<'_> {
                 self.take_away(name)?;
             }
         }
-        if back == Back::Stopped {
+        if let Some(odd) = &found.odd {
+            self.put_odd(odd, back)?;
+        } else if back == Back::Stopped {
             self.put_config(&found.text)?;
         } else {
             let text = self.text_to_go_back_to(found)?;
@@ -639,6 +644,36 @@ impl Performer<'_> {
             }
         }
         Ok(back.render()?)
+    }
+
+    /// What lay in place of the file goes back where HAProxy does not run another one by now.
+    fn put_odd(&self, odd: &Odd, back: Back) -> Result<(), Failure> {
+        let runs_another = back != Back::Stopped && self.memo().workers.signalled();
+        match odd.archive().filter(|_| !runs_another) {
+            Some(archive) => self.put_archive(archive),
+            None => Err(Failure::failed(format!(
+                "what lay in place of the haproxy.cfg in `{}` can't be put back",
+                self.spec.names.lb
+            ))),
+        }
+    }
+
+    fn put_archive(&self, archive: &[u8]) -> Result<(), Failure> {
+        let lb = self.spec.names.lb.as_str();
+        let argv = calls::restore(lb);
+        let put = || self.docker.change_with_stdin(&argv, archive.to_vec());
+        self.repeated(&argv, put).map(drop).map_err(|error| {
+            let what = format!("what lay in place of the haproxy.cfg in `{lb}` is not back");
+            Failure::from_call(what, &error)
+        })
+    }
+
+    /// Puts back what `found` tells of, where HAProxy runs nothing else.
+    pub fn put_found(&self, found: &Found) -> Result<(), Failure> {
+        match &found.odd {
+            Some(odd) => self.put_odd(odd, Back::Stopped),
+            None => self.put_config(&found.text),
+        }
     }
 
     /// Writes `text` straight into the load balancer, past the local file.

@@ -15,6 +15,7 @@ use crate::error::{Failure, printable};
 use crate::haproxy;
 use crate::haproxy::channel::{self, Look, Process, Question};
 use crate::haproxy::log::{self, Line, Own};
+use crate::haproxy::read::Found;
 use crate::haproxy::reloaded::{self, By, Evidence, Verdict};
 use crate::look;
 use crate::moment::Moment;
@@ -49,11 +50,7 @@ pub struct Workers {
 
 /// Makes the load balancer run `text`, which lies in the local haproxy.cfg.
 pub fn reload(performer: &Performer<'_>, text: &str, servers: &[Number]) -> Result<(), Failure> {
-    let before = performer
-        .before
-        .config
-        .as_ref()
-        .map(|found| found.text.as_str());
+    let before = performer.before.config.as_ref();
     let outcome = copy_and_verify(performer, text)
         .and_then(|()| check(performer))
         .and_then(|()| signal(performer, text, leaves_some(performer, servers)));
@@ -81,8 +78,8 @@ fn leaves_some(performer: &Performer<'_>, servers: &[Number]) -> bool {
 }
 
 /// After a failed reload the old worker still serves; only the file has to be what it was.
-fn put_back(performer: &Performer<'_>, before: &str, failure: Failure) -> Failure {
-    match performer.put_config(before) {
+fn put_back(performer: &Performer<'_>, before: &Found, failure: Failure) -> Failure {
+    match performer.put_found(before) {
         Ok(()) => failure,
         Err(second) => Failure {
             undoing: vec![second.render().trim_end().to_owned()],

@@ -263,7 +263,10 @@ impl<'a> Reader<'a> {
 
     fn config(&mut self, found: &Found) {
         let name = self.names.lb.clone();
-        if let Some(what) = &found.newer {
+        if let Some(odd) = &found.odd {
+            let what = running::odd_config(name.as_str(), odd);
+            self.note(what, self.mends.up_with(&[running::replacing(odd)]));
+        } else if let Some(what) = &found.newer {
             let what =
                 format!("the haproxy.cfg in `{name}` was written by a newer vch-lb ({what})");
             self.note(what, "use that version of vch-lb".to_owned());

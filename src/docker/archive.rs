@@ -2,26 +2,42 @@
 
 use std::io::Read;
 
-/// The content of the only file in the archive that `docker cp CONTAINER:PATH -` writes.
-pub fn unpack(archive: &[u8]) -> Result<Vec<u8>, String> {
+use tar::EntryType;
+
+/// What lies at a path, by the archive that `docker cp CONTAINER:PATH -` writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    File(Vec<u8>),
+    Directory,
+    Link,
+    /// A pipe, a device.
+    Special,
+}
+
+/// Reads the first entry: the path itself. Behind a directory comes what is in it.
+pub fn unpack(archive: &[u8]) -> Result<Entry, String> {
     let mut archive = tar::Archive::new(archive);
-    let entries = archive
+    let mut entries = archive
         .entries()
         .map_err(|error| format!("not a tar archive: {error}"))?;
-    for entry in entries {
-        let mut entry = entry.map_err(|error| format!("not a tar archive: {error}"))?;
-        if entry.header().entry_type().is_file() {
-            let mut content = Vec::new();
-            entry
-                .read_to_end(&mut content)
-                .map_err(|error| format!("a truncated tar archive: {error}"))?;
-            if content.len() as u64 != entry.size() {
-                return Err("a truncated tar archive".into());
-            }
-            return Ok(content);
-        }
+    let Some(entry) = entries.next() else {
+        return Err("a tar archive without a file".into());
+    };
+    let mut entry = entry.map_err(|error| format!("not a tar archive: {error}"))?;
+    match entry.header().entry_type() {
+        EntryType::Regular | EntryType::Continuous => {}
+        EntryType::Directory => return Ok(Entry::Directory),
+        EntryType::Symlink | EntryType::Link => return Ok(Entry::Link),
+        _ => return Ok(Entry::Special),
     }
-    Err("a tar archive without a file".into())
+    let mut content = Vec::new();
+    entry
+        .read_to_end(&mut content)
+        .map_err(|error| format!("a truncated tar archive: {error}"))?;
+    if content.len() as u64 != entry.size() {
+        return Err("a truncated tar archive".into());
+    }
+    Ok(Entry::File(content))
 }
 
 /// An archive for `docker cp - CONTAINER:DIRECTORY`, holding one file that everyone may read: newer HAProxy images
@@ -48,8 +64,29 @@ mod tests {
     #[test]
     fn a_file_goes_in_and_comes_out() {
         let archive = pack("haproxy.cfg", b"abc").unwrap();
-        assert_eq!(unpack(&archive).unwrap(), b"abc");
+        assert_eq!(unpack(&archive).unwrap(), Entry::File(b"abc".to_vec()));
         assert!(unpack(&archive[..513]).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_told_by_its_first_entry() {
+        for (kind, entry) in [
+            (EntryType::Directory, Entry::Directory),
+            (EntryType::Symlink, Entry::Link),
+            (EntryType::Fifo, Entry::Special),
+            (EntryType::Char, Entry::Special),
+        ] {
+            let mut builder = tar::Builder::new(Vec::new());
+            let mut add = |kind, name: &str, content: &[u8]| {
+                let mut header = tar::Header::new_gnu();
+                header.set_entry_type(kind);
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, name, content).unwrap();
+            };
+            add(kind, "haproxy.cfg", b"");
+            add(EntryType::Regular, "haproxy.cfg/in", b"abc");
+            assert_eq!(unpack(&builder.into_inner().unwrap()).unwrap(), entry);
+        }
     }
 
     #[test]

@@ -186,6 +186,11 @@ impl CallError {
         matches!(self.problem, Problem::TimedOut { .. })
     }
 
+    /// Whether there was more on stdout than is taken.
+    pub fn printed_too_much(&self) -> bool {
+        matches!(self.problem, Problem::TooMuchOutput)
+    }
+
     pub fn is_not_found(&self) -> bool {
         self.cause().is_some_and(Cause::is_not_found)
     }

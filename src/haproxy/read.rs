@@ -6,6 +6,42 @@ use crate::error::printable;
 use crate::spec::head::{self, BadLine, Head};
 use crate::spec::names::Port;
 
+/// What lies where a file belongs, and is none that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Odd {
+    Directory,
+    /// What docker told of it, so that it can be put back: nothing but a link or a pipe.
+    Link(Vec<u8>),
+    Special(Vec<u8>),
+    TooLarge,
+}
+
+impl Odd {
+    /// That it is there, in words that follow on a container's name.
+    pub fn words(&self, name: &str) -> String {
+        let what = match self {
+            Self::Directory => "a directory",
+            Self::Link(_) => "a symbolic link",
+            Self::Special(_) => "a pipe or a device",
+            Self::TooLarge => "more than 16 MiB",
+        };
+        format!("has {what} where its {name} belongs")
+    }
+
+    /// Docker never puts a file in the place of a directory.
+    pub fn can_be_replaced(&self) -> bool {
+        *self != Self::Directory
+    }
+
+    /// The archive that puts it back.
+    pub fn archive(&self) -> Option<&[u8]> {
+        match self {
+            Self::Link(archive) | Self::Special(archive) => Some(archive),
+            Self::Directory | Self::TooLarge => None,
+        }
+    }
+}
+
 /// What a load balancer's file was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -20,6 +56,8 @@ pub struct Found {
     pub cert: Option<Vec<u8>>,
     /// Why the template beside it can't render it again, in words, where it was rendered from one.
     pub broken: Option<String>,
+    /// What lies there in place of a file.
+    pub odd: Option<Odd>,
     /// Whether somebody else's hand was in it.
     edited: bool,
 }
@@ -57,6 +95,15 @@ impl Found {
             newer,
             template,
             cert: None,
+            odd: None,
+        }
+    }
+
+    /// No file at all.
+    pub fn odd(odd: Odd) -> Self {
+        Self {
+            odd: Some(odd),
+            ..Self::new(String::new(), None, None)
         }
     }
 

@@ -235,6 +235,16 @@ impl LbFate {
             State::Other(state) if state == "paused" => return Err(paused(lb)),
             _ => {}
         }
+        let odd = inventory.config.as_ref();
+        let odd = odd.and_then(|found| found.odd.as_ref());
+        if let Some(odd) = odd.filter(|odd| !odd.can_be_replaced()) {
+            if options.recreate_lb || !inventory.has_served() {
+                return Ok(Self::Replace);
+            }
+            let what = running::odd_config(&lb.name, odd);
+            return Err(Failure::failed(what)
+                .hinted("`vch-lb up --recreate-lb` replaces the load balancer: a short outage"));
+        }
         let differences = differences(lb, spec, inventory);
         if !differences.is_empty() {
             // One that never served can be replaced without anybody noticing.
@@ -252,6 +262,10 @@ impl LbFate {
         let found = inventory.config.as_ref();
         if let Some(what) = found.and_then(|found| found.newer.as_ref()) {
             return Err(running::newer(lb, what));
+        }
+        if let Some(odd) = odd.filter(|_| inventory.has_served() && !options.overwrite) {
+            let what = running::odd_config(&lb.name, odd);
+            return Err(Failure::failed(what).hinted("--overwrite replaces it"));
         }
         // What lies in one that never served is a copy of ours, perhaps half of one.
         let edited = inventory.config.as_ref().is_some_and(Found::edited);

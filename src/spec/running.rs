@@ -8,7 +8,8 @@ use super::names::{Count, ImageRef, Names, NetworkName, Port};
 use super::tuning::{AUTO, ServerAddress, Tuning};
 use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
-use crate::haproxy::Config;
+use crate::haproxy::read::Odd;
+use crate::haproxy::{CONFIG_NAME, Config};
 use crate::inventory::{Container, Inventory};
 use crate::secrets::redact_text;
 use crate::settings::{self, FILES, INSTANCE_ARGS, LB_CTR_NAME, Origin, Settings, TRAVELLING};
@@ -194,6 +195,16 @@ fn config<'a>(lb: &Container, inventory: &'a Inventory) -> Result<&'a Config, Fa
     if let Some(what) = found.and_then(|found| found.newer.as_ref()) {
         return Err(newer(lb, what));
     }
+    if let Some(odd) = found.and_then(|found| found.odd.as_ref()) {
+        return Err(Failure::failed(format!(
+            "{}: what is running can't be read off it",
+            odd_config(&lb.name, odd)
+        ))
+        .hinted(format!(
+            "`vch-lb up {}` with all settings replaces it",
+            replacing(odd)
+        )));
+    }
     found.and_then(|found| found.config.as_ref()).ok_or_else(|| {
         Failure::failed(format!(
             "the haproxy.cfg in `{}` is not one that vch-lb or the script wrote: what is running can't be read off it",
@@ -342,6 +353,20 @@ pub fn newer(lb: &Container, what: &str) -> Failure {
         lb.name
     ))
     .hinted("use that version of vch-lb")
+}
+
+/// A load balancer that has something else in place of its file.
+pub fn odd_config(lb: &str, odd: &Odd) -> String {
+    format!("`{lb}` {}", odd.words(CONFIG_NAME))
+}
+
+/// The flag with which `up` puts a file there.
+pub fn replacing(odd: &Odd) -> &'static str {
+    if odd.can_be_replaced() {
+        "--overwrite"
+    } else {
+        "--recreate-lb"
+    }
 }
 
 /// A load balancer whose file can't be rendered again, and why not.

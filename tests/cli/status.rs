@@ -4,9 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use tar::EntryType;
 
 use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
-use super::scene::{CONFIG, reload_calls};
+use super::scene::{CONFIG, on_both, reload_calls};
 
 fn put_config(sandbox: &Sandbox, text: &str) {
     let file = sandbox.write("other.cfg", text);
@@ -454,6 +455,107 @@ fn an_edited_file_is_told_line_by_line() {
         assert_eq!(drifts(&sandbox, &[]), []);
         assert_eq!(sandbox.loaded_names("lb"), Some(script_config(1)));
     }
+}
+
+/// Puts something else in the place of haproxy.cfg.
+fn put_entry(sandbox: &Sandbox, kind: EntryType) {
+    sandbox
+        .docker(&["exec", "lb", "rm", "-f", CONFIG])
+        .success();
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |kind, name: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_size(content.len() as u64);
+        if kind == EntryType::Symlink {
+            header.set_link_name("/etc/precious").unwrap();
+        }
+        builder.append_data(&mut header, name, content).unwrap();
+    };
+    let large = vec![
+        b'#';
+        if kind == EntryType::Regular {
+            17 << 20
+        } else {
+            0
+        }
+    ];
+    add(kind, "haproxy.cfg", &large);
+    if kind == EntryType::Directory {
+        add(EntryType::Regular, "haproxy.cfg/in", b"x");
+    }
+    let archive = builder.into_inner().unwrap();
+    let folder = CONFIG.rsplit_once('/').unwrap().0;
+    sandbox
+        .docker_with(&["cp", "-", &format!("lb:{folder}")], |command| {
+            command.write_stdin(archive)
+        })
+        .success();
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_haproxy_cfg_is_told_and_replaced() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        // Where the one is that is made in the end.
+        let _recreated = sandbox.listen("127.50.0.3", 80, 200);
+        sandbox.script_has_run(2);
+        let precious = "/etc/precious";
+        let file = sandbox.write("precious", "mine");
+        let to = format!("lb:{precious}");
+        sandbox
+            .docker(&["cp", file.to_str().unwrap(), &to])
+            .success();
+        for (kind, words, flag) in [
+            (EntryType::Symlink, "a symbolic link", "--overwrite"),
+            (EntryType::Fifo, "a pipe or a device", "--overwrite"),
+            (EntryType::Regular, "more than 16 MiB", "--overwrite"),
+            (EntryType::Directory, "a directory", "--recreate-lb"),
+        ] {
+            put_entry(&sandbox, kind);
+            let what = format!("`lb` has {words} where its haproxy.cfg belongs");
+            let mend = format!("vch-lb up --num-instances 2 {flag}");
+            assert_eq!(drifts(&sandbox, &[]), [(what.clone(), mend)]);
+            sandbox.forget_calls();
+            for command in [&["scale", "3"][..], &["rollout"], &["up", "-n", "2"]] {
+                sandbox
+                    .quick(command[0], &command[1..])
+                    .code(1)
+                    .stderr_has(&what)
+                    .stderr_has(flag);
+            }
+            assert_eq!(sandbox.changing_calls(), [""; 0]);
+            sandbox.up(&["-n", "2", flag]).success();
+            assert_eq!(drifts(&sandbox, &[]), []);
+            assert_eq!(sandbox.loaded_names("lb"), Some(script_config(2)));
+            if kind == EntryType::Symlink {
+                assert_eq!(sandbox.file_in("lb", precious).as_deref(), Some("mine"));
+            }
+        }
+        sandbox.tool(&["down"]).success();
+    });
+}
+
+#[test]
+fn what_lay_in_place_of_haproxy_cfg_is_put_back_where_its_successor_is_refused() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        put_entry(&sandbox, EntryType::Symlink);
+        let before = sandbox.state();
+        let alert = "[ALERT]    (12) : config : no";
+        sandbox.rule(json!({"when": ["exec", "lb", "haproxy"], "exit": 1, "stderr": alert}));
+        sandbox
+            .up(&["-n", "2", "--overwrite"])
+            .code(1)
+            .stderr_has("refuses the new haproxy.cfg")
+            .stderr_lacks("could not be undone");
+        sandbox.assert_state(&before, "a link");
+    });
 }
 
 #[test]

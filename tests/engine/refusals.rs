@@ -119,3 +119,49 @@ fn a_configuration_that_was_edited_by_hand_is_not_overwritten_unasked() {
     service.serves(&service.instances(1..=3), "1");
     service.is_up_to_date(&["up", "-n", "3"]);
 }
+
+#[test]
+fn what_is_no_file_in_the_place_of_haproxy_cfg_is_told_and_replaced() {
+    let Some(service) = Service::new("odd") else {
+        return;
+    };
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let file = "/usr/local/etc/haproxy/haproxy.cfg";
+    let precious = "/usr/local/etc/haproxy/precious";
+    for (made_by, words, flag) in [
+        ("ln -s precious", "a symbolic link", "--overwrite"),
+        ("mkfifo", "a pipe or a device", "--overwrite"),
+        ("truncate -s 17M", "more than 16 MiB", "--overwrite"),
+        ("mkdir", "a directory", "--recreate-lb"),
+    ] {
+        service.docker(&["exec", &service.lb, "rm", "-f", file]);
+        service.bash(&format!(
+            "rm -rf odd && mkdir odd && cd odd && echo mine > precious && {made_by} haproxy.cfg && tar cf - * | docker cp - {}:{}",
+            service.lb,
+            file.rsplit_once('/').unwrap().0
+        ));
+        let what = format!("`{}` has {words} where its haproxy.cfg belongs", service.lb);
+        let status = service.tool(&["status"]);
+        status.exited(3);
+        assert!(status.stdout.contains(&what), "{status:?}");
+        let before = service.containers();
+        for command in [&["up", "-n", "2"][..], &["scale", "3"], &["rollout"]] {
+            service.tool(command).exited(1).says(&what).says(flag);
+        }
+        assert_eq!(service.containers(), before);
+        let ran = service.tool(&["up", "-n", "2", flag]);
+        service.answers(ran.succeeded());
+        service.serves(&service.instances(1..=2), "1");
+        service.is_up_to_date(&["up", "-n", "2"]);
+        if flag == "--overwrite" {
+            let read = service.docker(&[
+                "exec",
+                &service.lb,
+                "bash",
+                "-c",
+                &format!("echo $(<{precious})"),
+            ]);
+            assert_eq!(read.trim(), "mine");
+        }
+    }
+}

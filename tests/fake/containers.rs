@@ -65,6 +65,11 @@ pub(crate) struct LogLine {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct FileMeta {
+    /// Where it leads, if it is a symbolic link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) link: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) pipe: bool,
     pub(crate) mode: u32,
     pub(crate) uid: u64,
     pub(crate) size: usize,

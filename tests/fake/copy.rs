@@ -25,6 +25,8 @@ struct Entry {
     uid: u64,
     bytes: Vec<u8>,
     folder: bool,
+    link: Option<String>,
+    pipe: bool,
 }
 
 fn untar(tar: &[u8]) -> Option<Vec<Entry>> {
@@ -32,7 +34,9 @@ fn untar(tar: &[u8]) -> Option<Vec<Entry>> {
     for entry in tar::Archive::new(tar).entries().ok()? {
         let mut entry = entry.ok()?;
         let path = entry.path().ok()?.to_string_lossy().into_owned();
-        let folder = entry.header().entry_type().is_dir();
+        let kind = entry.header().entry_type();
+        let link = entry.link_name().ok()?;
+        let link = link.map(|link| link.to_string_lossy().into_owned());
         let mode = entry.header().mode().ok()?;
         let uid = entry.header().uid().ok()?;
         let mut bytes = Vec::new();
@@ -42,7 +46,9 @@ fn untar(tar: &[u8]) -> Option<Vec<Entry>> {
             mode,
             uid,
             bytes,
-            folder,
+            folder: kind.is_dir(),
+            link: link.filter(|_| kind.is_symlink()),
+            pipe: kind.is_fifo(),
         });
     }
     Some(all)
@@ -123,31 +129,54 @@ fn no_container(config: &Config, name: &str, path: &str) -> Reply {
     }
 }
 
+/// Where the client copies a file to: it follows a link.
+fn behind_link(container: &Container, path: String) -> String {
+    let Some(FileMeta { link: Some(to), .. }) = container.files.get(&path) else {
+        return path;
+    };
+    if to.starts_with('/') {
+        return normal(to);
+    }
+    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    normal(&format!("{parent}/{to}"))
+}
+
+/// A file of this workstation, as the one entry of an archive.
+fn local_file(file: &str) -> Result<Vec<Entry>, Reply> {
+    let metadata = match fs::symlink_metadata(file) {
+        Err(_) => {
+            let why = format!("lstat {file}: no such file or directory");
+            return Err(Reply::error(&why, 1));
+        }
+        // An engine gets the link, not what it leads to.
+        Ok(metadata) if metadata.is_dir() || metadata.is_symlink() => {
+            let why = format!("fake docker: {file}: copying folders and links is not simulated");
+            return Err(Reply::error(&why, 99));
+        }
+        Ok(metadata) => metadata,
+    };
+    let bytes =
+        fs::read(file).map_err(|error| Reply::error(&format!("open {file}: {error}"), 1))?;
+    Ok(vec![Entry {
+        path: normal(file).rsplit('/').next().unwrap_or("").to_owned(),
+        mode: metadata.permissions().mode() & 0o7777,
+        uid: 0,
+        bytes,
+        folder: false,
+        link: None,
+        pipe: false,
+    }])
+}
+
 fn copy_in(ctx: &mut Ctx, from: &str, name: &str, path: &str) -> Reply {
     let (store, config) = (&ctx.store, &ctx.config);
-    let path_wanted = normal(path);
+    let mut path_wanted = normal(path);
     let local = if from == "-" { None } else { Some(from) };
     let entries = match local {
         None => untar(&ctx.stdin),
-        Some(file) => match fs::symlink_metadata(file) {
-            Err(_) => return Reply::error(&format!("lstat {file}: no such file or directory"), 1),
-            // An engine gets the link, not what it leads to.
-            Ok(metadata) if metadata.is_dir() || metadata.is_symlink() => {
-                return Reply::error(
-                    &format!("fake docker: {file}: copying folders and links is not simulated"),
-                    99,
-                );
-            }
-            Ok(metadata) => match fs::read(file) {
-                Err(error) => return Reply::error(&format!("open {file}: {error}"), 1),
-                Ok(bytes) => Some(vec![Entry {
-                    path: normal(file).rsplit('/').next().unwrap_or("").to_owned(),
-                    mode: metadata.permissions().mode() & 0o7777,
-                    uid: 0,
-                    bytes,
-                    folder: false,
-                }]),
-            },
+        Some(file) => match local_file(file) {
+            Ok(entries) => Some(entries),
+            Err(reply) => return reply,
         },
     };
 
@@ -158,6 +187,9 @@ fn copy_in(ctx: &mut Ctx, from: &str, name: &str, path: &str) -> Reply {
     let Some(entries) = entries else {
         return Reply::daemon_error("unexpected EOF");
     };
+    if local.is_some() {
+        path_wanted = behind_link(&container, path_wanted);
+    }
     let into_folder = is_folder(&container, &path_wanted);
     if local.is_none() && !into_folder {
         return if container.files.contains_key(&path_wanted) {
@@ -197,8 +229,15 @@ fn copy_in(ctx: &mut Ctx, from: &str, name: &str, path: &str) -> Reply {
         } else {
             &entry.bytes[..]
         };
+        if is_folder(&container, &target) {
+            return Reply::daemon_error(&format!(
+                "Error processing tar file(exit status 1): cannot overwrite directory \"{target}\" with non-directory \"{path_wanted}\""
+            ));
+        }
         store.write_file(&container, &target, bytes);
         let meta = FileMeta {
+            link: entry.link.clone(),
+            pipe: entry.pipe,
             mode: entry.mode & 0o7777,
             uid: entry.uid,
             size: bytes.len(),
@@ -268,7 +307,6 @@ fn copy_out(ctx: &mut Ctx, name: &str, path: &str, to: &str) -> Reply {
     } else {
         return absent(config, name, path);
     };
-    let parent = wanted.rsplit_once('/').map_or("", |(parent, _)| parent);
     if to != "-" {
         let [(file, meta)] = files.as_slice() else {
             return Reply::error("fake docker: copying folders is not simulated", 99);
@@ -286,28 +324,41 @@ fn copy_out(ctx: &mut Ctx, name: &str, path: &str, to: &str) -> Reply {
             |()| Reply::default(),
         );
     }
+    Reply {
+        stdout: packed(ctx, &container, &wanted, &files),
+        ..Reply::default()
+    }
+}
+
+/// The archive of `wanted`, behind which these files are.
+fn packed(
+    ctx: &Ctx,
+    container: &Container,
+    wanted: &str,
+    files: &[(&String, &FileMeta)],
+) -> Vec<u8> {
+    let parent = wanted.rsplit_once('/').map_or("", |(parent, _)| parent);
     let mut builder = tar::Builder::new(Vec::new());
     let mut folders = BTreeSet::new();
-    if !container.files.contains_key(&wanted) {
-        folders.insert(wanted.clone());
+    if !container.files.contains_key(wanted) {
+        folders.insert(wanted.to_owned());
     }
-    let mut header = |path: &str, folder: bool, mode: u32, uid: u64, bytes: &[u8]| {
+    let mut header = |path: &str, kind: tar::EntryType, meta: &FileMeta, bytes: &[u8]| {
         let relative = path
             .strip_prefix(parent)
             .unwrap_or(path)
             .trim_start_matches('/');
         let mut header = tar::Header::new_gnu();
-        header.set_entry_type(if folder {
-            tar::EntryType::Directory
-        } else {
-            tar::EntryType::Regular
-        });
+        header.set_entry_type(kind);
+        if let Some(to) = &meta.link {
+            header.set_link_name(to).expect("a short path");
+        }
         header.set_size(bytes.len() as u64);
-        header.set_mode(mode);
-        header.set_uid(uid);
+        header.set_mode(meta.mode);
+        header.set_uid(meta.uid);
         header.set_gid(0);
         header.set_mtime(1_700_000_000);
-        let name = if folder {
+        let name = if kind.is_dir() {
             format!("{relative}/")
         } else {
             relative.to_owned()
@@ -317,19 +368,25 @@ fn copy_out(ctx: &mut Ctx, name: &str, path: &str, to: &str) -> Reply {
             .expect("a tar in memory");
     };
     for folder in &folders {
-        header(folder, true, 0o755, 0, &[]);
+        let meta = FileMeta {
+            link: None,
+            pipe: false,
+            mode: 0o755,
+            uid: 0,
+            size: 0,
+        };
+        header(folder, tar::EntryType::Directory, &meta, &[]);
     }
     for (file, meta) in files {
-        header(
-            file,
-            false,
-            meta.mode,
-            meta.uid,
-            &store.file(&container, file).unwrap_or_default(),
-        );
+        let (kind, bytes) = match meta {
+            FileMeta { link: Some(_), .. } => (tar::EntryType::Symlink, Vec::new()),
+            FileMeta { pipe: true, .. } => (tar::EntryType::Fifo, Vec::new()),
+            _ => (
+                tar::EntryType::Regular,
+                ctx.store.file(container, file).unwrap_or_default(),
+            ),
+        };
+        header(file, kind, meta, &bytes);
     }
-    Reply {
-        stdout: builder.into_inner().expect("a tar in memory"),
-        ..Reply::default()
-    }
+    builder.into_inner().expect("a tar in memory")
 }
