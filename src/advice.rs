@@ -6,7 +6,7 @@ use crate::inventory::{Endpoint, Kind};
 use crate::settings::{EXTERNAL_NET, LB_ARGS, LB_PORT, PUBLISH_LB};
 use crate::spec::names::{ImageRef, NetworkName, Port};
 use crate::spec::{Publish, Spec};
-use crate::ui::list;
+use crate::text::list;
 
 /// Below this one a port is the administrator's on most machines.
 const PRIVILEGED: u16 = 1024;

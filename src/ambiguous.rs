@@ -7,7 +7,8 @@ use crate::docker::argv;
 use crate::docker::cause::{self, Cause};
 use crate::docker::{CallError, Docker, answer};
 use crate::error::Failure;
-use crate::ui::{Ui, plural};
+use crate::text::plural;
+use crate::ui::Ui;
 
 /// Whether a look failed because of that.
 pub fn in_the_way(failure: &Failure) -> bool {

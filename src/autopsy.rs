@@ -7,7 +7,7 @@ use crate::error::{Failure, LogTail};
 use crate::haproxy::log;
 use crate::inventory::{Container, State};
 use crate::spec::Spec;
-use crate::ui::list;
+use crate::text::list;
 
 /// How many log lines explain a failure.
 const LINES: usize = 10;

@@ -143,13 +143,16 @@ pub fn label(action: &Action, spec: &Spec) -> String {
         Action::CreateLb { .. } => format!("create {lb}"),
         Action::ConnectLb => format!("connect {lb} to {}", spec.names.network()),
         Action::CopyConfig(_) => format!("copy haproxy.cfg to {lb}"),
-        Action::CopyFiles => format!("copy {} to {lb}", crate::ui::list_plain(&file_names(spec))),
+        Action::CopyFiles => format!(
+            "copy {} to {lb}",
+            crate::text::list_plain(&file_names(spec))
+        ),
         Action::StartLb => format!("start {lb}"),
         Action::AwaitService => format!("wait for {lb}"),
         Action::AwaitReady(numbers) => some("wait for", numbers),
         Action::Reload(servers) => format!(
             "reload {lb} with {}",
-            crate::ui::plural(servers.len(), "server")
+            crate::text::plural(servers.len(), "server")
         ),
         Action::Watch(numbers) => some("watch", numbers),
         Action::Drain => format!("drain {lb}"),
@@ -189,7 +192,7 @@ pub fn not_done(action: &Action, spec: &Spec) -> String {
         Action::CopyFiles => {
             format!(
                 "{} not copied into the load balancer `{lb}`",
-                crate::ui::list(&file_names(spec))
+                crate::text::list(&file_names(spec))
             )
         }
         Action::StartLb => format!("the load balancer `{lb}` was not started"),

@@ -19,7 +19,7 @@ use crate::reload;
 use crate::settings::HEALTH_CHECK;
 use crate::spec::Spec;
 use crate::spec::names::Number;
-use crate::ui;
+use crate::text;
 
 /// HAProxy begins the first check of every server within its interval of 2 s, spread, and gives each as long.
 pub const FIRST_CHECKS: Duration = Duration::from_millis(4500);
@@ -256,7 +256,7 @@ impl Found {
                 spec.instance_port
             ),
             [one] => format!("`{one}` fails the check of `{lb}`, {check}"),
-            _ => format!("{} fail the check of `{lb}`, {check}", ui::list(&names)),
+            _ => format!("{} fail the check of `{lb}`, {check}", text::list(&names)),
         };
         let mut failure = Failure::failed(what)
             .hinted("HAProxy sends nothing to an instance that fails HEALTH_CHECK; --wait gives instances more time");

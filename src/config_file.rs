@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::error::Failure;
 use crate::haproxy::read::is_ours;
-use crate::ui;
+use crate::text;
 
 /// How many symbolic links are followed, as Linux does.
 const LINKS: usize = 40;
@@ -102,7 +102,7 @@ fn target(path: &Path) -> anyhow::Result<PathBuf> {
 
 /// What went wrong, but not with which temporary file: the admin named another.
 fn told(error: &io::Error) -> anyhow::Error {
-    anyhow!(ui::reason(error))
+    anyhow!(text::reason(error))
 }
 
 fn temporary(target: &Path) -> anyhow::Result<tempfile::NamedTempFile> {

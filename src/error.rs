@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::docker::CallError;
-use crate::probe::Receipt;
+use crate::receipt::Receipt;
 pub use crate::text::printable;
 
 /// Exit codes: a public contract; `vch-lb help exit-codes` and the manual page show [`exit::MEANINGS`].
@@ -134,29 +133,6 @@ impl Failure {
         Self::new(Kind::Usage, what)
     }
 
-    /// `what` did not happen because a docker call failed. Of a VCH's errors, in which the reason stands last, it is said
-    /// first. A call that an interrupt ended failed by nothing else.
-    pub fn from_call(what: impl Into<String>, error: &CallError) -> Self {
-        if let Some(signal) = error.interrupted() {
-            return Self::interrupted(signal);
-        }
-        let mut what = what.into();
-        if let Some(reason) = error.portlayer_message() {
-            what = format!("{what}: {}", printable(reason));
-        }
-        let kind = if error.endpoint_unusable() {
-            Kind::Unusable
-        } else {
-            Kind::Failed
-        };
-        Self {
-            call: Some(error.call().to_owned()),
-            words: Some(error.words()),
-            hint: error.hint(),
-            ..Self::new(kind, what)
-        }
-    }
-
     /// Interrupted by `signal` before anything failed.
     pub fn interrupted(signal: i32) -> Self {
         Self::new(Kind::Interrupted(signal), "interrupted")
@@ -258,7 +234,7 @@ impl From<anyhow::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::Tally;
+    use crate::receipt::Tally;
 
     #[test]
     fn a_failure_tells_everything_in_order() {

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{Kind, Standing};
-use crate::ui::Ui;
 
 /// Signals so close together are one: `timeout` sends its own to the process and to its group.
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -31,6 +30,14 @@ pub struct Left {
     pub serves: bool,
     /// Some of it may be gone by now, or what is called so may be what was there before.
     pub undoing: bool,
+}
+
+/// What is said of signals that come while something is changed.
+pub struct Said {
+    /// Of Ctrl-C, when it comes first.
+    pub first: Box<dyn Fn() + Send>,
+    /// Of the signal that ends the command at once, with what that leaves behind.
+    pub second: Box<dyn Fn(i32, Left) + Send>,
 }
 
 impl Interrupt {
@@ -119,19 +126,18 @@ impl Interrupt {
 
     /// Starts listening for SIGINT, SIGTERM and SIGHUP.
     #[cfg(unix)]
-    pub fn listen(&self, ui: &Ui) -> std::io::Result<()> {
+    pub fn listen(&self, said: Said) -> std::io::Result<()> {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let interrupt = self.clone();
-        let ui = ui.clone();
         std::thread::Builder::new()
             .name("signals".into())
             .stack_size(64 * 1024)
             .spawn(move || {
                 let mut first = None;
                 for signal in &mut signals {
-                    interrupt.raise(signal, &mut first, &ui);
+                    interrupt.raise(signal, &mut first, &said);
                 }
             })?;
         Ok(())
@@ -139,13 +145,12 @@ impl Interrupt {
 
     /// Starts listening for Ctrl-C. Elsewhere than on Unix a signal can't wake a thread.
     #[cfg(not(unix))]
-    pub fn listen(&self, ui: &Ui) -> std::io::Result<()> {
+    pub fn listen(&self, said: Said) -> std::io::Result<()> {
         use signal_hook::consts::SIGINT;
 
         let pressed = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(SIGINT, Arc::clone(&pressed))?;
         let interrupt = self.clone();
-        let ui = ui.clone();
         std::thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
@@ -153,7 +158,7 @@ impl Interrupt {
                 loop {
                     std::thread::sleep(Duration::from_millis(50));
                     if pressed.swap(false, Ordering::Relaxed) {
-                        interrupt.raise(SIGINT, &mut first, &ui);
+                        interrupt.raise(SIGINT, &mut first, &said);
                     }
                 }
             })?;
@@ -161,13 +166,13 @@ impl Interrupt {
     }
 
     /// Takes in a signal; `first` keeps when the first one came.
-    fn raise(&self, signal: i32, first: &mut Option<Instant>, ui: &Ui) {
+    fn raise(&self, signal: i32, first: &mut Option<Instant>, said: &Said) {
         let changing = self.changing.load(Ordering::Relaxed);
         let Some(first) = first else {
             *first = Some(Instant::now());
             self.signal.store(signal, Ordering::Relaxed);
             if signal == signal_hook::consts::SIGINT && changing {
-                ui.warn("interrupted: letting the running docker calls complete (again to leave at once)");
+                (said.first)();
             }
             return;
         };
@@ -176,7 +181,7 @@ impl Interrupt {
         }
         // Who only looks leaves nothing behind.
         if changing {
-            ui.leaving_at_once(signal, self.left());
+            (said.second)(signal, self.left());
         }
         // The admin asked twice to leave, whatever is still running.
         std::process::exit(crate::error::signal_exit_code(signal));

@@ -34,6 +34,7 @@ pub mod plan;
 pub mod probe;
 pub mod reach;
 pub mod ready;
+pub mod receipt;
 pub mod reload;
 pub mod script;
 pub mod secrets;

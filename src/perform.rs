@@ -279,7 +279,7 @@ impl Performer<'_> {
     fn pause(&self, argv: &Argv, error: &CallError, pause: Duration) -> bool {
         let words = error.words();
         let words = error.portlayer_message().unwrap_or_else(|| gist(&words));
-        let seconds = crate::ui::seconds(pause);
+        let seconds = crate::text::seconds(pause);
         self.ui.status(&format!(
             "{}: {words}; again in {seconds}",
             self.docker.shown(argv)

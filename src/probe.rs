@@ -1,18 +1,15 @@
 //! `--probe`: a modest stream of requests through the load balancer while it is being changed, and changed back where
 //! that fails, and a receipt at the end.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use crate::http::{self, Reply, Speaks, Within};
 use crate::judge::{self, Quality};
 use crate::place::Place;
-use crate::plan::Action;
+use crate::receipt::{Phase, Receipt};
 
 /// How many requests may be on their way at the same time.
 const STREAMS: usize = 4;
@@ -20,70 +17,6 @@ const STREAMS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(80);
 /// A request without an answer for this long has failed.
 const PATIENCE: Within = Within::each(Duration::from_secs(10));
-
-/// What is going on while a request is on its way, from first to last. Where steps go side by side, it is the latest of
-/// theirs: nothing that a reload costs is put down to the instances that start beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    Starting,
-    Reloading,
-    Watching,
-    Draining,
-    Stopping,
-    /// All of the way back, after a failure.
-    Undoing,
-}
-
-impl Phase {
-    const ALL: [Self; 6] = [
-        Self::Starting,
-        Self::Reloading,
-        Self::Watching,
-        Self::Draining,
-        Self::Stopping,
-        Self::Undoing,
-    ];
-
-    /// The phase that `action` belongs to.
-    pub fn of(action: &Action) -> Self {
-        match action {
-            Action::Reload(_) | Action::RestoreConfig(_) => Self::Reloading,
-            Action::Watch(_) => Self::Watching,
-            Action::Drain => Self::Draining,
-            Action::Stop(_)
-            | Action::Remove(_)
-            | Action::StopLb
-            | Action::SetLbAside
-            | Action::TakeLbBack
-            | Action::RemoveLbAside
-            | Action::RemoveLb
-            | Action::RemoveNetwork => Self::Stopping,
-            Action::Pull(_)
-            | Action::CreateNetwork
-            | Action::Run(_)
-            | Action::Start(_)
-            | Action::CreateLb { .. }
-            | Action::CopyFiles
-            | Action::ConnectLb
-            | Action::CopyConfig(_)
-            | Action::StartLb
-            | Action::AwaitService
-            | Action::AwaitReady(_) => Self::Starting,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Reloading => "reloading",
-            Self::Watching => "watching",
-            Self::Draining => "draining",
-            Self::Stopping => "stopping",
-            Self::Undoing => "undoing",
-        }
-    }
-}
 
 /// What came of the requests that were begun once the last configuration of a change was in force: what clients will get
 /// from now on.
@@ -221,87 +154,6 @@ fn answered(reply: Reply, speaks: Speaks) -> bool {
     judge::quality(reply, speaks) == Quality::Works
 }
 
-/// What came of the requests of one phase, or of all.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Tally {
-    pub sent: usize,
-    pub failed: usize,
-    pub median_ms: Option<f64>,
-    pub p99_ms: Option<f64>,
-}
-
-impl Tally {
-    fn new<'a>(samples: impl IntoIterator<Item = &'a Option<Duration>>) -> Self {
-        let (mut sent, mut times) = (0, Vec::new());
-        for sample in samples {
-            sent += 1;
-            times.extend(*sample);
-        }
-        times.sort_unstable();
-        let at = |percent: usize| {
-            // The nearest rank: the smallest time that this share of the requests does not exceed.
-            let rank = (times.len() * percent).div_ceil(100).max(1);
-            times.get(rank - 1).map(|time| time.as_secs_f64() * 1000.0)
-        };
-        Self {
-            sent,
-            failed: sent - times.len(),
-            median_ms: at(50),
-            p99_ms: at(99),
-        }
-    }
-
-    fn line(&self) -> String {
-        let mut line = format!("{} sent, {} failed", self.sent, self.failed);
-        if let (Some(median), Some(p99)) = (self.median_ms, self.p99_ms) {
-            let _ = write!(line, ", median {median:.1} ms, 99% within {p99:.1} ms");
-        }
-        line
-    }
-}
-
-/// The receipt of a change.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Receipt {
-    pub total: Tally,
-    pub phases: Vec<PhaseTally>,
-}
-
-/// The requests that were begun in one phase.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PhaseTally {
-    pub phase: Phase,
-    #[serde(flatten)]
-    pub tally: Tally,
-}
-
-impl Receipt {
-    fn new(samples: &[Vec<Option<Duration>>; Phase::ALL.len()]) -> Self {
-        let phases = Phase::ALL
-            .iter()
-            .zip(samples)
-            .filter(|(_, samples)| !samples.is_empty());
-        Self {
-            total: Tally::new(samples.iter().flatten()),
-            phases: phases
-                .map(|(&phase, samples)| PhaseTally {
-                    phase,
-                    tally: Tally::new(samples),
-                })
-                .collect(),
-        }
-    }
-
-    /// For people, one line for the whole and one for each phase.
-    pub fn text(&self) -> String {
-        let mut text = format!("probe: {}\n", self.total.line());
-        for PhaseTally { phase, tally } in &self.phases {
-            let _ = writeln!(text, "  {:<9} {}", phase.word(), tally.line());
-        }
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,21 +180,6 @@ mod tests {
         drop(probe.during(Phase::Stopping));
         assert_eq!(now(), Phase::Undoing);
         drop(undoing);
-    }
-
-    #[test]
-    fn a_receipt_counts_failures_and_ranks_times() {
-        let ms = |ms| Some(Duration::from_millis(ms));
-        let mut samples: [Vec<Option<Duration>>; Phase::ALL.len()] = Default::default();
-        samples[Phase::Starting as usize] = vec![ms(1), ms(2), ms(9)];
-        samples[Phase::Reloading as usize] = vec![None, ms(4)];
-        let receipt = Receipt::new(&samples);
-        assert_eq!(
-            receipt.text(),
-            "probe: 5 sent, 1 failed, median 2.0 ms, 99% within 9.0 ms\n  starting  3 sent, 0 failed, median 2.0 ms, \
-             99% within 9.0 ms\n  reloading 2 sent, 1 failed, median 4.0 ms, 99% within 4.0 ms\n"
-        );
-        assert_eq!(Tally::new(&[None]).line(), "1 sent, 1 failed");
     }
 
     #[test]

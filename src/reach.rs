@@ -20,7 +20,7 @@ use crate::ready::{self, Crew, Crewed};
 use crate::reload;
 use crate::spec::names::{ContainerName, Port};
 use crate::spec::tuning::{HealthCheck, ServerAddress, Tuning};
-use crate::ui;
+use crate::text;
 
 /// How long one attempt may take: HAProxy tries a server that refuses for three seconds before it says that there is none.
 const ATTEMPT: Within = Within {
@@ -534,7 +534,7 @@ fn blame(performer: &Performer<'_>, instance: &Container, mut failure: Failure) 
 fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Failure {
     let spec = performer.spec;
     let lb_name = &spec.names.lb;
-    let waited = ui::seconds(performer.patience.wait);
+    let waited = text::seconds(performer.patience.wait);
     let what = match why {
         Late::Starting => format!("the load balancer `{lb_name}` does not run after {waited}"),
         Late::NoAddress => {

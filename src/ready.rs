@@ -22,7 +22,7 @@ use crate::place::{self, Place, Shown, Via};
 use crate::reach;
 use crate::spec::names::{Number, Port};
 use crate::spec::tuning::HealthCheck;
-use crate::ui;
+use crate::text;
 
 /// How long one question to a published port may take.
 const ATTEMPT: Within = Within {
@@ -75,7 +75,7 @@ fn gone(waiting: &[String], found: &[Container]) -> Failure {
         .iter()
         .filter(|name| !there.contains(name.as_str()))
         .collect();
-    Failure::failed(format!("gone before it got ready: {}", ui::list(&gone)))
+    Failure::failed(format!("gone before it got ready: {}", text::list(&gone)))
 }
 
 /// Watches `numbers` for the settling time: all of them have to pass HAProxy's checks, if it does any, and to stay up; and
@@ -381,7 +381,7 @@ fn never_ready(performer: &Performer<'_>, container: &Container) -> Failure {
 
 /// The failure of an instance that is not ready after `--wait`; `reply`: what it answered last, if that was not right.
 pub fn too_late(performer: &Performer<'_>, container: &Container, reply: Option<Reply>) -> Failure {
-    let waited = ui::seconds(performer.patience.wait);
+    let waited = text::seconds(performer.patience.wait);
     let what = match (&container.state, container.health) {
         (State::Running, Health::Starting) => {
             format!(
@@ -390,7 +390,7 @@ pub fn too_late(performer: &Performer<'_>, container: &Container, reply: Option<
             )
         }
         (State::Running, _) if container.restarts > 0 && reply.is_none() => {
-            let times = ui::plural(
+            let times = text::plural(
                 usize::try_from(container.restarts).unwrap_or(usize::MAX),
                 "time",
             );

@@ -22,7 +22,7 @@ use crate::moment::Moment;
 use crate::perform::{AGAIN_AFTER, COPIES, Performer};
 use crate::signals;
 use crate::spec::names::Number;
-use crate::ui;
+use crate::text;
 
 /// HAProxy 1.8 and later drop a HUP that arrives while they are still reloading.
 const APART: Duration = Duration::from_secs(1);
@@ -232,7 +232,7 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
 
 fn still_loading(performer: &Performer<'_>) -> Failure {
     let lb = &performer.spec.names.lb;
-    let waited = ui::seconds(performer.patience.wait);
+    let waited = text::seconds(performer.patience.wait);
     Failure::failed(format!(
         "HAProxy in `{lb}` is still loading the new haproxy.cfg after {waited}"
     ))
@@ -460,7 +460,7 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
             return Ok(());
         }
         if started.elapsed() >= performer.patience.drain {
-            let waited = ui::seconds(performer.patience.drain);
+            let waited = text::seconds(performer.patience.drain);
             if gone == Some(false) {
                 performer.ui.warn(&format!(
                     "after {waited} {lb} still has connections to instances that leave (--drain)"

@@ -15,7 +15,7 @@ use crate::moment::Moment;
 use crate::place::Place;
 use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::running::{self, OtherLb};
-use crate::ui::{list, plural, seconds};
+use crate::text::{list, plural, seconds};
 
 /// A container that was started again and has run for so long stays: docker, too, begins its pauses between two starts anew
 /// by then.

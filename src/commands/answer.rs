@@ -14,7 +14,7 @@ use crate::place::{Place, Via};
 use crate::plan::Plan;
 use crate::reach::{self, Reach};
 use crate::spec::{Publish, Spec};
-use crate::ui::{plural, seconds};
+use crate::text::{plural, seconds};
 
 /// What is said where nothing proved that the service works.
 const NOT_SHOWN: &str = "it was not shown that the service answers";

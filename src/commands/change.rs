@@ -17,12 +17,13 @@ use crate::inventory::Inventory;
 use crate::look::{self, Wanted};
 use crate::perform::{Patience, Performer};
 use crate::plan::{Action, Plan, undo};
-use crate::probe::{Phase, Probe, Receipt, Since};
+use crate::probe::{Probe, Since};
 use crate::reach::{self, Reach};
+use crate::receipt::{Phase, Receipt};
 use crate::script::{Style, script};
 use crate::settings;
 use crate::spec::names::Number;
-use crate::ui::list;
+use crate::text::list;
 use crate::{calls, config_file, ready};
 
 /// So many requests of the probe tell enough, where nothing else was watched meanwhile.
@@ -225,7 +226,7 @@ impl<'a> Change<'a> {
         let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {
-            let during = probe.as_ref().map(|probe| probe.during(Phase::of(action)));
+            let during = probe.as_ref().map(|probe| probe.during(action.phase()));
             let done = performer.perform(action)?;
             if let Some(probe) = &probe {
                 self.heed(probe, plan, action)?;

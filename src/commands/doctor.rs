@@ -20,7 +20,8 @@ use crate::inventory::Endpoint;
 use crate::settings::{self, Settings};
 use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
 use crate::spec::{Spec, arguments};
-use crate::ui::{self, Paint, plural};
+use crate::text::{self, plural};
+use crate::ui::{self, Paint};
 use crate::{config_file, look, spec};
 
 pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Failure> {
@@ -235,7 +236,7 @@ fn tls_file(folder: &Path, name: &'static str) -> TlsFile {
     let state = match std::fs::read(&path) {
         Ok(_) => FileState::There,
         Err(error) if error.kind() == ErrorKind::NotFound => FileState::Missing,
-        Err(error) => FileState::Unreadable(ui::reason(&error)),
+        Err(error) => FileState::Unreadable(text::reason(&error)),
     };
     TlsFile {
         name,

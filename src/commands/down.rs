@@ -11,7 +11,7 @@ use crate::look::{Detail, Wanted};
 use crate::plan::Action;
 use crate::plan::down as planner;
 use crate::spec::names::Names;
-use crate::ui::list;
+use crate::text::list;
 
 pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure> {
     let spec = context.identity_as_spec()?;

@@ -17,7 +17,8 @@ use crate::inventory::Inventory;
 use crate::look::{self, Detail, Wanted};
 use crate::moment::Moment;
 use crate::spec::running;
-use crate::ui::{LogLine, list};
+use crate::text::list;
+use crate::ui::LogLine;
 
 /// How much is kept to be brought into the order of time.
 const KEPT: usize = 64 << 20;

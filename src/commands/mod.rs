@@ -22,7 +22,7 @@ use crate::ambiguous;
 use crate::cli::{ChangeArgs, Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::{Failure, printable};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Said};
 use crate::inventory::Inventory;
 use crate::look::{self, Wanted};
 use crate::settings as table;
@@ -35,7 +35,8 @@ use crate::spec::edits::{self, Beside};
 use crate::spec::names::{Names, NetworkName};
 use crate::spec::running::Own;
 use crate::spec::{self, Spec};
-use crate::ui::{self, Ui};
+use crate::text;
+use crate::ui::Ui;
 
 /// What every command works with.
 pub struct Context<'a> {
@@ -115,7 +116,7 @@ impl Context<'_> {
             return Ok(None);
         }
         let content =
-            std::fs::read(path).map_err(|error| self.complaint(name, &ui::reason(&error)))?;
+            std::fs::read(path).map_err(|error| self.complaint(name, &text::reason(&error)))?;
         Ok(Some(content))
     }
 
@@ -196,8 +197,15 @@ impl Context<'_> {
 
     /// Listens for signals from here on: before the first call that changes something.
     pub fn listen(&self) -> Result<(), Failure> {
+        let (first, second) = (self.ui.clone(), self.ui.clone());
+        let said = Said {
+            first: Box::new(move || {
+                first.warn("interrupted: letting the running docker calls complete (again to leave at once)");
+            }),
+            second: Box::new(move |signal, left| second.leaving_at_once(signal, left)),
+        };
         self.interrupt
-            .listen(self.ui)
+            .listen(said)
             .map_err(|error| Failure::failed(format!("no handler for signals: {error}")))
     }
 }
@@ -222,7 +230,7 @@ fn settings_file(cli: &Cli) -> Result<Assignments, Failure> {
         return Ok(Assignments::default());
     };
     let content = std::fs::read(path).map_err(|error| {
-        let why = ui::reason(&error);
+        let why = text::reason(&error);
         Failure::usage(format!("`{path}` (--settings) can't be read: {why}"))
     })?;
     let text = String::from_utf8(content).map_err(|error| {

@@ -8,7 +8,8 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::{self, CompletionsArgs, ManArgs};
 use crate::error::{Failure, exit};
-use crate::ui::{self, Ui};
+use crate::text;
+use crate::ui::Ui;
 
 pub(super) fn completions(ui: &Ui, args: &CompletionsArgs) -> u8 {
     let mut text = Vec::new();
@@ -71,6 +72,6 @@ fn not_written(path: &Path, error: &std::io::Error) -> Failure {
     Failure::failed(format!(
         "`{}` was not written: {}",
         path.display(),
-        ui::reason(error)
+        text::reason(error)
     ))
 }

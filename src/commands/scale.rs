@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::plan::up::{self as planner, Options};
 use crate::spec::Spec;
 use crate::spec::names::Count;
-use crate::ui::plural;
+use crate::text::plural;
 
 pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failure> {
     let count = Count::parse(&args.count)

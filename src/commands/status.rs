@@ -20,7 +20,7 @@ use crate::spec::Spec;
 use crate::spec::names::Count;
 use crate::spec::running;
 use crate::status::{Drift, Mends, Note, Row, Status, Verdict, status};
-use crate::ui;
+use crate::text;
 
 pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failure> {
     let docker = context.docker()?;
@@ -285,7 +285,7 @@ fn table(rows: &[Row], now: SystemTime) -> String {
 fn cells(row: &Row, now: SystemTime) -> [String; 7] {
     let or_dash = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "-".into());
     let since = row.started_at.map(SystemTime::from);
-    let age = since.map(|since| ui::seconds(now.duration_since(since).unwrap_or_default()));
+    let age = since.map(|since| text::seconds(now.duration_since(since).unwrap_or_default()));
     let in_lb = row
         .in_lb
         .map(|sent| if sent { "yes" } else { "no" }.to_owned());

@@ -11,7 +11,7 @@ use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Detail, Wanted};
 use crate::plan::up::{self as planner, Options};
 use crate::spec::{Spec, running};
-use crate::ui::plural;
+use crate::text::plural;
 
 pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     let spec = context.spec()?;

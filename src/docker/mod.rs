@@ -7,6 +7,7 @@ pub mod answer;
 pub mod archive;
 pub mod argv;
 pub mod cause;
+mod failure;
 pub mod host;
 pub mod layers;
 pub mod spawn;
@@ -22,7 +23,8 @@ use spawn::{Command, End, Group, Lost, OnInterrupt, Output, Piece};
 
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
-use crate::ui::{self, Ui};
+use crate::text;
+use crate::ui::Ui;
 
 /// How the client is found and asked, from the command line.
 #[derive(Debug, Clone)]
@@ -468,7 +470,7 @@ impl Docker {
     fn lost(&self, call: String, lost: Lost, on_interrupt: OnInterrupt) -> CallError {
         let problem = match lost {
             Lost::NotStarted(error) => {
-                Problem::NotStarted(format!("{}: {}", self.program, ui::reason(&error)))
+                Problem::NotStarted(format!("{}: {}", self.program, text::reason(&error)))
             }
             Lost::NotAwaited(error) => {
                 Problem::Answer(format!("docker could not be waited for: {error}"))

@@ -5,7 +5,7 @@ use super::{Check, Facts, Verdict, numbers};
 use crate::docker::answer::{ClientVersion, DockerContext};
 use crate::docker::words::hide_password;
 use crate::error::Failure;
-use crate::ui::list;
+use crate::text::list;
 
 /// A client of this version or a later one negotiates the API by itself…
 const NEGOTIATES: (u32, u32, u32) = (17, 10, 0);

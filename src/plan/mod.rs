@@ -8,6 +8,7 @@ pub mod undo;
 pub mod up;
 
 use crate::inventory::Restarts;
+use crate::receipt::Phase;
 use crate::spec::Spec;
 use crate::spec::names::{ImageRef, Number};
 
@@ -71,6 +72,34 @@ pub enum Back {
 }
 
 impl Action {
+    /// What goes on meanwhile, for the receipt of `--probe`.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Reload(_) | Self::RestoreConfig(_) => Phase::Reloading,
+            Self::Watch(_) => Phase::Watching,
+            Self::Drain => Phase::Draining,
+            Self::Stop(_)
+            | Self::Remove(_)
+            | Self::StopLb
+            | Self::SetLbAside
+            | Self::TakeLbBack
+            | Self::RemoveLbAside
+            | Self::RemoveLb
+            | Self::RemoveNetwork => Phase::Stopping,
+            Self::Pull(_)
+            | Self::CreateNetwork
+            | Self::Run(_)
+            | Self::Start(_)
+            | Self::CreateLb { .. }
+            | Self::CopyFiles
+            | Self::ConnectLb
+            | Self::CopyConfig(_)
+            | Self::StartLb
+            | Self::AwaitService
+            | Self::AwaitReady(_) => Phase::Starting,
+        }
+    }
+
     /// Whether what comes after it must not happen without it, not even in undoing, which otherwise goes on: an instance
     /// would be taken away that the load balancer sends to.
     pub fn has_to_succeed(&self) -> bool {

@@ -25,7 +25,7 @@ use crate::spec::names::{ImageRef, Number, Port};
 use crate::spec::running;
 use crate::spec::tuning::{ServerAddress, Tuning};
 use crate::spec::{LABEL, Publish, Spec, exclusive};
-use crate::ui::{list, plural};
+use crate::text::{list, plural};
 
 #[cfg(test)]
 mod tests;

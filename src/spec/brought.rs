@@ -42,7 +42,7 @@ pub fn digest(
 ) -> Result<String, String> {
     let read = |path: &str| {
         (workstation.file)(path)
-            .map_err(|error| format!("`{path}` can't be read: {}", crate::ui::reason(&error)))
+            .map_err(|error| format!("`{path}` can't be read: {}", crate::text::reason(&error)))
     };
     let content = match source {
         Source::EnvFile(path) => assignments(&read(path)?, workstation.variable),

@@ -13,7 +13,7 @@ use crate::haproxy::{CONFIG_NAME, Config};
 use crate::inventory::{Container, Inventory};
 use crate::secrets::redact_text;
 use crate::settings::{self, FILES, INSTANCE_ARGS, LB_CTR_NAME, Origin, Settings, TRAVELLING};
-use crate::ui::list;
+use crate::text::list;
 
 /// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
 /// tells better. `own` are the arguments that the settings give to instances.

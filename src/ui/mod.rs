@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use crate::error::{Failure, Kind, Standing};
 use crate::interrupt::Left;
-use crate::text;
+use crate::text::{self, reason, seconds};
+
 use paint::painted;
 pub(crate) use paint::{ERROR, FAINT, FINE, Paint, WARNING};
 pub use progress::Progress;
@@ -292,72 +293,5 @@ impl Ui {
 
     fn lock(&self) -> MutexGuard<'_, Option<Bars>> {
         self.screen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A duration for people: `0.4 s`, `12 s`, `3 min 5 s`.
-pub fn seconds(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    if seconds < 9.95 {
-        format!("{seconds:.1} s")
-    } else if seconds < 120.0 {
-        format!("{seconds:.0} s")
-    } else {
-        format!(
-            "{} min {} s",
-            duration.as_secs() / 60,
-            duration.as_secs() % 60
-        )
-    }
-}
-
-/// Why a call of the operating system failed, in its words: without the number, and without the name of a temporary file.
-pub fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
-}
-
-/// `1 instance`, `3 instances`.
-pub fn plural(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
-}
-
-/// `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.
-pub fn list<S: AsRef<str>>(names: &[S]) -> String {
-    let quoted: Vec<String> = names
-        .iter()
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
-    match quoted.as_slice() {
-        [] => "none".into(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-/// `a`, `a and b`: for progress, where quotes would be noise.
-pub fn list_plain(names: &[&str]) -> String {
-    names.join(" and ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_and_lists_read_as_english() {
-        let texts = [0.04, 4.0, 12.3, 185.0].map(|s| seconds(Duration::from_secs_f64(s)));
-        assert_eq!(texts, ["0.0 s", "4.0 s", "12 s", "3 min 5 s"]);
-        assert_eq!(plural(1, "instance"), "1 instance");
-        assert_eq!(plural(0, "instance"), "0 instances");
-        assert_eq!(list::<&str>(&[]), "none");
-        assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
     }
 }

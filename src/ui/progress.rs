@@ -15,9 +15,9 @@ use indicatif::{
     MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
 };
 
+use super::Ui;
 use super::paint::FAINT;
-use super::{Ui, seconds};
-use crate::text::printable;
+use crate::text::{printable, seconds};
 
 const BAR: Style = AnsiColor::Cyan.on_default();
 const TICK: Duration = Duration::from_millis(100);

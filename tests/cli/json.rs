@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
-use vch_lb::probe::{Phase, PhaseTally, Receipt, Tally};
+use vch_lb::receipt::{Phase, PhaseTally, Receipt, Tally};
 
 use super::blocks;
 use super::readme;

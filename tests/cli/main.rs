@@ -25,6 +25,7 @@ mod fake;
 mod gates;
 mod haproxy_check;
 mod help;
+mod house;
 mod interrupts;
 mod json;
 mod logs;

@@ -5,7 +5,7 @@ use crate::doctor::{Check, Wanted};
 use crate::inventory::Inventory;
 use crate::settings::{INSTANCE_IMG, LB_IMG};
 use crate::spec::names::ImageRef;
-use crate::ui::list;
+use crate::text::list;
 
 pub(super) const ABOUT: &str = "images";
 

@@ -4,7 +4,7 @@ use crate::doctor::{Check, Wanted};
 use crate::inventory::{Conflict, Inventory};
 use crate::settings::{INSTANCE_CTR_PREFIX, LB_CTR_NAME};
 use crate::spec::names::{Count, Names};
-use crate::ui::plural;
+use crate::text::plural;
 
 pub(super) const ABOUT: &str = "names";
 

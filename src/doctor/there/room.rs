@@ -4,7 +4,7 @@ use super::There;
 use crate::docker::answer::Info;
 use crate::doctor::{Check, Wanted};
 use crate::inventory::Container;
-use crate::ui::plural;
+use crate::text::plural;
 
 /// What a container VM gets unless `--memory` says otherwise.
 const VM_MEMORY: f64 = 2.0 * 1_073_741_824.0;

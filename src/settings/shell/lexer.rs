@@ -25,9 +25,19 @@ struct Pending {
     place: usize,
 }
 
+/// Who reads the commands of a substitution within a word: the parser, which itself is built on this.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Commands {
+    /// All of a text: it stood between backticks.
+    pub between_backticks: fn(&str, usize, usize) -> Result<Script, Unclear>,
+    /// What stands behind `$(`: the commands, and how many bytes and lines they take.
+    pub up_to_parenthesis: fn(&str, usize, usize) -> Result<(Script, usize, usize), Unclear>,
+}
+
 pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
+    commands: Commands,
     pub line: usize,
     pub depth: usize,
     pending: Vec<Pending>,
@@ -38,9 +48,10 @@ pub(super) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(text: &'a str, line: usize, depth: usize) -> Self {
+    pub(super) fn new(text: &'a str, line: usize, depth: usize, commands: Commands) -> Self {
         Self {
             text,
+            commands,
             at: 0,
             line,
             depth,
@@ -186,7 +197,7 @@ impl<'a> Lexer<'a> {
 
     /// Looks for what sets variables in text that is expanded as inside double quotes.
     fn scan_expansions(&mut self, text: &str, line: usize) -> Result<(), Unclear> {
-        let mut inner = Lexer::new(text, line, self.depth);
+        let mut inner = Lexer::new(text, line, self.depth, self.commands);
         inner.deeper()?;
         while !inner.rest().is_empty() {
             inner.quoted_piece()?;
@@ -326,7 +337,7 @@ impl<'a> Lexer<'a> {
                 Some(_) => inner.push_str(self.advance_char()),
             }
         }
-        let script = super::parser::substituted(&inner, line, self.depth + 1)?;
+        let script = (self.commands.between_backticks)(&inner, line, self.depth + 1)?;
         self.add(script);
         Ok(())
     }
@@ -401,7 +412,7 @@ impl<'a> Lexer<'a> {
     /// The commands of a substitution up to their parenthesis.
     fn substitution(&mut self) -> Result<(), Unclear> {
         let (script, length, lines) =
-            super::parser::substitution(self.rest(), self.line, self.depth + 1)?;
+            (self.commands.up_to_parenthesis)(self.rest(), self.line, self.depth + 1)?;
         self.add(script);
         self.at += length;
         self.line += lines;

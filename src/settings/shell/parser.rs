@@ -1,6 +1,6 @@
 //! Words and operators as commands, with where each stands.
 
-use super::lexer::{Lexer, Token, arithmetic, set_by_arithmetic};
+use super::lexer::{Commands, Lexer, Token, arithmetic, set_by_arithmetic};
 use super::{Command, Place, Script, Unclear, is_name};
 
 /// Reads a whole script.
@@ -15,7 +15,7 @@ pub fn commands(text: &str) -> Result<Script, Unclear> {
 }
 
 /// Reads the text between backticks.
-pub(super) fn substituted(text: &str, line: usize, depth: usize) -> Result<Script, Unclear> {
+fn substituted(text: &str, line: usize, depth: usize) -> Result<Script, Unclear> {
     let mut parser = Parser::new(text, line, depth, Place::Within("a substitution"));
     parser.lexer.deeper()?;
     parser.list(&[])?;
@@ -26,11 +26,7 @@ pub(super) fn substituted(text: &str, line: usize, depth: usize) -> Result<Scrip
 }
 
 /// Reads the commands behind `$(` up to their parenthesis: them, and how many bytes and lines they take.
-pub(super) fn substitution(
-    text: &str,
-    line: usize,
-    depth: usize,
-) -> Result<(Script, usize, usize), Unclear> {
+fn substitution(text: &str, line: usize, depth: usize) -> Result<(Script, usize, usize), Unclear> {
     let mut parser = Parser::new(text, line, depth, Place::Within("a substitution"));
     parser.lexer.deeper()?;
     parser.list(&[])?;
@@ -47,6 +43,11 @@ pub(super) fn substitution(
     }
 }
 
+const SUBSTITUTIONS: Commands = Commands {
+    between_backticks: substituted,
+    up_to_parenthesis: substitution,
+};
+
 struct Parser<'a> {
     lexer: Lexer<'a>,
     /// Read ahead.
@@ -60,7 +61,7 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn new(text: &'a str, line: usize, depth: usize, place: Place) -> Self {
         Self {
-            lexer: Lexer::new(text, line, depth),
+            lexer: Lexer::new(text, line, depth, SUBSTITUTIONS),
             next: None,
             commands: Vec::new(),
             heres: Vec::new(),
