@@ -30,9 +30,12 @@ struct Pending {
 pub(super) struct Commands {
     /// All of a text: it stood between backticks.
     pub between_backticks: fn(&str, usize, usize) -> Result<Script, Unclear>,
-    /// What stands behind `$(`: the commands, and how many bytes and lines they take.
-    pub up_to_parenthesis: fn(&str, usize, usize) -> Result<(Script, usize, usize), Unclear>,
+    /// What stands behind `$(`.
+    pub up_to_parenthesis: fn(&str, usize, usize) -> Measured,
 }
+
+/// The commands of a substitution, and how many bytes and lines they take.
+pub(super) type Measured = Result<(Script, usize, usize), Unclear>;
 
 pub(super) struct Lexer<'a> {
     text: &'a str,

@@ -1,6 +1,6 @@
 //! Words and operators as commands, with where each stands.
 
-use super::lexer::{Commands, Lexer, Token, arithmetic, set_by_arithmetic};
+use super::lexer::{Commands, Lexer, Measured, Token, arithmetic, set_by_arithmetic};
 use super::{Command, Place, Script, Unclear, is_name};
 
 /// Reads a whole script.
