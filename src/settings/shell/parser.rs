@@ -26,7 +26,7 @@ fn substituted(text: &str, line: usize, depth: usize) -> Result<Script, Unclear>
 }
 
 /// Reads the commands behind `$(` up to their parenthesis: them, and how many bytes and lines they take.
-fn substitution(text: &str, line: usize, depth: usize) -> Result<(Script, usize, usize), Unclear> {
+fn substitution(text: &str, line: usize, depth: usize) -> Measured {
     let mut parser = Parser::new(text, line, depth, Place::Within("a substitution"));
     parser.lexer.deeper()?;
     parser.list(&[])?;
