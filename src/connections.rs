@@ -1,11 +1,11 @@
-//! What a container's own table of connections shows: whether it is that container which answers at a place.
+//! What connections show of who answers at a place: those in a container's own table, and those that nobody should take.
 //!
 //! The table is the kernel's, `/proc/net/tcp` of the container's network namespace, read through `docker exec`. It works in
 //! every image with a `cat`, and through a translation of the destination's address alone. A proxy on the way, or a
 //! translation of the source, hides the connection: that it is missing proves nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::docker::{Docker, argv};
 use crate::place::{Place, Shown, Workstation};
@@ -13,6 +13,9 @@ use crate::place::{Place, Shown, Workstation};
 /// How many connections are held: two of them are not another client's by chance, where only their ports are recognised.
 const HELD: usize = 2;
 const CONNECT: Duration = Duration::from_secs(2);
+
+/// A proxy on the way takes a connection within so long, at least.
+const INTERCEPTED_WITHIN: Duration = Duration::from_millis(100);
 
 /// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,20 @@ pub fn shown(docker: &Docker, container: &str, port: u16, place: &Place) -> Show
     drop(held);
     let text = String::from_utf8_lossy(&text);
     judge(entries(&text).as_deref(), port, &from)
+}
+
+/// Whether something answers at `nobody`, too, an address beside `place` that is nobody's: a proxy on the way that takes
+/// every connection.
+///
+/// Such a proxy is nearer than whoever it answers for, and takes the one connection as soon as the other. So it is waited no
+/// longer than a few times of what the connection to `place` takes: where there is none, nothing comes back at all.
+pub fn intercepted(place: &Place, nobody: IpAddr) -> bool {
+    let begun = Instant::now();
+    if connect(place).is_none() {
+        return false;
+    }
+    let patience = (begun.elapsed() * 4).max(INTERCEPTED_WITHIN);
+    TcpStream::connect_timeout(&SocketAddr::new(nobody, place.port), patience).is_ok()
 }
 
 fn connect(place: &Place) -> Option<TcpStream> {
@@ -239,6 +256,22 @@ mod tests {
             Shown::Connection
         );
         drop((held, listener));
+    }
+
+    #[test]
+    fn who_answers_for_nobody_too_is_on_the_way() {
+        let listener = TcpListener::bind("127.0.0.21:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let place = Place {
+            via: crate::place::Via::Network,
+            address: "127.0.0.21".into(),
+            port,
+        };
+        let nobody = IpAddr::from([127, 0, 0, 22]);
+        assert!(!intercepted(&place, nobody));
+        let proxy = TcpListener::bind((nobody, port)).unwrap();
+        assert!(intercepted(&place, nobody));
+        drop((listener, proxy));
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl<'a> Entrance<'a> {
             || self.docker.host().cloned(),
             self.external,
             &connections::workstation(place),
+            |nobody| connections::intercepted(place, nobody),
         )
     }
 }

@@ -1,7 +1,8 @@
 //! Where a load balancer is asked, and what comes from there proves. Pure.
 //!
 //! An address says little about who answers at it: a workstation may have a network of its own with the numbers of the
-//! endpoint's, and the near end of a tunnel is not the far one. The rule, in one place ([`meaning`]):
+//! endpoint's, the near end of a tunnel is not the far one, and some networks have a proxy on the way that answers for
+//! every address. The rule, in one place ([`meaning`]):
 //! 1. Where nothing speaks against it, what comes from a place comes from the load balancer.
 //! 2. Where something does ([`Doubt`]), an answer counts only if the load balancer's own table of connections shows the
 //!    connection on which it came. Address translation hides it there: that it is missing proves nothing.
@@ -9,7 +10,7 @@
 //! 4. What does not count is neither an answer nor a failure, and is said in words.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
@@ -96,6 +97,8 @@ pub enum Doubt {
     SameNumbers,
     /// The endpoint is asked at this machine's own address, and says that it is another machine.
     Tunnel,
+    /// An address that is nobody's answers, too.
+    Intercepted,
 }
 
 /// What is known of this workstation.
@@ -106,31 +109,68 @@ pub struct Workstation {
     pub source: Option<IpAddr>,
 }
 
-/// Whether what answers at `place` may be somebody else. `network` is EXTERNAL_NET.
+/// Whether what answers at `place` may be somebody else. `network` is EXTERNAL_NET; `intercepted` tells whether somebody
+/// answers for an address that is nobody's, and is asked only where the way leads through other networks.
 pub fn doubt(
     place: &Place,
     endpoint: &Endpoint,
     host: impl FnOnce() -> Option<Host>,
     network: Option<&Network>,
     workstation: &Workstation,
+    intercepted: impl FnOnce(IpAddr) -> bool,
 ) -> Option<Doubt> {
+    let on_the_way = || {
+        let nobody = nobodys(place, network)?;
+        intercepted(nobody).then_some(Doubt::Intercepted)
+    };
     let here = |host: Option<&Host>| is_this_machine(endpoint, host, &workstation.name);
     match place.via {
         // A loopback address leads to a socket's engine or its virtual machine, or else into a tunnel.
         Via::Host => {
             let host = host();
-            let way = host.as_ref().map(|host| host.way);
-            (way == Some(Way::Loopback) && !here(host.as_ref())).then_some(Doubt::Tunnel)
+            match host.as_ref().map(|host| host.way) {
+                Some(Way::Loopback) if !here(host.as_ref()) => Some(Doubt::Tunnel),
+                Some(Way::Network) => on_the_way(),
+                _ => None,
+            }
         }
-        // An address on another network than a bridge is the same for everybody who can get there.
         Via::Network => {
-            let network = network.filter(|network| network.driver == "bridge")?;
             let source = workstation.source?;
-            let mut pools = network.ipam.config.iter();
-            let same = pools.any(|pool| within(&pool.subnet, source));
+            let pools = network.map(|network| network.ipam.config.as_slice());
+            let mut pools = pools.unwrap_or_default().iter();
+            if !pools.any(|pool| within(&pool.subnet, source)) {
+                return on_the_way();
+            }
+            // An address on another network than a bridge is the same for everybody who can get there.
+            let bridge = network.is_some_and(|network| network.driver == "bridge");
             // Asked for only where it decides: it may take a call.
             let inside = || !endpoint.rootless && here(host().as_ref());
-            (same && !inside()).then_some(Doubt::SameNumbers)
+            (bridge && !inside()).then_some(Doubt::SameNumbers)
+        }
+    }
+}
+
+/// An address that lies where `place` does and is nobody's, most likely: the last one of its network, which means all of
+/// them there. `None` on this machine, and where only a name is known.
+fn nobodys(place: &Place, network: Option<&Network>) -> Option<IpAddr> {
+    let address = place.address.parse::<IpAddr>().ok()?;
+    if address.is_loopback() {
+        return None;
+    }
+    let pools = network.map(|network| network.ipam.config.as_slice());
+    let mut pools = pools.unwrap_or_default().iter();
+    let pool = pools.find(|pool| within(&pool.subnet, address));
+    let bits = pool.and_then(|pool| pool.subnet.split_once('/')?.1.trim().parse::<u32>().ok());
+    match address {
+        IpAddr::V4(address) => {
+            // Of a host the network is not known; no other length is as common.
+            let bits = bits.unwrap_or(24);
+            let last = u32::from(address) | u32::MAX.checked_shr(bits).unwrap_or(0);
+            (bits < 31 && last != u32::from(address)).then(|| Ipv4Addr::from(last).into())
+        }
+        IpAddr::V6(address) => {
+            let last = u128::from(address) | u128::from(u64::MAX);
+            (last != u128::from(address)).then(|| Ipv6Addr::from(last).into())
         }
     }
 }
@@ -205,6 +245,9 @@ impl Why {
             }
             Self::Doubt(Doubt::Tunnel) => {
                 "the endpoint is behind a tunnel, so what is there on this machine may be somebody else"
+            }
+            Self::Doubt(Doubt::Intercepted) => {
+                "an address there that is nobody's answers, too: something on the way does, and what it says proves nothing"
             }
             Self::Listens => {
                 "the load balancer listens there by its own account, and the refusal is somebody else's, on the way or on \
@@ -332,6 +375,11 @@ mod tests {
     /// A line: by what clients come in, how docker gets to the endpoint, what the endpoint is, its network's driver, and from
     /// which address this workstation asks.
     fn doubted(line: &str) -> Option<Doubt> {
+        doubted_where(line, false)
+    }
+
+    /// The same where something on the way answers for every address, or not.
+    fn doubted_where(line: &str, intercepted: bool) -> Option<Doubt> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [via, way, endpoint_is, driver, source] = words[..] else {
             panic!("{line}");
@@ -370,7 +418,14 @@ mod tests {
             source: Some(source.parse().unwrap()),
         };
         let host = || way.map(|way| host("x", way));
-        doubt(&place, &endpoint, host, Some(&network), &workstation)
+        doubt(
+            &place,
+            &endpoint,
+            host,
+            Some(&network),
+            &workstation,
+            |nobody| intercepted && nobody == IpAddr::from([172, 17, 255, 255]),
+        )
     }
 
     #[test]
@@ -406,6 +461,75 @@ mod tests {
     }
 
     #[test]
+    fn what_answers_for_every_address_proves_nothing_where_the_way_leads_through_it() {
+        for (line, doubt) in [
+            (
+                "network remote other bridge 10.9.0.1",
+                Some(Doubt::Intercepted),
+            ),
+            (
+                "network socket desktop bridge 10.9.0.1",
+                Some(Doubt::Intercepted),
+            ),
+            (
+                "network remote vch external 10.9.0.1",
+                Some(Doubt::Intercepted),
+            ),
+            // On the same wire, or on this machine.
+            ("network remote other macvlan 172.17.0.1", None),
+            ("network socket here bridge 172.17.0.1", None),
+            (
+                "network remote other bridge 172.17.0.1",
+                Some(Doubt::SameNumbers),
+            ),
+            ("host loopback here bridge 127.0.0.1", None),
+            ("host socket desktop bridge 127.0.0.1", None),
+        ] {
+            assert_eq!(doubted_where(line, true), doubt, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_address_of_a_network_is_nobodys() {
+        for (address, subnet, nobody) in [
+            ("10.0.1.2", "10.0.1.0/24", Some("10.0.1.255")),
+            ("10.0.1.2", "10.0.0.0/16", Some("10.0.255.255")),
+            ("192.168.66.10", "192.168.66.10/31", None),
+            ("192.168.66.10", "192.168.66.8/30", Some("192.168.66.11")),
+            // A host's network is not known.
+            ("192.0.2.7", "10.0.0.0/16", Some("192.0.2.255")),
+            ("192.0.2.255", "10.0.0.0/16", None),
+            ("127.0.0.1", "10.0.0.0/16", None),
+            ("vch.example.com", "10.0.0.0/16", None),
+            (
+                "fd00:1::2",
+                "fd00:1::/64",
+                Some("fd00:1::ffff:ffff:ffff:ffff"),
+            ),
+        ] {
+            let pool = Pool {
+                subnet: subnet.into(),
+                ..Pool::default()
+            };
+            let network = Network {
+                ipam: Ipam { config: vec![pool] },
+                ..Network::default()
+            };
+            let place = Place {
+                via: Via::Network,
+                address: address.into(),
+                port: 80,
+            };
+            let expected = nobody.map(|nobody| nobody.parse().unwrap());
+            assert_eq!(
+                nobodys(&place, Some(&network)),
+                expected,
+                "{address} {subnet}"
+            );
+        }
+    }
+
+    #[test]
     fn subnets_hold_addresses_of_their_own_kind() {
         for (subnet, address, holds) in [
             ("172.17.0.0/16", "172.17.255.1", true),
@@ -431,7 +555,7 @@ mod tests {
     #[test]
     fn a_reply_is_the_load_balancers_only_where_nothing_speaks_against_it() {
         use Reply::{Closed, Mute, NoServer, NotHttp, Refused, Silent, Status};
-        let doubts = [Doubt::SameNumbers, Doubt::Tunnel];
+        let doubts = [Doubt::SameNumbers, Doubt::Tunnel, Doubt::Intercepted];
         let shown = [
             Shown::Nothing,
             Shown::Connection,
