@@ -36,6 +36,7 @@ pub mod reach;
 pub mod ready;
 pub mod receipt;
 pub mod reload;
+pub mod revive;
 pub mod script;
 pub mod secrets;
 pub mod settings;

@@ -49,6 +49,11 @@ impl Moment {
         }
     }
 
+    /// How long after `earlier` it is; nothing, if it is before that.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
     /// With nine decimals, as docker writes the times of log lines.
     pub fn with_nanoseconds(self) -> String {
         humantime::format_rfc3339_nanos(self.into()).to_string()

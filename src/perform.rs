@@ -21,6 +21,7 @@ use crate::haproxy::{self, Config};
 use crate::http::Reply;
 use crate::interrupt::Interrupt;
 use crate::inventory::{self, Inventory, Restarts};
+use crate::moment::Moment;
 use crate::plan::{Action, Back};
 use crate::reach::Reach;
 use crate::reload::Workers;
@@ -75,6 +76,8 @@ pub struct Performer<'a> {
 pub struct Memo {
     pub reach: Option<Reach>,
     pub workers: Workers,
+    /// When the load balancer was started again that had ended, by the endpoint's clock.
+    pub revived: Option<Moment>,
     /// A removal failed: what is left may still be on the network.
     pub left_over: bool,
     /// What the service replied before anything was changed; `None` where it was not asked.
@@ -132,7 +135,11 @@ impl Performer<'_> {
             Action::TakeLbBack => self.tolerating(action, |cause| {
                 cause.is_not_found() || cause.is_name_conflict()
             }),
-            Action::Start(_) | Action::SetLbAside => self.plainly(action),
+            Action::Start(_) => {
+                self.memo().workers.note_moved();
+                self.plainly(action)
+            }
+            Action::SetLbAside => self.plainly(action),
         }
     }
 
@@ -648,7 +655,7 @@ impl Performer<'_> {
 
     /// What lay in place of the file goes back where HAProxy does not run another one by now.
     fn put_odd(&self, odd: &Odd, back: Back) -> Result<(), Failure> {
-        let runs_another = back != Back::Stopped && self.memo().workers.signalled();
+        let runs_another = back != Back::Stopped && self.memo().workers.may_run_another();
         match odd.archive().filter(|_| !runs_another) {
             Some(archive) => self.put_archive(archive),
             None => Err(Failure::failed(format!(

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::ask;
+use crate::autopsy;
 use crate::calls;
 use crate::docker::CallError;
 use crate::docker::argv::{self, Range};
@@ -20,6 +21,7 @@ use crate::haproxy::reloaded::{self, By, Evidence, Verdict};
 use crate::look;
 use crate::moment::Moment;
 use crate::perform::{AGAIN_AFTER, COPIES, Performer};
+use crate::revive;
 use crate::signals;
 use crate::spec::names::Number;
 use crate::text;
@@ -46,6 +48,12 @@ pub struct Workers {
     former: BTreeSet<u32>,
     /// Former workers whose process IDs are not known.
     nameless: usize,
+    /// Whether HAProxy may run another configuration than the one from before this run.
+    elsewhere: bool,
+    /// Whether one that it sends to has been started since it last resolved names.
+    moved: bool,
+    /// When a refusal showed last.
+    refused: Option<Instant>,
 }
 
 /// Makes the load balancer run `text`, which lies in the local haproxy.cfg.
@@ -60,15 +68,34 @@ pub fn reload(performer: &Performer<'_>, text: &str, servers: &[Number]) -> Resu
     }
 }
 
-/// Puts `text`, the configuration from before, back: in force, if this run asked HAProxy for another one.
+/// Puts `text`, the configuration from before, back: in force, if HAProxy may run another one. Where it is shown to run that
+/// one still, it is not asked to reload: some can't after a refusal.
 pub fn back_to(performer: &Performer<'_>, text: &str) -> Result<(), Failure> {
     performer.put_config(text)?;
-    let signalled = performer.memo().workers.signalled();
-    if signalled {
+    if start_again(performer)? {
+        return Ok(());
+    }
+    let found = performer.before.config.as_ref();
+    let is_another = found.is_some_and(|found| found.text != text);
+    let needed = {
+        let workers = &performer.memo().workers;
+        workers.last_hup.is_some() && (workers.elsewhere || workers.moved || is_another)
+    };
+    if needed {
         // What this run made is taken away next.
         signal(performer, text, true)?;
     }
     Ok(())
+}
+
+/// Starts the load balancer again if it has ended, or does so soon after a refusal. It then runs the file that lies there.
+fn start_again(performer: &Performer<'_>) -> Result<bool, Failure> {
+    let refused = performer.memo().workers.refused;
+    let started = revive::if_ended(performer, refused.map(|at| at + revive::ENDS_WITHIN))?;
+    if started {
+        performer.memo().workers.started();
+    }
+    Ok(started)
 }
 
 /// Whether an instance that may have been sent to is not among `servers`.
@@ -77,10 +104,17 @@ fn leaves_some(performer: &Performer<'_>, servers: &[Number]) -> bool {
     there.any(|number| !servers.contains(number))
 }
 
-/// After a failed reload the old worker still serves; only the file has to be what it was.
+/// After a failed reload the old worker still serves, or HAProxy has ended: then it is started again at once. The file has to
+/// be what it was.
 fn put_back(performer: &Performer<'_>, before: &Found, failure: Failure) -> Failure {
     match performer.put_found(before) {
-        Ok(()) => failure,
+        Ok(()) => {
+            if let Err(second) = start_again(performer) {
+                // Undoing, which comes next, has another try, with instances that may have been stopped back.
+                performer.ui.status(second.render().trim_end());
+            }
+            failure
+        }
         Err(second) => Failure {
             undoing: vec![second.render().trim_end().to_owned()],
             ..failure
@@ -197,11 +231,13 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
     for _ in 0..2 {
         keep_apart(performer);
         let watch = Watch::begin(performer, text)?;
+        let was_elsewhere = performer.memo().workers.elsewhere;
         {
             // Before the call: one that fails may have sent it all the same.
             let workers = &mut performer.memo().workers;
             workers.last_hup = Some(Instant::now());
             workers.last_mark = watch.mark;
+            workers.elsewhere = true;
         }
         signals::hup(performer).map_err(|error| {
             Failure::from_call(format!("the load balancer `{lb}` was not reloaded"), &error)
@@ -213,11 +249,14 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
                 return Ok(());
             }
             Verdict::Refused(alerts) => {
-                let failure = Failure::failed(format!(
-                    "HAProxy in `{lb}` did not take the new haproxy.cfg"
-                ));
-                return Err(failure.worded(alerts.join("\n")));
+                let goes_on = watch.goes_on()?;
+                let workers = &mut performer.memo().workers;
+                workers.elsewhere = was_elsewhere || !goes_on;
+                workers.refused = Some(Instant::now());
+                return Err(not_taken(performer).worded(alerts.join("\n")));
             }
+            Verdict::Ended(alerts) if alerts.is_empty() => return Err(ended(performer)),
+            Verdict::Ended(alerts) => return Err(not_taken(performer).worded(alerts.join("\n"))),
             Verdict::Loading => return Err(still_loading(performer)),
             Verdict::Unknown => return unproved(performer, leaving),
             Verdict::Unheard => performer
@@ -228,6 +267,24 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
     Err(Failure::failed(format!(
         "the load balancer `{lb}` does not react to being asked to reload"
     )))
+}
+
+fn not_taken(performer: &Performer<'_>) -> Failure {
+    let lb = &performer.spec.names.lb;
+    Failure::failed(format!(
+        "HAProxy in `{lb}` did not take the new haproxy.cfg"
+    ))
+}
+
+/// It said nothing of why.
+fn ended(performer: &Performer<'_>) -> Failure {
+    let Performer { docker, spec, .. } = performer;
+    let lb = spec.names.lb.as_str();
+    let failure = Failure::failed(format!("HAProxy in `{lb}` ended as it was to reload"));
+    match look::container(docker, lb) {
+        Ok(Some(lb)) => autopsy::examine(docker, spec, &lb, failure),
+        _ => failure,
+    }
 }
 
 fn still_loading(performer: &Performer<'_>) -> Failure {
@@ -296,7 +353,9 @@ impl<'a> Watch<'a> {
         loop {
             let verdict = self.look()?;
             let patience = match &verdict {
-                Verdict::InForce(_) | Verdict::Refused(_) => return Ok(verdict),
+                Verdict::InForce(_) | Verdict::Refused(_) | Verdict::Ended(_) => {
+                    return Ok(verdict);
+                }
                 Verdict::Unheard | Verdict::Unknown => HEARD_WITHIN,
                 Verdict::Loading => self.performer.patience.wait.max(HEARD_WITHIN),
             };
@@ -311,9 +370,12 @@ impl<'a> Watch<'a> {
     fn look(&self) -> Result<Verdict, Failure> {
         let Self { performer, .. } = *self;
         let former = self.before.as_ref().map(Look::listening);
-        let now = match &former {
-            Some(former) => ask(performer, former)?,
-            None => None,
+        let (now, ended) = match &former {
+            Some(former) => match asked(performer, former)? {
+                Asked::Told(now) => (now, false),
+                Asked::Ended => (None, true),
+            },
+            None => (None, false),
         };
         let pid_file = self.pid_file.as_ref().and_then(|_| pid_file(performer));
         let mut evidence = Evidence {
@@ -322,6 +384,7 @@ impl<'a> Watch<'a> {
             pid_file: (self.pid_file.as_deref(), pid_file.as_deref()),
             said: &[],
             answers: self.answers,
+            ended,
         };
         // Only a worker's own answer needs no words beside it.
         let first = reloaded::verdict(evidence);
@@ -331,6 +394,18 @@ impl<'a> Watch<'a> {
         let said = read_log(performer, self.mark)?;
         evidence.said = &said;
         Ok(reloaded::verdict(evidence))
+    }
+
+    /// Whether one that served before the signal is shown to do so still. Where nothing can be asked, HAProxy's word that it
+    /// goes on has to do.
+    fn goes_on(&self) -> Result<bool, Failure> {
+        let Some(before) = &self.before else {
+            return Ok(true);
+        };
+        Ok(match asked(self.performer, &[])? {
+            Asked::Told(now) => now.is_some_and(|now| reloaded::goes_on(before, &now)),
+            Asked::Ended => false,
+        })
     }
 
     fn note_success(&self, by: By) {
@@ -352,9 +427,29 @@ impl<'a> Watch<'a> {
 /// What HAProxy's processes in the load balancer are; `None` where that can't be asked.
 fn ask(performer: &Performer<'_>, former: &[Process]) -> Result<Option<Look>, Failure> {
     let lb = performer.spec.names.lb.as_str();
-    ask::haproxy(&performer.docker, lb, Question::Who, former).map_err(|error| {
-        Failure::from_call(format!("HAProxy in `{lb}` could not be asked"), &error)
-    })
+    ask::haproxy(&performer.docker, lb, Question::Who, former)
+        .map_err(|error| not_asked(performer, &error))
+}
+
+/// What came of asking a HAProxy that may have ended.
+enum Asked {
+    /// `None`: it can't be asked.
+    Told(Option<Look>),
+    Ended,
+}
+
+fn asked(performer: &Performer<'_>, former: &[Process]) -> Result<Asked, Failure> {
+    let lb = performer.spec.names.lb.as_str();
+    match ask::haproxy(&performer.docker, lb, Question::Who, former) {
+        Ok(look) => Ok(Asked::Told(look)),
+        Err(error) if error.cause().is_some_and(Cause::is_not_running) => Ok(Asked::Ended),
+        Err(error) => Err(not_asked(performer, &error)),
+    }
+}
+
+fn not_asked(performer: &Performer<'_>, error: &CallError) -> Failure {
+    let lb = &performer.spec.names.lb;
+    Failure::from_call(format!("HAProxy in `{lb}` could not be asked"), error)
 }
 
 /// The pid file of 1.7's wrapper.
@@ -410,13 +505,29 @@ impl Workers {
         self.last_hup.map(|at| (at, self.last_mark))
     }
 
-    /// Whether this run has asked HAProxy to reload.
-    pub fn signalled(&self) -> bool {
-        self.last_hup.is_some()
+    /// Whether HAProxy may run another configuration than the one from before this run.
+    pub fn may_run_another(&self) -> bool {
+        self.elsewhere
+    }
+
+    /// An instance was started: its address may be another one than before.
+    pub fn note_moved(&mut self) {
+        self.moved = true;
+    }
+
+    /// From here on only what undoing does counts: what it starts again the load balancer sent to before.
+    pub fn begin_undoing(&mut self) {
+        self.moved = false;
+    }
+
+    /// HAProxy was started, with the file from before.
+    fn started(&mut self) {
+        (self.elsewhere, self.moved, self.refused) = (false, false, None);
     }
 
     /// Those that served until now are former ones.
     fn succeed(&mut self, former: &[Process]) {
+        (self.moved, self.refused) = (false, None);
         if former.is_empty() {
             self.nameless += 1;
         }

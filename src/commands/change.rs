@@ -466,8 +466,12 @@ impl<'a> Change<'a> {
         self.context.ui.status("undoing what was done");
         self.context.interrupt.note_undoing();
         let deaf = self.performer(undo, self.docker.uninterruptible(), Interrupt::default());
-        std::mem::swap(&mut deaf.memo().workers, &mut performer.memo().workers);
-        deaf.memo().siblings = performer.memo().siblings;
+        {
+            let (mut memo, mut before) = (deaf.memo(), performer.memo());
+            std::mem::swap(&mut memo.workers, &mut before.workers);
+            memo.workers.begin_undoing();
+            (memo.siblings, memo.revived) = (before.siblings, before.revived);
+        }
         let perform = |action: &Action| deaf.perform(action);
         self.run(undo, &perform, true, &|action, took| {
             let label = calls::label(action, &undo.spec);

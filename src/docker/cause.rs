@@ -415,6 +415,7 @@ static TABLE: &[Row] = &[
     says(&["no such object: "], C::ContainerNotFound),
     says(&["container ", " is not running"], C::NotRunning),
     says(&["container (", ") has been stopped"], C::NotRunning),
+    says(&["container ", " is restarting, wait until the container is running"], C::NotRunning),
     says(&["configured logging driver does not support reading"], C::NoLog),
     says(&["container ", " is paused"], C::Paused),
     says(&["container is paused and must be unpaused first"], C::Paused),

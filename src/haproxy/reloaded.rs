@@ -27,6 +27,8 @@ pub struct Evidence<'a> {
     pub said: &'a [log::Line],
     /// Whether the new configuration names the runtime socket: then its worker has to answer there.
     pub answers: bool,
+    /// Whether the load balancer does not run any more.
+    pub ended: bool,
 }
 
 /// What became of a signal, as far as it shows.
@@ -35,6 +37,8 @@ pub enum Verdict {
     InForce(By),
     /// HAProxy goes on with its former configuration, and says why.
     Refused(Vec<String>),
+    /// HAProxy ended, and said this: 2.0.0 and some of 2.4 and 2.5 can't go on after a configuration that they refuse.
+    Ended(Vec<String>),
     /// HAProxy heard the signal and is not at its end.
     Loading,
     /// Nothing shows that HAProxy heard it: the former worker serves as before.
@@ -59,6 +63,9 @@ pub fn verdict(evidence: Evidence<'_>) -> Verdict {
     let alerts: Vec<String> = log::alerts(said()).into_iter().map(str::to_owned).collect();
     let failed = said().any(log::says_failed);
     let begun = said().any(log::begun);
+    if evidence.ended {
+        return Verdict::Ended(alerts);
+    }
     let Some((before, now)) = evidence.before.zip(evidence.now) else {
         let (was, is) = evidence.pid_file;
         return if was.is_some() && is.is_some_and(|is| !is.trim().is_empty()) && was != is {
@@ -115,17 +122,32 @@ fn still_listens(before: &Look, now: &Look) -> bool {
     })
 }
 
+/// Whether one from before is there that holds the sockets that it listened on: it serves.
+pub fn goes_on(before: &Look, now: &Look) -> bool {
+    before.listening().iter().any(|former| {
+        let same = now.processes.iter().find(|process| process.id == former.id);
+        let held = same.and_then(|same| same.sockets.as_ref());
+        held.zip(former.sockets.as_ref())
+            .is_some_and(|(held, listened)| !held.is_disjoint(listened))
+    })
+}
+
 /// Whether the master itself reads the configuration, as that of 1.8 to 3.0 does: it was executed again, with the worker
-/// from before on its command line (`-sf 8`).
+/// from before on its command line (`-sf 8`). One that an earlier reload left there tells nothing.
 fn loads_itself(before: &Look, now: &Look) -> bool {
     let relieves = |command: &str, Id { pid, .. }: Id| {
         let mut words = command.split(' ').skip_while(|word| *word != "-sf").skip(1);
         words.any(|word| word.parse() == Ok(pid))
     };
     let workers = before.listening();
-    now.processes.iter().any(|process| {
+    let was_executed_again = |process: &&Process| {
+        let mut former = before.processes.iter();
+        former.any(|former| former.id == process.id && former.command != process.command)
+    };
+    let mut executed_again = now.processes.iter().filter(was_executed_again);
+    executed_again.any(|process| {
         let mut workers = workers.iter();
-        before.has(process.id) && workers.any(|worker| relieves(&process.command, worker.id))
+        workers.any(|worker| relieves(&process.command, worker.id))
     })
 }
 
@@ -207,6 +229,7 @@ mod tests {
             pid_file: (None, None),
             said: &lines(said),
             answers,
+            ended: false,
         })
     }
 
@@ -306,8 +329,10 @@ mod tests {
     fn what_nobody_heard_is_told_from_what_is_under_way() {
         assert_eq!(judged(&old(true), &old(true), &[], true), Verdict::Unheard);
         // From an earlier reload.
-        let before = look(&["1 10 none haproxy -sf 5 -W", "8 20 none,100"], Some(8));
-        assert_eq!(judged(&before, &before, &[], true), Verdict::Unheard);
+        for earlier in ["haproxy -sf 5 -W", "haproxy -sf 8 -x sockpair@3 -W"] {
+            let before = look(&[&format!("1 10 none {earlier}"), "8 20 none,100"], Some(8));
+            assert_eq!(judged(&before, &before, &[], true), Verdict::Unheard);
+        }
         // An alert of the one that serves is not about a reload.
         let alert = "[ALERT]    (8) : sendmsg()/writev() failed in logger #1";
         assert_eq!(
@@ -368,6 +393,43 @@ mod tests {
     }
 
     #[test]
+    fn one_that_ended_did_not_take_it() {
+        let before = old(true);
+        for now in [None, Some(&before)] {
+            for (said, alerts) in [
+                (&[CANNOT_BIND][..], vec![CANNOT_BIND.to_owned()]),
+                (&[], vec![]),
+            ] {
+                let evidence = Evidence {
+                    before: Some(&before),
+                    now,
+                    pid_file: (None, None),
+                    said: &lines(said),
+                    answers: true,
+                    ended: true,
+                };
+                assert_eq!(verdict(evidence), Verdict::Ended(alerts));
+            }
+        }
+    }
+
+    #[test]
+    fn one_goes_on_that_is_there_with_its_sockets() {
+        let before = old(true);
+        for (now, on) in [
+            (look(&["1 10 none", "8 20 none,100"], Some(8)), true),
+            // Something else has its process ID, its sockets are gone, or can't be read.
+            (look(&["1 10 none", "8 31 none,100"], Some(8)), false),
+            (look(&["1 10 none", "8 20 none,107"], Some(8)), false),
+            (look(&["1 10 none", "8 20 none"], None), false),
+            (look(&["1 10 none", "8 20 unknown"], None), false),
+            (look(&["1 10 none"], None), false),
+        ] {
+            assert_eq!(goes_on(&before, &now), on, "{now:?}");
+        }
+    }
+
+    #[test]
     fn where_nothing_can_be_asked_haproxys_own_statement_has_to_do() {
         let told = |said: &[&str], pid_file| {
             verdict(Evidence {
@@ -376,6 +438,7 @@ mod tests {
                 pid_file,
                 said: &lines(said),
                 answers: true,
+                ended: false,
             })
         };
         let (none, by_log) = ((None, None), Verdict::InForce(By::Log));

@@ -8,6 +8,12 @@ use super::sandbox::{FLAVORS, Flavor, Ran, Sandbox, script_config};
 use super::scene::{ANSWER, CONFIG, on_both, quickly};
 
 const HUP: &str = "docker kill -s HUP lb";
+/// A template whose second port can't be bound: on none of its networks has the load balancer that address.
+const ELSEWHERE: &str = "global\n\tstats socket /tmp/haproxy.sock mode 600 level operator\ndefaults\n\tmode http\n\ttimeout \
+                         connect 5s\n\ttimeout client 5s\n\ttimeout server 5s\nfrontend http-in\n\tbind *:{{lb_port}}\n\t\
+                         default_backend servers\nfrontend elsewhere\n\tbind 10.99.99.99:81\n\tdefault_backend servers\n\
+                         backend servers\n{{#each servers}}\n\tserver server{{number}} {{address}}:{{../instance_port}}\n\
+                         {{/each}}\n";
 const ALERT: &str = "[ALERT]    (12) : config : no, thanks";
 
 fn hups(sandbox: &Sandbox) -> usize {
@@ -66,6 +72,106 @@ fn what_haproxy_cannot_bind_is_refused_in_every_series() {
             });
         }
     });
+}
+
+/// A second HUP would end some.
+#[test]
+fn after_a_refusal_the_former_worker_is_left_alone() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        let up = ["-n", "2", "--lb-img", "haproxy:2.6"];
+        sandbox.up(&up).success();
+        sandbox.write("elsewhere.hbs", ELSEWHERE);
+        let before = sandbox.state();
+        sandbox.forget_calls();
+        sandbox
+            .up(&[&up[..], &["--template", "elsewhere.hbs"]].concat())
+            .code(1)
+            .stderr_has("what was done has been undone");
+        assert_eq!(hups(&sandbox), 1);
+        sandbox.assert_state(&before, "");
+        // Nothing is in the way of a reload that is good.
+        sandbox.up(&up).success().stderr_has("up to date");
+        sandbox.quick("scale", &["1"]).success();
+        assert_eq!(sandbox.loaded_config("lb"), sandbox.file_in("lb", CONFIG));
+    });
+}
+
+/// Those that it sends to were started again in undoing: it has to look where they are.
+#[test]
+fn after_a_refusal_instances_that_were_started_again_are_looked_up() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    let up = ["-n", "2", "--lb-img", "haproxy:2.6"];
+    sandbox.up(&up).success();
+    sandbox.config(json!({"refused_port": 90}));
+    sandbox.forget_calls();
+    let replace = ["--instance-img", "httpd:2", "--stop-first", "--batch", "2"];
+    sandbox
+        .up(&[&up[..], &replace, &["--stats-port", "90"]].concat())
+        .code(1)
+        .stderr_has("what was done has been undone");
+    assert_eq!(hups(&sandbox), 2);
+    sandbox.tool(&["status"]).success();
+}
+
+/// As 2.0.0 and 2.4.0 do, whoever starts containers again there.
+#[test]
+fn one_that_ends_after_a_refusal_is_started_again() {
+    on_both(|flavor| {
+        for policy in ["no", "always", "unless-stopped", "on-failure"] {
+            for exec in [true, false] {
+                let sandbox = Sandbox::new(flavor);
+                let _lb = sandbox.serve();
+                let lb_args = format!("--restart {policy}");
+                let up = ["--lb-img", "haproxy:2.0", "--lb-args", &lb_args];
+                sandbox.up(&up).success();
+                sandbox.write("elsewhere.hbs", ELSEWHERE);
+                sandbox.config(json!({"ends_after_refusal": true, "exec": exec}));
+                let (before, loaded) = (sandbox.state(), sandbox.loaded_config("lb"));
+                let more = ["-n", "3", "--template", "elsewhere.hbs"];
+                sandbox
+                    .up(&[&up[..], &more].concat())
+                    .code(1)
+                    .stdout("")
+                    .stderr_has("error: HAProxy in `lb` did not take the new haproxy.cfg\n")
+                    .stderr_has("cannot bind socket [10.99.99.99:81]")
+                    .stderr_has("warning: `lb` had ended: it was started again with the haproxy.cfg from before; it was down ")
+                    .stderr_has("what was done has been undone");
+                if exec {
+                    sandbox.assert_state(&before, policy);
+                }
+                assert_eq!(sandbox.loaded_config("lb"), loaded);
+                let lb = sandbox.container("lb");
+                assert_eq!(
+                    (&lb["status"], &lb["stopped_by_hand"]),
+                    (&json!("running"), &json!(false))
+                );
+                sandbox.config(json!({"exec": true}));
+                sandbox.tool(&["status"]).success();
+            }
+        }
+    });
+}
+
+/// An earlier reload of the same run was good, so instances from before may be gone from the file that it runs.
+#[test]
+fn one_that_ends_in_a_later_reload_comes_back_with_the_file_from_before() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    let up = ["-n", "2", "--lb-img", "haproxy:2.0"];
+    sandbox.up(&up).success();
+    let before = sandbox.state();
+    sandbox.config(json!({"ends_at_hup": 2}));
+    sandbox
+        .quick("rollout", &["--force", "--batch", "1"])
+        .code(1)
+        .stderr_has("error: HAProxy in `lb` ended as it was to reload")
+        .stderr_has("`lb` had ended: it was started again")
+        .stderr_has("what was done has been undone");
+    sandbox.assert_state(&before, "");
+    sandbox.tool(&["status"]).success();
 }
 
 /// Longer than a HUP that was lost is waited for, which is what makes this take its time.

@@ -137,6 +137,10 @@ const SAFE: &[(&str, &str)] = &[
         "works; into a running container it may arrive cut short, so it is read back",
     ),
     (
+        "restart NAME",
+        "only where an engine's restart policy has the load balancer in its hands, which a VCH never has",
+    ),
+    (
         "start NAMES",
         "works; may take 3 minutes, which is below --timeout",
     ),

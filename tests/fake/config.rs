@@ -73,6 +73,10 @@ pub(crate) struct Config {
     pub(crate) bind_ms: u64,
     /// A port that it may not bind.
     pub(crate) refused_port: Option<u16>,
+    /// Whether it ends where it could not bind in a reload, as 2.0.0 and 2.4.0 do.
+    pub(crate) ends_after_refusal: bool,
+    /// At which HUP it ends, from 1, without a word.
+    pub(crate) ends_at_hup: Option<usize>,
     /// How many execs say that they succeeded, but did not run.
     pub(crate) idle_execs: u64,
     /// How many copies out of a container come as an archive that holds nothing.
@@ -127,6 +131,8 @@ impl Default for Config {
             load_ms: 0,
             bind_ms: 2300,
             refused_port: None,
+            ends_after_refusal: false,
+            ends_at_hup: None,
             idle_execs: 0,
             empty_archives: 0,
             socket_client: true,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::Ctx;
 use crate::args::Parsed;
 use crate::config::parts;
-use crate::containers::Container;
+use crate::containers::{Container, Status};
 use crate::haproxy;
 use crate::lifecycle;
 use crate::reply::Reply;
@@ -25,6 +25,12 @@ pub(crate) fn exec(ctx: &mut Ctx, call: &Parsed) -> Reply {
             (false, false) => format!("Container {} is not running", container.id),
             (false, true) => format!("container {} is not running", container.id),
         });
+    }
+    if container.status == Status::Restarting {
+        return Reply::daemon_error(&format!(
+            "Container {} is restarting, wait until the container is running",
+            container.id
+        ));
     }
     if !config.exec {
         return Reply::daemon_error(if config.is_vch() {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, parts};
 use crate::containers::{Container, readable_by_others};
+use crate::lifecycle;
 use crate::networks;
 use crate::store::Store;
 use crate::times::{self, SECOND};
@@ -759,6 +760,11 @@ fn is_checked(words: &[String]) -> bool {
 /// A HUP reaches the process: reads the configuration again, or loses the signal. The lock is held; the caller saves.
 pub(crate) fn hup(store: &Store, config: &Config, container: &mut Container) {
     settle(store, config, container);
+    let hups = container.signals.iter().filter(|signal| *signal == "HUP");
+    if config.ends_at_hup == Some(hups.count()) {
+        lifecycle::end(store, config, container, 1);
+        return;
+    }
     let now = times::now();
     let fast = config.drop_fast_hup && now.saturating_sub(container.last_hup) < SECOND;
     container.last_hup = now;
@@ -792,6 +798,15 @@ pub(crate) fn hup(store: &Store, config: &Config, container: &mut Container) {
         && let Some(refused) = cannot_bind(config, container, text.as_deref(), pid)
     {
         verdict = refused;
+        if config.ends_after_refusal {
+            // At once, not after it has tried for a while.
+            for text in &verdict.lines {
+                container.log(text);
+            }
+            say_failed(container, &version, worker, now);
+            lifecycle::end(store, config, container, 1);
+            return;
+        }
         until += config.bind_ms * 1_000_000;
     }
     for text in &verdict.lines {

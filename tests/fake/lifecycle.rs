@@ -109,6 +109,8 @@ pub(crate) fn start_one(ctx: &Ctx, name: &str) -> Result<(), Refusal> {
     if container.running() {
         return Ok(());
     }
+    // Of the starts that somebody asked for none counts.
+    container.restart_count = 0;
     if let Err(refusal) = bring_up(store, config, &mut container) {
         container.release_ports(store);
         if !config.stopped_keep_addresses() || container.status == Status::Created {
@@ -165,16 +167,22 @@ fn bring_up(store: &Store, config: &Config, container: &mut Container) -> Result
         haproxy::start(store, config, container);
     }
     if let Some(code) = container.preset.exits {
-        if container.comes_back(code) && !config.is_vch() {
-            container.status = Status::Restarting;
-            container.exit_code = code;
-            container.finished = times::now();
-            container.restart_count += 1;
-        } else {
-            container.exit(store, config, code);
-        }
+        end(store, config, container, code);
     }
     Ok(())
+}
+
+/// Its process ends by itself; where a policy would start it again, the engine is about to, and never does. The lock is held;
+/// the caller saves.
+pub(crate) fn end(store: &Store, config: &Config, container: &mut Container, code: i32) {
+    if container.comes_back(code) && !config.is_vch() {
+        container.status = Status::Restarting;
+        container.exit_code = code;
+        container.finished = times::now();
+        container.restart_count += 1;
+    } else {
+        container.exit(store, config, code);
+    }
 }
 
 pub(crate) fn start(ctx: &mut Ctx, call: &Parsed) -> Reply {
@@ -341,6 +349,10 @@ pub(crate) fn kill(ctx: &mut Ctx, call: &Parsed) -> Reply {
         }
         container.stopped_by_hand = true;
         deliver(store, config, &mut container, signal, number);
+        if signal == "HUP" {
+            finish(store, &mut container);
+            return Ok(());
+        }
         let meant = signal == "KILL"
             || container.stop_signal.is_empty()
             || self::signal(&container.stop_signal) == Some((signal, number));
