@@ -14,7 +14,7 @@ use crate::docker::argv::{self, Range};
 use crate::docker::cause::Cause;
 use crate::error::{Failure, printable};
 use crate::haproxy;
-use crate::haproxy::channel::{self, Look, Process, Question};
+use crate::haproxy::channel::{self, Id, Look, Process, Question};
 use crate::haproxy::log::{self, Line, Own};
 use crate::haproxy::read::Found;
 use crate::haproxy::reloaded::{self, By, Evidence, Verdict};
@@ -43,9 +43,9 @@ pub struct Workers {
     last_mark: Option<Moment>,
     /// The log's last time before this run's first HUP.
     mark: Option<Moment>,
-    /// Whether it tells when a former worker is gone: 1.7 never does.
+    /// Whether its log tells when a former worker is gone: that of 1.7 never does.
     tells_of_ends: bool,
-    former: BTreeSet<u32>,
+    former: BTreeSet<Id>,
     /// Former workers whose process IDs are not known.
     nameless: usize,
     /// Whether HAProxy may run another configuration than the one from before this run.
@@ -61,7 +61,13 @@ pub fn reload(performer: &Performer<'_>, text: &str, servers: &[Number]) -> Resu
     let before = performer.before.config.as_ref();
     let outcome = copy_and_verify(performer, text)
         .and_then(|()| check(performer))
-        .and_then(|()| signal(performer, text, leaves_some(performer, servers)));
+        .and_then(|checked| {
+            signal(performer, text, leaves_some(performer, servers))?;
+            match checked {
+                Checked::Good => Ok(()),
+                Checked::Not => sends_to_all(performer),
+            }
+        });
     match (outcome, before) {
         (Err(failure), Some(before)) => Err(put_back(performer, before, failure)),
         (outcome, _) => outcome,
@@ -150,9 +156,16 @@ fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure>
     )))
 }
 
+/// What HAProxy's own check of a file came to that it does not refuse.
+enum Checked {
+    Good,
+    /// It could not be asked.
+    Not,
+}
+
 /// HAProxy's own verdict, in the load balancer, names resolved. Where nothing can be executed there, the file that was
 /// read back has to do: whether it is in force is shown later.
-fn check(performer: &Performer<'_>) -> Result<(), Failure> {
+fn check(performer: &Performer<'_>) -> Result<Checked, Failure> {
     let lb = performer.spec.names.lb.as_str();
     let mut said = String::new();
     for _ in 0..COPIES {
@@ -161,7 +174,7 @@ fn check(performer: &Performer<'_>) -> Result<(), Failure> {
                 said = format!("{}\n{}", answer.text(), answer.stderr);
                 // Exit code 0 may be a VCH's that never ran it.
                 if log::says_valid(&said) {
-                    return every_name_resolves(lb, &said);
+                    return every_name_resolves(lb, &said).map(|()| Checked::Good);
                 }
                 performer.sleep(AGAIN_AFTER);
             }
@@ -177,10 +190,10 @@ fn check(performer: &Performer<'_>) -> Result<(), Failure> {
             printable(words)
         }
     ));
-    Ok(())
+    Ok(Checked::Not)
 }
 
-fn refused_or_unchecked(performer: &Performer<'_>, error: &CallError) -> Result<(), Failure> {
+fn refused_or_unchecked(performer: &Performer<'_>, error: &CallError) -> Result<Checked, Failure> {
     let lb = performer.spec.names.lb.as_str();
     let said = format!(
         "{}\n{}",
@@ -194,7 +207,7 @@ fn refused_or_unchecked(performer: &Performer<'_>, error: &CallError) -> Result<
                 error,
             ))
         } else {
-            Ok(())
+            Ok(Checked::Not)
         };
     }
     let mut failure = Failure::from_call(
@@ -222,6 +235,26 @@ fn every_name_resolves(lb: &str, said: &str) -> Result<(), Failure> {
     Err(Failure::failed(what).worded(said.trim()).hinted(format!(
         "the load balancer could not resolve `{name}`: is that instance running? With SERVER_ADDRESS=ip no name is asked for"
     )))
+}
+
+/// The same where HAProxy could not be asked before: then its log alone tells whom it left out.
+fn sends_to_all(performer: &Performer<'_>) -> Result<(), Failure> {
+    let lb = performer.spec.names.lb.as_str();
+    let mark = performer.memo().workers.last_mark;
+    let lines = match log_since(performer, mark) {
+        Ok(lines) => lines,
+        Err(error) if error.concerns_every_call() => return Err(not_read(performer, &error)),
+        Err(_) => return Ok(()),
+    };
+    let mut left_out = lines.iter().filter_map(|line| {
+        let name = log::left_out(&line.text)?;
+        Some((name, line.text.as_str()))
+    });
+    let Some((name, words)) = left_out.next() else {
+        return Ok(());
+    };
+    let failure = Failure::failed(format!("HAProxy in `{lb}` sends nothing to `{name}`"));
+    Err(failure.worded(words).hinted(autopsy::unresolved(name)))
 }
 
 /// Sends HUP and waits until it shows that the new configuration is in force; once more if HAProxy did not hear it.
@@ -531,8 +564,7 @@ impl Workers {
         if former.is_empty() {
             self.nameless += 1;
         }
-        self.former
-            .extend(former.iter().map(|process| process.id.pid));
+        self.former.extend(former.iter().map(|process| process.id));
     }
 
     /// Whether all former workers are gone, by the log since this run's first HUP; `None` where it does not tell.
@@ -544,11 +576,17 @@ impl Workers {
             .iter()
             .filter_map(|line| log::former_worker_gone(&line.text))
             .collect();
-        let nameless_gone = gone.difference(&self.former).count();
+        let former: BTreeSet<u32> = self.former.iter().map(|id| id.pid).collect();
+        let nameless_gone = gone.difference(&former).count();
         if gone.is_empty() && !self.tells_of_ends {
             return None;
         }
-        Some(self.former.is_subset(&gone) && nameless_gone >= self.nameless)
+        Some(former.is_subset(&gone) && nameless_gone >= self.nameless)
+    }
+
+    /// Whether all former workers are gone, by the processes that are there; `None` where some are not known.
+    fn gone_by(&self, now: &Look) -> Option<bool> {
+        (self.nameless == 0).then(|| !self.former.iter().any(|id| now.has(*id)))
     }
 }
 
@@ -567,6 +605,10 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
             // Then it is as with a HAProxy that does not tell.
             Err(_) => None,
         };
+        let gone = match gone {
+            None => gone_by_processes(performer)?,
+            told => told,
+        };
         if gone == Some(true) {
             return Ok(());
         }
@@ -582,6 +624,14 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
         performer.sleep(pause.min(performer.patience.drain));
         pause = (pause * 2).min(Duration::from_millis(500));
     }
+}
+
+/// Where the log does not tell, as that of 1.7, the processes do.
+fn gone_by_processes(performer: &Performer<'_>) -> Result<Option<bool>, Failure> {
+    Ok(match asked(performer, &[])? {
+        Asked::Told(now) => now.and_then(|now| performer.memo().workers.gone_by(&now)),
+        Asked::Ended => Some(true),
+    })
 }
 
 /// What HAProxy says of itself in the load balancer's log after `since`.

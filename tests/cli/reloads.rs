@@ -1,6 +1,7 @@
 //! A reload is done when HAProxy is shown to run the new configuration: not before, and not without.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -263,6 +264,58 @@ fn without_any_proof_no_instance_leaves() {
             .stderr_has("`docker exec` has to work");
         assert_eq!(sandbox.container("web-2")["status"], "running");
     });
+}
+
+/// As after a start: what `haproxy -c` could not be asked, the log tells.
+#[test]
+fn a_server_that_is_left_out_is_told_where_only_the_log_tells() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        let by_name = [
+            "-n",
+            "2",
+            "--lb-img",
+            "haproxy:2.6",
+            "--server-address",
+            "name",
+        ];
+        sandbox.up(&by_name).success();
+        let before = sandbox.file_in("lb", CONFIG);
+        sandbox.config(json!({"exec": false, "names_resolve": false}));
+        sandbox.forget_calls();
+        sandbox
+            .quick("scale", &["3"])
+            .code(1)
+            .stderr_has("error: HAProxy in `lb` sends nothing to `web-1`\n")
+            .stderr_has("could not resolve address 'web-1', disabling server.")
+            .stderr_has("what was done has been undone");
+        assert_eq!(hups(&sandbox), 2);
+        assert_eq!(sandbox.file_in("lb", CONFIG), before);
+        assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2"]);
+    });
+}
+
+/// Its log never tells: the processes do, and so nobody waits for the whole of --drain.
+#[test]
+fn the_former_processes_of_1_7_are_waited_for_and_no_longer() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.up(&["-n", "3"]).success();
+    let scale = |to: &str, drain: &str| {
+        let words = [
+            "scale", to, "--wait", "5s", "--settle", "100ms", "--drain", drain,
+        ];
+        let started = Instant::now();
+        let ran = sandbox.tool(&words).success();
+        (ran, started.elapsed())
+    };
+    let (ran, took) = scale("2", "300s");
+    ran.stderr_lacks("still has connections");
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    sandbox.config(json!({"old_worker_ms": 600_000}));
+    let (ran, _) = scale("1", "1s");
+    ran.stderr_has("after 1.0 s lb still has connections to instances that leave (--drain)");
 }
 
 #[test]
