@@ -30,7 +30,7 @@ pub mod exit {
         ),
         (
             NOT_AS_DESIRED,
-            "not as desired: degraded or not deployed (`status`), something to do (`--dry-run --exit-code`)",
+            "degraded or not deployed (`status`); something to do (`--dry-run --exit-code`)",
         ),
         (UNUSABLE, "docker or the endpoint can't be used"),
         (129, "interrupted by SIGHUP: the terminal was closed"),
@@ -38,10 +38,10 @@ pub mod exit {
         (143, "interrupted by SIGTERM"),
     ];
 
-    /// The codes and their meanings, one a line.
+    /// The codes and their meanings, as a table in Markdown.
     pub fn table() -> String {
-        let lines = MEANINGS.map(|(code, meaning)| format!("{code:>3}  {meaning}"));
-        lines.join("\n")
+        let rows = MEANINGS.map(|(code, meaning)| format!("| {code} | {meaning} |\n"));
+        format!("| code | meaning |\n| ---: | --- |\n{}", rows.concat())
     }
 }
 

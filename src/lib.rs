@@ -21,6 +21,7 @@ pub mod entrance;
 pub mod error;
 pub mod execute;
 pub mod haproxy;
+pub mod help;
 pub mod host_ports;
 pub mod http;
 pub mod interrupt;

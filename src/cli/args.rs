@@ -7,7 +7,6 @@ use clap::{Args, Subcommand, ValueHint};
 
 use crate::docker::argv::Range;
 use crate::plan::up::Pull;
-use crate::settings;
 use crate::spec::time;
 use crate::ui::{self, Format};
 
@@ -37,7 +36,7 @@ pub enum Subcommands {
     Down(DownArgs),
     /// Show every setting's value, and where it came from
     #[command(after_help = "Example:\n  vch-lb settings --settings deploy.sh")]
-    #[command(after_long_help = settings::table())]
+    #[command(after_long_help = "vch-lb help settings explains them.")]
     Settings,
     /// Print the haproxy.cfg for the settings, touching nothing
     #[command(after_help = "Example:\n  vch-lb render --lb-port 8080 > haproxy.cfg")]
@@ -50,9 +49,19 @@ pub enum Subcommands {
     /// Print the completions of a shell
     #[command(after_help = "Example:\n  source <(vch-lb completions bash)")]
     Completions(CompletionsArgs),
-    /// Print the manual page, or write those of all subcommands
+    /// Print the manual page, or write all that there are
     #[command(after_help = "Example:\n  vch-lb man --out /usr/local/share/man/man1")]
     Man(ManArgs),
+    /// Explain a command or a topic
+    #[command(after_help = "Example:\n  vch-lb help haproxy")]
+    Help(HelpArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct HelpArgs {
+    /// A command or a topic
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -63,7 +72,7 @@ pub struct CompletionsArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct ManArgs {
-    /// Write one page for the whole and one for each subcommand into this folder
+    /// Write one page for the whole, and one for each subcommand and topic, into this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
 }

@@ -8,17 +8,20 @@ mod settings;
 
 use std::ffi::OsString;
 
+use clap::builder::PossibleValue;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
 
-use crate::error::{self, Failure};
+use crate::error::Failure;
+use crate::help::{self, TOPICS};
 use crate::settings::{IDENTITY, INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
 
 pub use args::{
-    ChangeArgs, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, LogsArgs, ManArgs, OutputArgs,
-    ProbeArgs, RolloutArgs, ScaleArgs, SettingsFileArgs, StatusArgs, Subcommands, UpArgs,
+    ChangeArgs, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, HelpArgs, LogsArgs, ManArgs,
+    OutputArgs, ProbeArgs, RolloutArgs, ScaleArgs, SettingsFileArgs, StatusArgs, Subcommands,
+    UpArgs,
 };
 pub use settings::SettingArgs;
 
@@ -44,6 +47,22 @@ const COUNT_ALIASES: [&str; 6] = [
     "--replicas",
 ];
 
+const EXAMPLES: &str = "Examples:\n  \
+    INSTANCE_IMG=httpd:2.4 vch-lb       deploy, or make what runs match\n  \
+    vch-lb -n 5 --external-net public   the same with flags\n  \
+    vch-lb --dry-run > deploy.sh        what would be done, as a script\n  \
+    vch-lb status";
+
+/// Where `-h` sends those who want to know more.
+fn more() -> String {
+    let topics: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+    format!(
+        "[…] is a default. Settings are read from the environment too: LB_PORT=81 vch-lb\n\
+         More: vch-lb --help, vch-lb help COMMAND, vch-lb help TOPIC: {}",
+        topics.join(", ")
+    )
+}
+
 /// Puts N instances of a container image behind HAProxy on whatever endpoint your docker client points at
 ///
 /// Without a subcommand: `vch-lb up`. Every setting is a flag, an environment variable and a line of the settings file;
@@ -54,14 +73,10 @@ const COUNT_ALIASES: [&str; 6] = [
     version,
     styles = STYLES,
     max_term_width = 100,
-    after_help = "[…] is a default. Settings are read from the environment too: LB_PORT=81 vch-lb\n\
-        More: vch-lb --help, vch-lb help COMMAND, ... help settings, ... help exit-codes",
-    after_long_help = "Examples:\n  \
-        INSTANCE_IMG=httpd:2.4 vch-lb       deploy, or make what runs match\n  \
-        vch-lb -n 5 --external-net public   the same with flags\n  \
-        vch-lb --dry-run > deploy.sh        what would be done, as a script\n  \
-        vch-lb status\n\n\
-        More: vch-lb help COMMAND, vch-lb help settings, vch-lb help exit-codes"
+    // `help` explains topics, too.
+    disable_help_subcommand = true,
+    after_help = more(),
+    after_long_help = format!("{EXAMPLES}\n\nTopics of vch-lb help:\n{}", help::list())
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -92,20 +107,18 @@ impl Cli {
         I::Item: Into<OsString> + Clone,
     {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
-        let mut command = command().subcommands(topics());
-        let matches = command
-            .try_get_matches_from_mut(&words)
-            .map_err(|error| explain(error, &words))?;
+        let matches = match command().try_get_matches_from_mut(&words) {
+            Ok(matches) => matches,
+            Err(error) => {
+                return match topic_in_place_of_a_command(&error) {
+                    Some(topic) => Self::from_words(["vch-lb", "help", topic]),
+                    None => Err(explain(error, &words)),
+                };
+            }
+        };
         let Some((subcommand, below)) = matches.subcommand() else {
             return Self::from_arg_matches(&matches);
         };
-        if topics().iter().any(|topic| topic.get_name() == subcommand) {
-            let help = ["vch-lb", "help", subcommand];
-            return Err(command
-                .try_get_matches_from_mut(help)
-                .err()
-                .unwrap_or_else(|| command.error(ErrorKind::InvalidSubcommand, subcommand)));
-        }
         if let Some(complaint) = misplaced(subcommand, &matches) {
             return Err(error_of(subcommand, ErrorKind::ArgumentConflict, complaint));
         }
@@ -140,11 +153,53 @@ pub fn command() -> Command {
             }
         });
     }
-    command.mut_subcommand("down", |down| {
-        IDLE_IN_DOWN
-            .iter()
-            .fold(down, |down, id| down.mut_arg(id, |arg| arg.hide(true)))
-    })
+    let explained = explained(&command);
+    command
+        .mut_subcommand("down", |down| {
+            IDLE_IN_DOWN
+                .iter()
+                .fold(down, |down, id| down.mut_arg(id, |arg| arg.hide(true)))
+        })
+        .mut_subcommand("help", |help| {
+            help.mut_arg("name", |name| name.value_parser(explained))
+        })
+}
+
+/// What `help` explains: the subcommands, and the topics of other names.
+fn explained(command: &Command) -> Vec<PossibleValue> {
+    let subcommands = command.get_subcommands().map(|subcommand| {
+        let about = subcommand.get_about().map(ToString::to_string);
+        PossibleValue::new(subcommand.get_name().to_owned()).help(about.unwrap_or_default())
+    });
+    let others = TOPICS
+        .iter()
+        .filter(|topic| command.find_subcommand(topic.name).is_none())
+        .map(|topic| PossibleValue::new(topic.name).help(topic.summary));
+    subcommands.chain(others).collect()
+}
+
+/// What there is to say of a subcommand, or of the whole, in short or at length; none if there is no such subcommand.
+pub fn help_of(subcommand: Option<&str>, in_short: bool) -> Option<String> {
+    let mut command = command();
+    command.build();
+    let command = match subcommand {
+        Some(name) => command.find_subcommand_mut(name)?,
+        None => &mut command,
+    };
+    let help = if in_short {
+        command.render_help()
+    } else {
+        command.render_long_help()
+    };
+    Some(help.ansi().to_string())
+}
+
+/// The topic that somebody named as if it were a command.
+fn topic_in_place_of_a_command(error: &clap::Error) -> Option<&'static str> {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => help::topic(name).map(|topic| topic.name),
+        _ => None,
+    }
 }
 
 /// An error of the subcommand called `name`, with its usage.
@@ -159,7 +214,7 @@ fn error_of(name: &str, kind: ErrorKind, complaint: String) -> clap::Error {
 
 /// Whether a subcommand is about `vch-lb` alone, and not about any service.
 fn about_itself(subcommand: &str) -> bool {
-    ["completions", "man"].contains(&subcommand)
+    ["completions", "man", "help"].contains(&subcommand)
 }
 
 /// Whether a subcommand takes a setting, and not what is running in its place.
@@ -171,16 +226,6 @@ fn takes(subcommand: &str, setting: &Setting) -> bool {
         "status" => identity || setting.name == NUM_INSTANCES,
         other => !about_itself(other),
     }
-}
-
-/// What `vch-lb help` explains beside the subcommands.
-fn topics() -> [Command; 1] {
-    [("exit-codes", error::exit::table())].map(|(name, text)| {
-        Command::new(name)
-            .hide(true)
-            // The template, other than the description, keeps its lines as they are.
-            .help_template(text)
-    })
 }
 
 /// A complaint about what stands in front of a subcommand that does not take it from there.
@@ -329,7 +374,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        command().subcommands(topics()).debug_assert();
+        command().debug_assert();
     }
 
     #[test]

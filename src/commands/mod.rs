@@ -5,6 +5,7 @@ mod before;
 mod change;
 mod doctor;
 mod down;
+mod help;
 mod logs;
 mod packaging;
 mod render;
@@ -265,8 +266,12 @@ fn environment() -> Result<BTreeMap<&'static str, String>, Failure> {
 
 /// Runs the command that was asked for; the result is the exit code.
 pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure> {
-    let file = settings_file(cli)?;
-    let environment = environment()?;
+    // Help is there for whoever can't set things right.
+    let (file, environment) = if matches!(cli.command, Some(Subcommands::Help(_))) {
+        Default::default()
+    } else {
+        (settings_file(cli)?, environment()?)
+    };
     let settings = Settings::resolve(
         |name| cli.settings.get(name),
         |name| environment.get(name).cloned(),
@@ -308,5 +313,6 @@ fn run(context: &Context<'_>) -> Result<u8, Failure> {
         Some(Subcommands::Doctor(args)) => doctor::examine(context, args),
         Some(Subcommands::Completions(args)) => Ok(packaging::completions(ui, args)),
         Some(Subcommands::Man(args)) => packaging::man(ui, args),
+        Some(Subcommands::Help(args)) => Ok(help::explain(ui, args)),
     }
 }

@@ -8,6 +8,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::{self, CompletionsArgs, ManArgs};
 use crate::error::{Failure, exit};
+use crate::help::TOPICS;
 use crate::text;
 use crate::ui::Ui;
 
@@ -35,10 +36,14 @@ pub(super) fn man(ui: &Ui, args: &ManArgs) -> Result<u8, Failure> {
         let path = folder.join(format!("{name}.1"));
         std::fs::write(&path, page(command)?).map_err(|error| not_written(&path, &error))?;
     }
+    for topic in TOPICS {
+        let path = folder.join(format!("vch-lb-{}.7", topic.name));
+        std::fs::write(&path, topic.manual_page()).map_err(|error| not_written(&path, &error))?;
+    }
     Ok(exit::DONE)
 }
 
-/// A manual page; that of the whole tells the exit codes too.
+/// A manual page; that of the whole tells the exit codes, and which other pages there are, too.
 fn page(command: &Command) -> Result<String, Failure> {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();
@@ -47,7 +52,7 @@ fn page(command: &Command) -> Result<String, Failure> {
     let mut text = Vec::new();
     let written = man.render(&mut text).and_then(|()| {
         if command.has_subcommands() {
-            exit_status().to_writer(&mut text)
+            epilogue().to_writer(&mut text)
         } else {
             Ok(())
         }
@@ -57,7 +62,7 @@ fn page(command: &Command) -> Result<String, Failure> {
     Ok(text.replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n"))
 }
 
-fn exit_status() -> Roff {
+fn epilogue() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
     for (code, meaning) in exit::MEANINGS {
@@ -65,6 +70,12 @@ fn exit_status() -> Roff {
         roff.text([bold(code.to_string())]);
         roff.text([roman(meaning)]);
     }
+    roff.control("SH", ["SEE ALSO"]);
+    let pages: Vec<String> = TOPICS
+        .iter()
+        .map(|topic| format!("vch-lb-{}(7)", topic.name))
+        .collect();
+    roff.text([roman(pages.join(", "))]);
     roff
 }
 

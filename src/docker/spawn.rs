@@ -208,6 +208,28 @@ fn read_pieces(
     Ok(())
 }
 
+/// Lets a pager show `text` until it ends: on our terminal, in our group. What it makes of the text is its own affair; an
+/// error is that it could not be started.
+pub fn page(
+    program: &str,
+    args: &[String],
+    env: Option<(&str, &str)>,
+    text: String,
+) -> io::Result<()> {
+    // Ctrl-C is the pager's: without us it would be left alone with the terminal.
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::default())?;
+    let mut expression = duct::cmd(program, args)
+        .stdin_bytes(text.into_bytes())
+        .unchecked();
+    if let Some((name, value)) = env {
+        expression = expression.env(name, value);
+    }
+    let handle = expression.start()?;
+    // It was started: nothing is to be shown again, however it ended.
+    let _ = handle.wait();
+    Ok(())
+}
+
 struct Child {
     handle: duct::Handle,
     stdout: Captured,

@@ -364,25 +364,17 @@ pub static TABLE: &[Setting] = &[
     },
 ];
 
-/// The settings for people: name, default, what it is.
+/// The settings for people, as a table in Markdown: name, default, what it is.
 pub fn table() -> String {
-    let mut text = String::new();
-    for group in [Group::Service, Group::LoadBalancer] {
-        let _ = writeln!(text, "{}:", group.heading());
-        for setting in TABLE.iter().filter(|setting| setting.group == group) {
-            let default = if setting.default.is_empty() {
-                "unset"
-            } else {
-                setting.default
-            };
-            let _ = writeln!(
-                text,
-                "  {:<20} {default:<12} {}",
-                setting.name, setting.help
-            );
-        }
+    let mut text = String::from("| name | default | meaning |\n| --- | --- | --- |\n");
+    for setting in TABLE {
+        let default = if setting.default.is_empty() {
+            "unset"
+        } else {
+            setting.default
+        };
+        let _ = writeln!(text, "| {} | {default} | {} |", setting.name, setting.help);
     }
-    text.push_str("\nEach is a flag too: LB_PORT is --lb-port. A flag wins over the environment, that over --settings FILE.");
     text
 }
 

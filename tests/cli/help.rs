@@ -1,5 +1,6 @@
 //! What the tool says about itself: help, suggestions, completions, manual pages.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -84,9 +85,141 @@ fn the_topics_of_help_print_their_tables() {
 }
 
 #[test]
+fn help_lists_every_topic_and_explains_each() {
+    let (short, long) = (tool(&["-h"]).success(), tool(&["help"]).success());
+    let bash = tool(&["completions", "bash"]).success();
+    for topic in vch_lb::help::TOPICS {
+        let name = topic.name;
+        for list in [&short, &long, &bash] {
+            assert!(list.stdout.contains(name), "{name}: {list}");
+        }
+        assert!(long.stdout.contains(topic.summary), "{name}: {long}");
+        tool(&["help", name])
+            .success()
+            .stderr("")
+            .stdout_has(&topic.plain(100));
+    }
+}
+
+#[test]
+fn help_of_a_command_goes_on_and_of_a_name_that_is_a_topic_too_tells_both() {
+    let long = tool(&["up", "--help"]).success();
+    tool(&["help", "up"])
+        .success()
+        .stderr("")
+        .stdout(&long.stdout);
+    let short = tool(&["rollout", "-h"]).success();
+    let both = tool(&["help", "rollout"]).success();
+    assert!(both.stdout.starts_with(short.stdout.trim_end()), "{both}");
+    both.stdout_has("Failure and interrupts\n");
+}
+
+#[test]
+fn help_needs_nothing_that_is_right() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox
+        .tool_with(&["--settings", "nowhere", "help", "json"], |command| {
+            command.env("LB_PORT", std::ffi::OsStr::from_bytes(b"\xff"))
+        })
+        .success()
+        .stdout_has("vch-lb/up/1");
+}
+
+/// What a terminal of 24 rows shows of `vch-lb WORDS`, and what the command after it says.
+#[cfg(unix)]
+fn on_terminal(sandbox: &Sandbox, words: &str, variables: &[(&str, &str)]) -> Option<String> {
+    let script = "/usr/bin/script";
+    if !Path::new(script).exists() {
+        eprintln!("SKIPPED: there is no {script}");
+        return None;
+    }
+    let tool = env!("CARGO_BIN_EXE_vch-lb");
+    let command = format!("stty rows 24 cols 90; '{tool}' {words}; echo rc $?");
+    let output = Command::new(script)
+        .args(["-qec", &command, "/dev/null"])
+        .env_clear()
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", sandbox.path("bin").display()),
+        )
+        .env("HOME", sandbox.path("home"))
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm")
+        .env("LANG", "C.UTF-8")
+        .envs(variables.iter().copied())
+        .current_dir(sandbox.path("work"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    Some(shown.replace("\r\n", "\n"))
+}
+
+/// A pager that notes what it was told, and shows the first line of the text alone.
+#[cfg(unix)]
+fn with_pager(name: &str) -> Sandbox {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let path = sandbox.write(
+        &format!("../bin/{name}"),
+        "#!/bin/sh\nprintf '%s\\n' \"LESS=$LESS\" \"$@\" >told\nread -r line\necho \"paged: $line\"\nexit 3\n",
+    );
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox
+}
+
+#[cfg(unix)]
+#[test]
+fn a_text_that_is_longer_than_the_terminal_goes_through_the_admins_pager() {
+    let sandbox = with_pager("my-pager");
+    let pager = ("PAGER", "my-pager '+/two words' $(id) ;");
+    let Some(shown) = on_terminal(&sandbox, "help vch", &[pager]) else {
+        return;
+    };
+    // It ended early, and not well: that is its own affair.
+    assert_eq!(shown, "paged: On a VCH\nrc 0\n");
+    assert_eq!(sandbox.read("told"), "LESS=FRX\n+/two words\n$(id)\n;\n");
+    let shown = on_terminal(&sandbox, "help vch", &[pager, ("LESS", "M")]).unwrap();
+    assert_eq!(shown, "paged: On a VCH\nrc 0\n");
+    assert!(sandbox.read("told").starts_with("LESS=M\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_text_is_shown_as_it_is_where_it_fits_or_no_pager_is_wanted_or_there() {
+    let sandbox = with_pager("my-pager");
+    let whole = vch_lb::help::topic("vch").unwrap().plain(90);
+    for (words, variables) in [
+        ("help vch", [("PAGER", ""), ("TERM", "xterm")]),
+        ("help vch", [("PAGER", "cat"), ("TERM", "xterm")]),
+        ("help vch", [("PAGER", "no-such-pager"), ("TERM", "xterm")]),
+        (
+            "help vch >out; cat out",
+            [("PAGER", "my-pager"), ("TERM", "xterm")],
+        ),
+        (
+            "help exit-codes",
+            [("PAGER", "my-pager"), ("TERM", "xterm")],
+        ),
+    ] {
+        let Some(shown) = on_terminal(&sandbox, words, &variables) else {
+            return;
+        };
+        assert!(shown.ends_with("rc 0\n"), "{words} {variables:?}: {shown}");
+        assert!(!shown.contains("paged"), "{words} {variables:?}: {shown}");
+        if words == "help vch" {
+            assert_eq!(shown, format!("{whole}rc 0\n"), "{variables:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_misspelt_gets_the_nearest() {
     tool(&["statu"]).code(2).stderr_has("'status'");
-    tool(&["help", "rolout"]).code(2).stderr_has("rolout");
+    tool(&["help", "rolout"]).code(2).stderr_has("'rollout'");
+    tool(&["help", "templates"])
+        .code(2)
+        .stderr_has("'template'");
     tool(&["up", "--num-instance", "3"])
         .code(2)
         .stderr_has("'--num-instances'");
@@ -226,6 +359,37 @@ fn every_subcommand_has_a_manual_page() {
         let page = sandbox.read(&format!("share/man1/{name}.1"));
         assert!(page.contains(&format!(".TH {name} 1 ")), "{page}");
     }
+    for topic in vch_lb::help::TOPICS {
+        let name = format!("vch-lb-{}", topic.name);
+        let page = sandbox.read(&format!("share/man1/{name}.7"));
+        assert!(page.contains(&format!(".TH {name} 7 ")), "{page}");
+    }
+    let Some(groff) = ["/usr/bin/groff"]
+        .iter()
+        .find(|path| Path::new(path).exists())
+    else {
+        eprintln!("SKIPPED: there is no groff here");
+        return;
+    };
+    for entry in std::fs::read_dir(sandbox.path("work/share/man1")).unwrap() {
+        let page = entry.unwrap().path();
+        let output = Command::new(groff)
+            .args(["-ww", "-k", "-man", "-Tutf8"])
+            .arg(&page)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && said.is_empty(),
+            "{}: {said}",
+            page.display()
+        );
+    }
+}
+
+#[test]
+fn a_folder_of_manual_pages_that_is_a_file_is_said() {
+    let sandbox = Sandbox::new(Flavor::Engine);
     sandbox.write("file", "");
     sandbox
         .tool(&["man", "--out", "file"])
