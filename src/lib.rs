@@ -2,6 +2,93 @@
 //!
 //! Look, plan, do: a command reads what is there (`look` into an `inventory`), computes a plan without any I/O (`plan`),
 //! and executes it (`execute`, `perform`) or shows it (`script`). Only `docker::spawn` starts processes, only `ui` prints.
+//! No file imports what, by whatever way, imports it (`tests/cli/house.rs`).
+//! Planning, rendering and judging are pure functions, so most of the program is tested without docker.
+//!
+//! ```text
+//! src
+//! ├── main.rs         the entry
+//! ├── cli             the command line; the comments in `args.rs` are the help
+//! ├── commands        one file per subcommand: look, plan, show or execute, report
+//! │   └── change.rs   what all commands that change something share
+//! ├── settings        the one table of all settings; where a value came from; the settings file
+//! ├── spec            what is wanted: settings given meaning, and all refusals
+//! ├── look.rs         the read-only calls, and what they add up to
+//! ├── inventory.rs    what is there
+//! ├── digest.rs       short texts that tell whether something is still the same
+//! ├── plan            from one to the other: up, down, undo
+//! ├── calls.rs        which docker calls a step consists of
+//! ├── script.rs       a plan as a bash script, for --dry-run
+//! ├── secrets.rs      what is never shown
+//! ├── execute.rs      running a plan side by side
+//! ├── moment.rs       points in time, as docker writes them
+//! ├── perform.rs      doing one step: calls, answers, repeats
+//! ├── place.rs        where the load balancer is asked, and whose a reply from there is
+//! ├── entrance.rs     the same, with docker
+//! ├── connections.rs  what connections show of who answers at a place
+//! ├── host_ports.rs   ports of the host that the load balancer wants and others have
+//! ├── advice.rs       networks and ports of an endpoint that the admin should know of
+//! ├── judge.rs        what replies and states mean: does it work, is it worse than before
+//! ├── ready.rs        whether instances are ready
+//! ├── reach.rs        whether the service answers
+//! ├── ambiguous.rs    several networks of one name
+//! ├── reload.rs       the reload transaction, and draining
+//! ├── revive.rs       starting a load balancer again that ended in a reload
+//! ├── ask.rs          asking HAProxy in the load balancer itself
+//! ├── signals.rs      signals to the load balancer, where it has a restart policy, too
+//! ├── checks.rs       whether instances pass HAProxy's own checks
+//! ├── probe.rs        --probe
+//! ├── receipt.rs      what its requests came to
+//! ├── http.rs         one question to a port
+//! ├── autopsy.rs      why a container died
+//! ├── haproxy         haproxy.cfg written and read back, also what earlier versions wrote; HAProxy's log and answers
+//! ├── docker          the docker client: calls and how they are shown, spawning, answers, what its words mean
+//! ├── status.rs       what status makes of the inventory
+//! ├── text.rs         how texts are written; those of others are made harmless for a terminal
+//! ├── again.rs        commands of its own that it suggests
+//! ├── doctor          what doctor makes of its facts; in `there`, a file for each check of the endpoint
+//! ├── config_file.rs  haproxy.cfg on the workstation
+//! ├── interrupt.rs    Ctrl-C
+//! ├── help            the topics of `vch-lb help`, whose texts are in `templates/help`: as text, as manual pages; the pager
+//! ├── error.rs        failures and exit codes
+//! ├── ui              the only place that prints
+//! └── lib.rs          how these hang together
+//! ```
+//!
+//! To add
+//!
+//! - a setting: its name and a line of `TABLE` in `src/settings/mod.rs`; its meaning in `src/spec`: of the load
+//!   balancer's, in `tuning.rs`, `TRAVELLING`, and `VARIABLES` in `files.rs`, then `Model` in `src/haproxy/mod.rs` and the
+//!   template; of others, in `mod.rs`, and in `running.rs` how it is read off what runs; `MANY` in
+//!   `tests/cli/settings.rs`; its group in the README; of a variable of templates, `templates/help/template.md`.
+//! - a command: `Subcommands` in `src/cli/args.rs`, and in `src/cli/mod.rs` which settings it takes; a file in
+//!   `src/commands`, a line in `dispatch`; if it answers in JSON, its schema in `templates/help/json.md`.
+//! - a docker call: a builder in `src/docker/argv.rs`; who makes it: `src/look.rs` if it reads, `src/calls.rs` if a step
+//!   consists of it; the fake in `tests/fake`; its reason in `tests/cli/safe_list.rs`, the list of calls that are safe on
+//!   a VCH.
+//! - a step: an `Action` in `src/plan/mod.rs`, put into plans by `src/plan/up.rs` or `down.rs`; the compiler names the
+//!   places that have to know it.
+//! - a message of docker's: a row in the table of `src/docker/cause.rs`, from specific to general, with a hint.
+//! - a check of `doctor`: of the endpoint, a file in `src/doctor/there`; of the client and its way there,
+//!   `src/doctor/way.rs`; what it needs to know is asked in `src/commands/doctor.rs`.
+//! - a topic of `help`: a text in `templates/help`, and a line of `TOPICS` in `src/help/mod.rs`.
+//!
+//! `scripts/test` runs all tests:
+//!
+//! - at the end of each file in `src`, or in a `tests.rs` below it: pure functions, some with generated inputs.
+//! - `tests/cli`: the real binary on the fake docker of `tests/fake`, as an engine and as a VCH, with faults at every
+//!   call; the fake itself, held against the real client.
+//! - `tests/chaos.rs`: random commands, faults, deaths and edits by hand, and what has to be true after each:
+//!   `scripts/chaos`, on the fake or on the testbed under load; one story on the fake is among the tests.
+//! - `tests/golden`: rendered configurations, also given to a real `HAProxy` where there is one.
+//! - `tests/engine`: the real binary, real docker clients and real requests on the testbed, whose `haproxy:1.7` is 2.6.
+//!
+//! What the README, the topics and this text say is held against the program by `tests/cli/readme.rs`; their console blocks
+//! are executed on the testbed by `tests/engine/readme.rs`, which compares what is printed with what they show.
+//! `cargo audit` and `cargo deny` are not part of `scripts/test`: they need an advisory database from the network.
+//! `scripts/portable` checks that everything compiles for Windows and macOS; where the toolchain lacks those targets it
+//! unpacks Debian's compiler below `target`, and takes some minutes. The scenarios need a Unix; on Windows there is
+//! `cargo test --lib`.
 
 pub mod advice;
 pub mod again;

@@ -1,12 +1,21 @@
-//! The fenced blocks of the README, as the tests read them that execute what is in there.
+//! The fenced blocks of the README and of the topics of `vch-lb help`, as the tests read them that execute what is in
+//! there.
 
 use std::fs;
 use std::path::Path;
 
-/// A line of the README, with its number.
+/// A line, and where it stands: `README.md:12`.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
-    pub number: usize,
+    pub place: String,
+    pub text: String,
+}
+
+/// A text whose blocks are executed.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// From the top of the source.
+    pub path: String,
     pub text: String,
 }
 
@@ -16,7 +25,7 @@ pub(crate) struct Block {
     pub lines: Vec<Line>,
 }
 
-/// A command as the reader types it, and what the README shows below it.
+/// A command as the reader types it, and what is shown below it.
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub command: Line,
@@ -31,11 +40,35 @@ pub(crate) fn readme() -> String {
     fs::read_to_string(root().join("README.md")).unwrap()
 }
 
-/// All fenced blocks, in order.
-pub(crate) fn blocks(readme: &str) -> Vec<Block> {
+/// The text of a topic.
+pub(crate) fn topic(name: &str) -> Document {
+    let path = format!("templates/help/{name}.md");
+    let text = fs::read_to_string(root().join(&path)).unwrap();
+    Document { path, text }
+}
+
+/// The README and the topics, in the order in which they are read and executed.
+pub(crate) fn documents() -> Vec<Document> {
+    let readme = Document {
+        path: "README.md".into(),
+        text: readme(),
+    };
+    let topics = vch_lb::help::TOPICS.iter();
+    std::iter::once(readme)
+        .chain(topics.map(|listed| topic(listed.name)))
+        .collect()
+}
+
+/// All fenced blocks of all documents.
+pub(crate) fn all_blocks() -> Vec<Block> {
+    documents().iter().flat_map(blocks).collect()
+}
+
+/// All fenced blocks of a document, in order.
+pub(crate) fn blocks(document: &Document) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
-    for (number, text) in (1..).zip(readme.lines()) {
+    for (number, text) in (1..).zip(document.text.lines()) {
         match (text.strip_prefix("```"), &mut open) {
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(language), None) => {
@@ -45,7 +78,7 @@ pub(crate) fn blocks(readme: &str) -> Vec<Block> {
                 });
             }
             (None, Some(block)) => block.lines.push(Line {
-                number,
+                place: format!("{}:{number}", document.path),
                 text: text.to_owned(),
             }),
             (None, None) => {}
@@ -78,13 +111,13 @@ impl Block {
             match (typed, commands.last_mut()) {
                 (Some(text), _) => commands.push(Shown {
                     command: Line {
-                        number: line.number,
+                        place: line.place.clone(),
                         text: text.to_owned(),
                     },
                     output: Vec::new(),
                 }),
                 (None, Some(shown)) => shown.output.push(line.clone()),
-                (None, None) => panic!("README.md:{}: no command before it", line.number),
+                (None, None) => panic!("{}: no command before it", line.place),
             }
         }
         commands

@@ -1,4 +1,4 @@
-//! What `--format json` prints, held against the README's description: the only one there is. A key that is missing, is
+//! What `--format json` prints, held against the description in `vch-lb help json`: the only one there is. A key that is missing, is
 //! not told, or is of another type fails here; so does a description of what no document ever showed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use super::readme;
 use super::sandbox::{Call, Flavor, Ran, Sandbox};
 use super::scene::{on_both, quickly};
 
-/// The type of a value, as the README tells it.
+/// The type of a value, as the topic tells it.
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
     String,
@@ -105,12 +105,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What the README tells of each schema.
+/// What the topic tells of each schema. A line that is further in goes on with the one before.
 fn told() -> BTreeMap<String, Shape> {
     let mut schemas = BTreeMap::new();
     let mut schema = "";
-    let readme = blocks::readme();
-    let block = readme::block(&readme, "schemas");
+    let topic = blocks::topic("json").text;
+    let block = readme::block(&topic, "schemas").replace("\n      ", " ");
     for line in block.lines().filter(|line| !line.starts_with("```")) {
         if let Some(key) = line.strip_prefix("  ") {
             let (key, shape) = key.split_once(": ").unwrap();
@@ -206,7 +206,7 @@ impl Shape {
     }
 }
 
-/// Holds documents against the README.
+/// Holds documents against the topic.
 #[derive(Default)]
 struct Judge {
     told: BTreeMap<String, Shape>,
@@ -225,7 +225,7 @@ impl Judge {
     fn check(&self, schema: &str, document: &Value) {
         assert_eq!(document["schema"], schema, "{document:#}");
         let shape = self.told.get(schema);
-        let shape = shape.unwrap_or_else(|| panic!("the README does not tell of {schema}"));
+        let shape = shape.unwrap_or_else(|| panic!("the topic does not tell of {schema}"));
         let mut complaints = Vec::new();
         let mut seen = self.seen.lock().unwrap();
         shape.check(schema, document, &mut seen, &mut complaints);
@@ -513,7 +513,7 @@ fn interrupted(judge: &Judge, flavor: Flavor) {
 }
 
 #[test]
-fn every_document_is_as_the_readme_tells() {
+fn every_document_is_as_the_topic_tells() {
     let judge = Judge::new();
     on_both(|flavor| {
         life(&judge, flavor);

@@ -1,5 +1,5 @@
-//! What the README says of the program is what the program does. Its console blocks are executed on a real engine, by
-//! `tests/engine/readme.rs`; here are those that can't be.
+//! What the README and the topics of `vch-lb help` say of the program is what the program does. Their console blocks are
+//! executed on a real engine, by `tests/engine/readme.rs`; here are those that can't be.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,11 +11,12 @@ use std::process::Command;
 use serde_json::json;
 use vch_lb::cli::Cli;
 use vch_lb::error::exit;
+use vch_lb::help;
 use vch_lb::settings::file::Assignments;
-use vch_lb::settings::{self, Settings};
+use vch_lb::settings::{self, Setting, Settings};
 use vch_lb::spec::Spec;
 
-use super::blocks::{Block, blocks, readme, root};
+use super::blocks::{Block, Document, Shown, all_blocks, documents, readme, root, topic};
 use super::sandbox::{FLAVORS, Flavor, Sandbox};
 
 /// The longest line of text; tables and what was printed may be wider.
@@ -42,7 +43,7 @@ fn first_column(table: &str) -> Vec<String> {
 
 /// The block whose first command this is.
 fn block_of(first: &str) -> Block {
-    let mut all = blocks(&readme()).into_iter();
+    let mut all = all_blocks().into_iter();
     all.find(|block| {
         let commands = block.commands();
         commands
@@ -66,38 +67,72 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn table_of_settings() -> String {
-    let mut table = "| name | flag | default | meaning |\n| --- | --- | --- | --- |\n".to_owned();
-    for setting in settings::TABLE {
-        let mut flag = format!("`--{}`", setting.flag());
-        if let Some(short) = setting.short {
-            write!(flag, ", `-{short}`").unwrap();
-        }
-        let default = match setting.default {
-            "" => String::new(),
-            default => format!("`{default}`"),
-        };
-        let (name, help) = (setting.name, setting.help);
-        writeln!(table, "| `{name}` | {flag} | {default} | {help} |").unwrap();
+/// A setting as a row of a table: its name, its flags, its default.
+fn row_of(setting: &Setting) -> String {
+    let mut flag = format!("`--{}`", setting.flag());
+    if let Some(short) = setting.short {
+        write!(flag, ", `-{short}`").unwrap();
     }
-    table
+    let default = match setting.default {
+        "" => String::new(),
+        default => format!("`{default}`"),
+    };
+    format!("| `{}` | {flag} | {default} |", setting.name)
 }
 
 #[test]
-fn the_table_of_settings_is_the_programs() {
-    let readme = readme();
-    let found = block(&readme, "settings");
-    let expected = table_of_settings();
-    if std::env::var_os("VCH_LB_WRITE_README").is_some() {
-        let old = format!("<!-- settings -->\n{found}");
-        let new = format!("<!-- settings -->\n{expected}");
-        fs::write(root().join("README.md"), readme.replacen(&old, &new, 1)).unwrap();
-        return;
+fn the_topic_has_every_setting_with_its_default_and_its_help() {
+    let printed = help::topic("settings").unwrap().plain(400);
+    for setting in settings::TABLE {
+        let default = match setting.default {
+            "" => "unset",
+            default => default,
+        };
+        let row = [setting.name, default, setting.help].join(" ");
+        let told = printed.lines().any(|line| {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            words.join(" ") == row
+        });
+        assert!(told, "no row {row} in {printed}");
     }
-    assert_eq!(
-        found, expected,
-        "VCH_LB_WRITE_README=1 cargo test --test cli readme writes it anew"
+}
+
+#[test]
+fn the_readme_has_every_setting_once() {
+    let readme = readme();
+    let mut told: Vec<&str> = block(&readme, "settings")
+        .lines()
+        .skip(2)
+        .flat_map(|row| row.split('`').skip(1).step_by(2))
+        .collect();
+    let mut settings: Vec<&str> = settings::TABLE.iter().map(|setting| setting.name).collect();
+    told.sort_unstable();
+    settings.sort_unstable();
+    assert_eq!(told, settings);
+}
+
+#[test]
+fn the_readme_is_read_in_ten_minutes() {
+    let lines = readme().lines().count();
+    assert!(
+        lines <= 450,
+        "{lines} lines: the rest belongs into a topic of `vch-lb help`"
     );
+}
+
+#[test]
+fn the_readme_names_every_topic_and_the_folder_holds_no_other() {
+    let readme = readme();
+    let mut files = BTreeSet::new();
+    for listed in help::TOPICS {
+        let Document { path, .. } = topic(listed.name);
+        assert!(readme.contains(&format!("({path})")), "{path}");
+        files.insert(root().join(path));
+    }
+    let there: BTreeSet<PathBuf> = files_below(&root().join("templates/help"))
+        .into_iter()
+        .collect();
+    assert_eq!(files, there);
 }
 
 #[test]
@@ -114,8 +149,7 @@ fn the_seven_variables_of_the_script_have_their_defaults() {
         .collect();
     assert_eq!(rows.len(), 7);
     for row in rows {
-        let all = table_of_settings();
-        let same = all.lines().any(|line| line.starts_with(row));
+        let same = settings::TABLE.iter().any(|setting| row_of(setting) == row);
         assert!(same, "{row}");
     }
 }
@@ -129,15 +163,15 @@ fn every_variable_of_a_template_is_told() {
         let (name, _) = line.trim_start().split_once(": ")?;
         (!name.starts_with('/')).then(|| name.to_owned())
     });
-    let readme = readme();
-    let told: BTreeSet<String> = first_column(block(&readme, "model")).into_iter().collect();
+    let topic = topic("template").text;
+    let told: BTreeSet<String> = first_column(block(&topic, "model")).into_iter().collect();
     assert_eq!(told, fields.collect());
 }
 
-/// The template in the README, as a file to be named.
+/// The template in the topic, as a file to be named.
 fn template() -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let template = blocks(&readme())
+    let template = all_blocks()
         .into_iter()
         .find(|block| block.language == "handlebars");
     fs::write(file.path(), template.unwrap().text()).unwrap();
@@ -158,7 +192,7 @@ fn the_template_is_one_that_can_be_recognised_again() {
 #[test]
 fn every_command_line_is_one_that_the_program_takes() {
     let mut ours = 0;
-    for shown in blocks(&readme()).iter().flat_map(Block::commands) {
+    for shown in all_blocks().iter().flat_map(Block::commands) {
         let line = shown.command.text.as_str();
         if line.starts_with("vch-lb") {
             ours += 1;
@@ -252,8 +286,10 @@ fn the_block_about_a_registry_pulls_from_it() {
 
 #[test]
 fn what_builds_and_tests_is_there_and_knows_its_flags() {
+    let all: Vec<Shown> = all_blocks().iter().flat_map(Block::commands).collect();
     for script in ["scripts/demo", "scripts/package", "scripts/test"] {
-        let path = &block_of(script).commands()[0].command.text;
+        let mut shown = all.iter().map(|shown| shown.command.text.as_str());
+        let path = shown.find(|text| *text == script).unwrap();
         let mode = fs::metadata(root().join(path))
             .unwrap()
             .permissions()
@@ -271,8 +307,8 @@ fn what_builds_and_tests_is_there_and_knows_its_flags() {
 
 #[test]
 fn the_settings_file_is_one_that_the_program_takes() {
-    let readme = readme();
-    let (_, file) = readme.split_once("```sh\n# service.conf\n").unwrap();
+    let topic = topic("settings").text;
+    let (_, file) = topic.split_once("```sh\n# service.conf\n").unwrap();
     let (file, _) = file.split_once("```").unwrap();
     let file = Assignments::parse("service.conf", file).unwrap();
     let settings = Settings::resolve(|_| None, |_| None, &file);
@@ -282,10 +318,14 @@ fn the_settings_file_is_one_that_the_program_takes() {
 
 #[test]
 fn exit_codes_are_those_of_the_program() {
-    let readme = readme();
-    let rows = block(&readme, "exit codes").lines().skip(2);
-    let told = rows.flat_map(|row| row.split('|').nth(1).unwrap().split(','));
-    let told: Vec<u8> = told.map(|code| code.trim().parse().unwrap()).collect();
+    let printed = help::topic("exit-codes").unwrap().plain(100);
+    let (_, rows) = printed.split_once("  code  meaning\n").unwrap();
+    let rows: Vec<(u8, &str)> = rows
+        .lines()
+        .map_while(|row| row.trim_start().split_once("  "))
+        .map(|(code, meaning)| (code.parse().unwrap(), meaning))
+        .collect();
+    let told: Vec<u8> = rows.iter().map(|(code, _)| *code).collect();
     let codes = [
         exit::DONE,
         exit::FAILED,
@@ -295,10 +335,7 @@ fn exit_codes_are_those_of_the_program() {
     ];
     assert_eq!(told[..5], codes);
     assert_eq!(told[5..], [1, 2, 15].map(|signal| 128 + signal));
-    for (code, meaning) in &exit::MEANINGS[..5] {
-        let row = format!("| {code} | {meaning} |");
-        assert!(readme.lines().any(|line| line == row), "no row {row}");
-    }
+    assert_eq!(rows, exit::MEANINGS);
 }
 
 #[test]
@@ -310,17 +347,27 @@ fn every_schema_is_told() {
         schemas.extend(quoted.filter(|text| text.starts_with("vch-lb/") && text.ends_with("/1")));
     }
     assert!(schemas.len() >= 8, "{schemas:?}");
-    let readme = readme();
-    let lines = block(&readme, "schemas").lines();
+    let topic = topic("json").text;
+    let lines = block(&topic, "schemas").lines();
     let told = lines.filter_map(|line| line.split_once(": ").map(|(name, _)| name));
     let told = told.filter(|name| name.starts_with("vch-lb/"));
     assert_eq!(told.map(str::to_owned).collect::<BTreeSet<_>>(), schemas);
 }
 
+/// What the program says of itself on top of `src/lib.rs`.
+fn about_the_source() -> String {
+    let source = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let lines: Vec<&str> = lines
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    lines.join("\n")
+}
+
 #[test]
 fn the_tree_of_the_source_is_complete() {
-    let readme = readme();
-    let (_, tree) = readme.split_once("```text\nsrc\n").unwrap();
+    let about = about_the_source();
+    let (_, tree) = about.split_once("```text\nsrc\n").unwrap();
     let (tree, _) = tree.split_once("```").unwrap();
     let told = tree.lines().filter_map(|line| {
         let name = line.strip_prefix("├── ").or(line.strip_prefix("└── "))?;
@@ -335,25 +382,46 @@ fn the_tree_of_the_source_is_complete() {
 }
 
 #[test]
-fn links_lead_somewhere_and_lines_are_not_too_long() {
-    let readme = readme();
-    let slug = |heading: &str| heading.to_lowercase().replace(' ', "-");
-    let headings = readme.lines().filter(|line| line.starts_with("##"));
-    let anchors: BTreeSet<String> = headings
-        .map(|line| slug(line.trim_start_matches(['#', ' '])))
-        .collect();
-    for link in readme.split("](").skip(1) {
-        let target = link.split(')').next().unwrap();
-        match target.strip_prefix('#') {
-            Some(anchor) => assert!(anchors.contains(anchor), "{target}"),
-            None if target.starts_with("https://") => {}
-            None => assert!(root().join(target).exists(), "{target}"),
-        }
+fn what_somebody_is_sent_to_in_the_source_is_there() {
+    let about = about_the_source();
+    let paths = about.split('`').skip(1).step_by(2);
+    let paths = paths.filter(|text| {
+        ["src/", "tests/", "templates/"]
+            .iter()
+            .any(|top| text.starts_with(top))
+    });
+    let mut count = 0;
+    for path in paths {
+        count += 1;
+        assert!(root().join(path).exists(), "{path}");
     }
-    let mut fence = false;
-    for line in readme.lines() {
-        fence ^= line.starts_with("```");
-        let free = fence || line.starts_with('|');
-        assert!(free || line.chars().count() <= WIDTH, "too long: {line}");
+    assert!(count > 15, "{count}");
+}
+
+#[test]
+fn links_lead_somewhere_and_lines_are_not_too_long() {
+    for Document { path, text } in documents() {
+        let folder = root().join(&path);
+        let folder = folder.parent().unwrap();
+        let slug = |heading: &str| heading.to_lowercase().replace(' ', "-");
+        let headings = text.lines().filter(|line| line.starts_with("##"));
+        let anchors: BTreeSet<String> = headings
+            .map(|line| slug(line.trim_start_matches(['#', ' '])))
+            .collect();
+        for link in text.split("](").skip(1) {
+            let target = link.split(')').next().unwrap();
+            match target.strip_prefix('#') {
+                Some(anchor) => assert!(anchors.contains(anchor), "{path}: {target}"),
+                None if target.starts_with("https://") => {}
+                None => assert!(folder.join(target).exists(), "{path}: {target}"),
+            }
+        }
+        let mut fence = false;
+        for line in text.lines() {
+            fence ^= line.starts_with("```");
+            let free = fence || line.starts_with('|');
+            let long = !free && line.chars().count() > WIDTH;
+            assert!(!long, "too long in {path}: {line}");
+        }
     }
 }

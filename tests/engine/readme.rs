@@ -1,9 +1,11 @@
-//! The README's console blocks are executed, in the README's order, in one shell, and print what the README shows.
+//! The console blocks of the README, and then of the topics of `vch-lb help`, are executed in their order, in one shell, and
+//! print what they show. Readers of a topic have not exported what the README did: there the shell begins anew.
 //!
 //! What another run prints differently is taken out of both texts first: see [`VARIES`] and [`in_any_order`]. A line of
 //! `…` stands for any lines. A block without any output is only executed. Commands succeed, unless what is shown says
 //! otherwise: see [`exit_code`].
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _};
@@ -13,7 +15,7 @@ use std::process::Command;
 
 use regex::Regex;
 
-use crate::blocks::{Line, Shown, blocks, readme, root};
+use crate::blocks::{Line, Shown, all_blocks, blocks, documents, root};
 use crate::endpoint::Endpoint;
 use crate::service::Service;
 
@@ -41,13 +43,12 @@ const VARIES: [(&str, &str); 12] = [
 ];
 
 /// Blocks that are not executed here, by their first command, and why. `tests/cli/readme.rs` checks as much as it can.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("scripts/test", "it runs this test"),
     (
         "cargo install --locked --path .",
-        "a release build takes minutes",
+        "a release build takes minutes; so does that of scripts/package, below it",
     ),
-    ("scripts/package", "a release build takes minutes"),
     (
         "docker login registry.example.com",
         "it needs somebody's registry",
@@ -70,26 +71,31 @@ fn every_block_does_what_it_shows() {
         return;
     };
     let session = Session::new(&service, &shop);
-    let mut elsewhere = ELSEWHERE.map(|(first, _)| first).to_vec();
+    let mut elsewhere: BTreeSet<&str> = ELSEWHERE.iter().map(|(first, _)| *first).collect();
     let mut complaints = String::new();
-    for block in blocks(&readme()) {
-        let commands = block.commands();
-        let Some(first) = commands.first().map(|shown| shown.command.text.as_str()) else {
-            continue;
-        };
-        if let Some(place) = elsewhere.iter().position(|listed| *listed == first) {
-            elsewhere.remove(place);
-            continue;
+    for (number, document) in documents().iter().enumerate() {
+        if number == 1 {
+            session.begins_anew();
         }
-        let compared = commands.iter().any(|shown| !shown.output.is_empty());
-        for shown in &commands {
-            if let Err(complaint) = session.executed(shown, compared) {
-                writeln!(complaints, "{complaint}\n").unwrap();
+        for block in blocks(document) {
+            let commands = block.commands();
+            let Some(first) = commands.first().map(|shown| shown.command.text.as_str()) else {
+                continue;
+            };
+            if ELSEWHERE.iter().any(|(listed, _)| *listed == first) {
+                elsewhere.remove(first);
+                continue;
+            }
+            let compared = commands.iter().any(|shown| !shown.output.is_empty());
+            for shown in &commands {
+                if let Err(complaint) = session.executed(shown, compared) {
+                    writeln!(complaints, "{complaint}\n").unwrap();
+                }
             }
         }
     }
     assert!(complaints.is_empty(), "\n{complaints}");
-    assert_eq!(elsewhere, [""; 0], "listed, but not in the README");
+    assert!(elsewhere.is_empty(), "listed, but not there: {elsewhere:?}");
 }
 
 /// The reader's shell: what is exported stays so for the commands after.
@@ -99,13 +105,13 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// The shell in its folder, with the files that the README's text speaks of.
+    /// The shell in its folder, with the files that the texts speak of.
     fn new(service: &'a Service, shop: &'a Service) -> Self {
         fs::create_dir(service.path("bin")).unwrap();
         let tool = Path::new(env!("CARGO_BIN_EXE_vch-lb"));
         symlink(tool, service.path("bin/vch-lb")).unwrap();
         symlink(root().join("scripts"), service.path("scripts")).unwrap();
-        let blocks = blocks(&readme());
+        let blocks = all_blocks();
         let mut written = blocks.iter().filter_map(|block| match block.file_name() {
             None if block.language == "handlebars" => Some(("own.hbs", block)),
             name => Some((name?, block)),
@@ -136,14 +142,18 @@ impl<'a> Session<'a> {
         );
     }
 
+    /// Forgets what was exported.
+    fn begins_anew(&self) {
+        fs::remove_file(self.service.path("exported")).unwrap();
+    }
+
     /// Executes a command, and compares what it prints.
     fn executed(&self, shown: &Shown, compared: bool) -> Result<(), String> {
         let typed = self.with_own_names(&shown.command.text);
         let (code, printed) = self.run(&typed);
         let printed = self.with_readmes_names(&printed);
         let result = if code != Some(exit_code(&shown.output)) {
-            let number = shown.command.number;
-            Err(format!("README.md:{number}: exit code {code:?}"))
+            Err(format!("{}: exit code {code:?}", shown.command.place))
         } else if compared {
             compare(&shown.output, &printed)
         } else {
@@ -196,7 +206,7 @@ impl<'a> Session<'a> {
     }
 
     fn with_own_names(&self, command: &str) -> String {
-        if command == OLD_SCRIPT {
+        if command.starts_with(OLD_SCRIPT) {
             // The file has names of its own, which the environment's would win over.
             return format!("env -u INSTANCE_CTR_PREFIX -u LB_CTR_NAME {command}");
         }
@@ -243,10 +253,10 @@ fn exit_code(output: &[Line]) -> i32 {
 }
 
 /// Lines without what varies, in an order that every run has.
-fn normal<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Line> {
+fn normal<'a>(lines: impl Iterator<Item = (String, &'a str)>) -> Vec<Line> {
     let varies = VARIES.map(|(pattern, name)| (Regex::new(pattern).unwrap(), name));
-    let lines = lines.map(|(number, text)| Line {
-        number,
+    let lines = lines.map(|(place, text)| Line {
+        place,
         text: varies
             .iter()
             .fold(text.to_owned(), |text, (pattern, name)| {
@@ -277,10 +287,14 @@ fn in_any_order(mut lines: Vec<Line>) -> Vec<Line> {
     lines
 }
 
-/// Whether this was printed, and if not, which line of the README says otherwise.
+/// Whether this was printed, and if not, which line says otherwise.
 fn compare(shown: &[Line], printed: &str) -> Result<(), String> {
-    let shown = normal(shown.iter().map(|line| (line.number, line.text.as_str())));
-    let printed = normal((1..).zip(printed.lines()));
+    let shown = normal(
+        shown
+            .iter()
+            .map(|line| (line.place.clone(), line.text.as_str())),
+    );
+    let printed = normal(printed.lines().map(|line| (String::new(), line)));
     let mut left = printed.as_slice();
     for (part, lines) in shown.split(|line| line.text == "…").enumerate() {
         // Behind a `…` a part may begin anywhere; the last one has to be at the end.
@@ -298,11 +312,11 @@ fn compare(shown: &[Line], printed: &str) -> Result<(), String> {
     let last = shown.last();
     match (left.first(), last) {
         (Some(more), Some(last)) if last.text != "…" => Err(format!(
-            "README.md:{}: more is printed below it: {}",
-            last.number, more.text
+            "{}: more is printed below it: {}",
+            last.place, more.text
         )),
         (Some(more), None) => Err(format!(
-            "README.md shows nothing, but this is printed: {}",
+            "nothing is shown, but this is printed: {}",
             more.text
         )),
         _ => Ok(()),
@@ -319,8 +333,8 @@ fn agree(shown: &[Line], printed: &[Line]) -> usize {
 
 fn differs(line: &Line, instead: Option<&str>) -> String {
     format!(
-        "README.md:{} shows:  {}\nbut this is printed: {}",
-        line.number,
+        "{} shows:  {}\nbut this is printed: {}",
+        line.place,
         line.text,
         instead.unwrap_or("nothing more")
     )
@@ -329,10 +343,10 @@ fn differs(line: &Line, instead: Option<&str>) -> String {
 #[test]
 fn what_differs_is_told_by_its_line() {
     let lines = |text: &str| -> Vec<Line> {
-        let lines = (10..).zip(text.lines());
+        let lines = (10usize..).zip(text.lines());
         lines
             .map(|(number, text)| Line {
-                number,
+                place: format!("README.md:{number}"),
                 text: text.to_owned(),
             })
             .collect()
