@@ -50,7 +50,7 @@ pub enum Subcommands {
     #[command(after_help = "Example:\n  source <(vch-lb completions bash)")]
     Completions(CompletionsArgs),
     /// Print the manual page, or write all that there are
-    #[command(after_help = "Example:\n  vch-lb man --out /usr/local/share/man/man1")]
+    #[command(after_help = "Example:\n  vch-lb man --out pages && man pages/vch-lb-haproxy.7")]
     Man(ManArgs),
     /// Explain a command or a topic
     #[command(after_help = "Example:\n  vch-lb help haproxy")]
