@@ -281,6 +281,8 @@ pub struct Inventory {
     pub aim: Aim,
     /// HAProxy runs something else than the file in the load balancer says.
     pub not_in_force: bool,
+    /// The IDs of all containers that have one of our names, ours or not, as they were listed.
+    pub ids: HashMap<String, String>,
     /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
     pub images: BTreeMap<String, String>,
 }
@@ -308,6 +310,7 @@ impl Inventory {
             config: None,
             aim: Aim::Right,
             not_in_force: false,
+            ids: HashMap::new(),
             images: BTreeMap::new(),
         };
         for network in networks {

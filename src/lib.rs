@@ -23,6 +23,10 @@
 //! ├── execute.rs      running a plan side by side
 //! ├── moment.rs       points in time, as docker writes them
 //! ├── perform.rs      doing one step: calls, answers, repeats
+//! ├── guard.rs        what this run knows of the service: what is otherwise is somebody else's
+//! ├── others.rs       whether somebody else changes the service at the same time
+//! ├── lock.rs         one change at a time: a lock in the load balancer
+//! ├── lock.sh         the script that holds it there
 //! ├── place.rs        where the load balancer is asked, and whose a reply from there is
 //! ├── entrance.rs     the same, with docker
 //! ├── connections.rs  what connections show of who answers at a place
@@ -107,6 +111,7 @@ pub mod doctor;
 pub mod entrance;
 pub mod error;
 pub mod execute;
+pub mod guard;
 pub mod haproxy;
 pub mod help;
 pub mod host_ports;
@@ -114,8 +119,10 @@ pub mod http;
 pub mod interrupt;
 pub mod inventory;
 pub mod judge;
+pub mod lock;
 pub mod look;
 pub mod moment;
+pub mod others;
 pub mod perform;
 pub mod place;
 pub mod plan;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::ask;
-use crate::docker::answer::{self, json, json_lines};
+use crate::docker::answer::{self, ListedContainer, json, json_lines};
 use crate::docker::archive::{self, Entry};
 use crate::docker::argv::{self, Argv, Range};
 use crate::docker::cause::Cause;
@@ -75,7 +75,16 @@ impl<'a> Wanted<'a> {
 
 /// Everything on the endpoint that concerns the service.
 pub fn look(docker: &Docker, wanted: Wanted<'_>) -> Result<Inventory, Failure> {
-    look_with(docker, wanted, || endpoint(docker))
+    look_beside(docker, wanted, &|_| {})
+}
+
+/// Like [`look`]; `beside` is done beside the looks into the load balancer, if there is one that may be the service's.
+pub fn look_beside(
+    docker: &Docker,
+    wanted: Wanted<'_>,
+    beside: &(dyn Fn(&Endpoint) + Sync),
+) -> Result<Inventory, Failure> {
+    look_with(docker, wanted, || endpoint(docker), beside)
 }
 
 /// Like [`look`], for whoever may know already what the endpoint says of itself.
@@ -83,28 +92,30 @@ pub fn look_with(
     docker: &Docker,
     wanted: Wanted<'_>,
     endpoint: impl FnOnce() -> Result<Endpoint, Failure>,
+    beside: &(dyn Fn(&Endpoint) + Sync),
 ) -> Result<Inventory, Failure> {
     let bridge = wanted.names.network();
     let networks = [wanted.external_net.as_str(), &bridge];
     let (endpoint, networks, names, images) = thread::scope(|scope| {
         let networks = scope.spawn(|| networks_called(docker, &networks));
-        let names = scope.spawn(|| container_names(docker, &argv::ps(&wanted.names.pattern())));
+        let names = scope.spawn(|| listed(docker, wanted.names));
         let images = scope.spawn(|| images_called(docker, wanted.images));
         let endpoint = endpoint();
         (endpoint, join(networks), join(names), join(images))
     });
     // The endpoint's own failure says more than those of the calls beside it.
     let endpoint = endpoint?;
-    let names: Vec<String> = names?
-        .into_iter()
-        .filter(|name| wanted.names.may_be_ours(name))
-        .collect();
+    let listed = names?;
+    let names: Vec<String> = listed.iter().map(|it| it.name.clone()).collect();
     let networks = networks?;
-    let look_into_lb = wanted.detail != Detail::Containers
-        && names.iter().any(|name| name == wanted.names.lb.as_str());
+    let has_lb = names.iter().any(|name| name == wanted.names.lb.as_str());
+    let look_into_lb = wanted.detail != Detail::Containers && has_lb;
     let look_for_strangers =
         wanted.strangers && networks.iter().any(|network| network.name == bridge);
     let (containers, files, on_bridge) = thread::scope(|scope| {
+        if has_lb {
+            scope.spawn(|| beside(&endpoint));
+        }
         let cert = wanted.detail == Detail::ConfigAndCert;
         let files = look_into_lb
             .then(|| scope.spawn(move || lb_files(docker, wanted.names.lb.as_str(), cert)));
@@ -121,6 +132,7 @@ pub fn look_with(
         networks,
         containers?,
     );
+    inventory.ids = listed.into_iter().map(|it| (it.name, it.id)).collect();
     inventory.strangers = strangers(on_bridge?, &inventory);
     if wanted.other_lb && inventory.may_have_other_lb() {
         find_other_lb(docker, wanted, &mut inventory)?;
@@ -136,7 +148,8 @@ pub fn look_with(
     Ok(inventory)
 }
 
-fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
+/// What the thread came to; its panic is ours.
+pub fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
     handle
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -199,6 +212,18 @@ pub fn networks_called(
     let stdout =
         found_ones(docker.query(&argv)).map_err(|error| not_read("the networks", &error))?;
     json(&stdout).map_err(|why| not_read("the networks", &docker.bad_answer(&argv, why)))
+}
+
+/// The containers that have one of our names, ours or not.
+pub fn listed(docker: &Docker, names: &Names) -> Result<Vec<ListedContainer>, Failure> {
+    let argv = argv::ps(&names.pattern());
+    let answer = docker
+        .query(&argv)
+        .map_err(|error| not_read("the containers", &error))?;
+    let mut listed = answer::listed_containers(&answer.stdout)
+        .map_err(|why| not_read("the containers", &docker.bad_answer(&argv, why)))?;
+    listed.retain(|container| names.may_be_ours(&container.name));
+    Ok(listed)
 }
 
 fn container_names(docker: &Docker, argv: &Argv) -> Result<Vec<String>, Failure> {

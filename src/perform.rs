@@ -12,22 +12,24 @@ use crate::calls;
 use crate::docker::argv::{self, Argv};
 use crate::docker::cause::Cause;
 use crate::docker::layers::{Layers, PullLines};
-use crate::docker::{Answer, CallError, Docker, archive};
+use crate::docker::{Answer, CallError, Docker, answer, archive};
 use crate::error::{Failure, Standing};
 use crate::execute::Done;
+use crate::guard::Guard;
 use crate::haproxy::read::{Found, Odd};
 use crate::haproxy::versions::Version;
 use crate::haproxy::{self, Config};
 use crate::http::Reply;
 use crate::interrupt::Interrupt;
-use crate::inventory::{self, Inventory, Restarts};
+use crate::inventory::{self, Container, Inventory, Restarts};
 use crate::moment::Moment;
+use crate::others::Others;
 use crate::plan::{Action, Back};
 use crate::reach::Reach;
 use crate::reload::Workers;
-use crate::spec::Spec;
 use crate::spec::names::Number;
 use crate::spec::tuning::ServerAddress;
+use crate::spec::{LABEL, Spec};
 use crate::ui::Ui;
 use crate::{ambiguous, config_file, look};
 
@@ -63,6 +65,10 @@ pub struct Performer<'a> {
     pub restarts: Restarts,
     /// What was there before this run.
     pub before: &'a Inventory,
+    /// What this run knows of the service: what is otherwise is somebody else's.
+    pub guard: &'a Guard,
+    /// Whether this goes back, so that what others did is left alone.
+    pub undoing: bool,
     pub ui: &'a Ui,
     pub interrupt: Interrupt,
     pub patience: Patience,
@@ -103,13 +109,19 @@ impl Performer<'_> {
                 let text = self.write_config(servers, self.version_of_new_lb()?)?;
                 self.copy_first_config(action, &text)
             }
-            Action::CopyFiles => self.copy_files(action),
+            Action::CopyFiles => {
+                if self.before.lb.as_ref().is_some_and(Container::running) {
+                    self.others().none_changed()?;
+                }
+                self.copy_files(action)
+            }
             Action::AwaitService => crate::reach::await_service(self).map(|()| Done::ByUs),
             Action::AwaitReady(numbers) => {
                 crate::ready::await_ready(self, numbers).map(|()| Done::ByUs)
             }
             Action::Watch(numbers) => crate::ready::watch(self, numbers).map(|()| Done::ByUs),
             Action::Reload(servers) => {
+                self.others().none_changed()?;
                 let text = self.write_config(servers, self.spec.lb_version)?;
                 // From the copy on the load balancer does not even start again without them.
                 self.note_serving(&self.spec.names.instances(servers));
@@ -117,12 +129,24 @@ impl Performer<'_> {
             }
             Action::RestoreConfig(back) => self.restore_config(*back),
             Action::Drain => crate::reload::drain(self).map(|()| Done::ByUs),
-            Action::StopLb => crate::signals::stop(self, action),
-            Action::Stop(_) => self.tolerating(action, Cause::is_not_found),
-            Action::Remove(_)
-            | Action::RemoveLb
-            | Action::RemoveLbAside
-            | Action::RemoveNetwork => self.remove(action),
+            Action::StopLb if self.others().is_untouched(self.spec.names.lb.as_str())? => {
+                crate::signals::stop(self, action)
+            }
+            Action::StopLb => Ok(Done::ByUs),
+            Action::Stop(numbers) => match self.others().untouched(numbers)? {
+                ours if ours.is_empty() => Ok(Done::ByUs),
+                ours => self.tolerating(&Action::Stop(ours), Cause::is_not_found),
+            },
+            Action::Remove(numbers) => match self.others().untouched(numbers)? {
+                ours if ours.is_empty() => Ok(Done::ByUs),
+                ours => {
+                    self.guard.forgets(&self.spec.names.instances(&ours));
+                    self.remove(&Action::Remove(ours))
+                }
+            },
+            Action::RemoveLb => self.remove_lb(action, self.spec.names.lb.as_str()),
+            Action::RemoveLbAside => self.remove_lb(action, &self.spec.names.lb_aside()),
+            Action::RemoveNetwork => self.remove(action),
             Action::Pull(_) => self.pull(action),
             Action::StartLb => {
                 // One that takes the place of another serves in its stead.
@@ -132,14 +156,35 @@ impl Performer<'_> {
                 self.plainly(action)
             }
             // Where it was not set aside after all, it is in its place.
-            Action::TakeLbBack => self.tolerating(action, |cause| {
-                cause.is_not_found() || cause.is_name_conflict()
-            }),
+            Action::TakeLbBack => {
+                let names = &self.spec.names;
+                self.guard
+                    .renaming(&names.lb_aside(), names.lb.as_str(), || {
+                        self.tolerating(action, |cause| {
+                            cause.is_not_found() || cause.is_name_conflict()
+                        })
+                    })
+            }
+            Action::SetLbAside => {
+                let names = &self.spec.names;
+                let (lb, aside) = (names.lb.as_str(), names.lb_aside());
+                self.guard.renaming(lb, &aside, || self.plainly(action))
+            }
             Action::Start(_) => {
                 self.memo().workers.note_moved();
                 self.plainly(action)
             }
-            Action::SetLbAside => self.plainly(action),
+        }
+    }
+
+    /// Who else may be at the service.
+    pub fn others(&self) -> Others<'_> {
+        Others {
+            docker: &self.docker,
+            names: &self.spec.names,
+            guard: self.guard,
+            undoing: self.undoing,
+            ui: self.ui,
         }
     }
 
@@ -190,6 +235,14 @@ impl Performer<'_> {
             }
         }
         Ok(Done::ByUs)
+    }
+
+    fn remove_lb(&self, action: &Action, name: &str) -> Result<Done, Failure> {
+        if !self.others().is_untouched(name)? {
+            return Ok(Done::ByUs);
+        }
+        self.guard.forgets(&[name.to_owned()]);
+        self.remove(action)
     }
 
     /// A removal is done where nothing of it is left, whatever became of the call.
@@ -360,19 +413,24 @@ impl Performer<'_> {
             name,
             &argv::rm_force(&[name.to_owned()]),
         ));
+        self.guard.makes(name);
         let mut pauses = PAUSES.iter();
         let mut settled = false;
         loop {
             let error = match self.docker.change(&argv) {
-                Ok(answer) if printed_id(&answer) => return Ok(Done::ByUs),
                 Ok(answer) => {
-                    let error = self.docker.bad_answer(&argv, no_id(&answer));
-                    return Err(self.not_done(action, &error));
+                    let Some(id) = printed_id(&answer) else {
+                        let error = self.docker.bad_answer(&argv, no_id(&answer));
+                        return Err(self.not_done(action, &error));
+                    };
+                    self.guard.made(name, &id);
+                    return Ok(Done::ByUs);
                 }
                 Err(error) => error,
             };
             let cause = error.cause();
             if cause.is_some_and(Cause::is_name_conflict) {
+                self.guard.forgets(&[name.to_owned()]);
                 return self.made_meanwhile(action, name, &error);
             }
             let settles = self.settles(&error, &mut settled);
@@ -415,16 +473,33 @@ impl Performer<'_> {
         name: &str,
         error: &CallError,
     ) -> Result<Done, Failure> {
-        let ours = look::container(&self.docker, name)?.is_some_and(|found| {
-            found.is_on(&self.spec.names.network()) || found.is_on(self.spec.external_net.as_str())
-        });
-        if ours {
+        let alike = look::container(&self.docker, name)?.filter(|found| self.is_alike(found));
+        let listed = look::listed(&self.docker, &self.spec.names)?;
+        let listed = listed.iter().find(|listed| listed.name == name);
+        if let Some(listed) = alike.and(listed) {
+            self.guard.made(name, &listed.id);
             self.ui
                 .status(&format!("{name} was made meanwhile by somebody else"));
             Ok(Done::ByOthers)
         } else {
             Err(self.not_done(action, error))
         }
+    }
+
+    /// Whether a container that somebody else made is what this run would have made.
+    fn is_alike(&self, found: &Container) -> bool {
+        let Spec {
+            names,
+            external_net,
+            ..
+        } = self.spec;
+        let there = found.is_on(&names.network()) || found.is_on(external_net.as_str());
+        let (image, label) = if found.name == names.lb.as_str() {
+            (&self.spec.lb_image, self.spec.lb_label())
+        } else {
+            (&self.spec.image, self.spec.label())
+        };
+        there && found.image == image.as_str() && found.labels.get(LABEL) == label.as_ref()
     }
 
     /// The configuration that sends to `servers`, at the addresses that they have now.
@@ -507,6 +582,7 @@ impl Performer<'_> {
         };
         let text = config.render()?;
         self.write_text(&text)?;
+        self.guard.writes(&text);
         Ok(text)
     }
 
@@ -567,6 +643,13 @@ impl Performer<'_> {
         let Some(found) = &self.before.config else {
             return Ok(Done::ByUs);
         };
+        if self.others().other_file().is_some() {
+            self.ui.status(&format!(
+                "the haproxy.cfg in {} is somebody else's: it is left as it is",
+                self.spec.names.lb
+            ));
+            return Ok(Done::ByUs);
+        }
         let template = found
             .template
             .as_deref()
@@ -620,12 +703,32 @@ impl Performer<'_> {
             .config
             .as_ref()
             .is_some_and(|config| config.tuning.server_address == ServerAddress::Ip);
-        if by_ip {
+        if by_ip || !self.has_all_servers(found) {
             return;
         }
         if let Err(failure) = self.put_config(&found.text) {
             self.ui.warn(&failure.what);
         }
+    }
+
+    /// Whether all that a file sends to are there, running or not.
+    fn has_all_servers(&self, found: &Found) -> bool {
+        let config = found.config.as_ref();
+        let numbers = config.map(Config::numbers).unwrap_or_default();
+        self.others()
+            .all_there(&self.spec.names.instances(&numbers))
+    }
+
+    /// Puts the file from before back after a reload that failed, unless somebody else's is there: the old worker serves on.
+    /// What others removed is not sent to again.
+    pub fn put_back(&self, found: &Found) -> Result<(), Failure> {
+        if self.others().other_file().is_some() {
+            return Ok(());
+        }
+        if found.odd.is_some() || self.has_all_servers(found) {
+            return self.put_found(found);
+        }
+        self.put_config(&self.text_to_go_back_to(found)?)
     }
 
     /// The file from before, sending to those of its servers that can be sent to now: HAProxy takes no name that does not
@@ -636,6 +739,13 @@ impl Performer<'_> {
         };
         let names = self.spec.names.instances(&config.numbers());
         let there = look::containers(&self.docker, &names)?;
+        if there.is_empty() && !names.is_empty() {
+            let lb = &self.spec.names.lb;
+            let what = format!(
+                "the haproxy.cfg from before is not back in `{lb}`: none of the instances that it sends to is there"
+            );
+            return Err(Failure::failed(what));
+        }
         let back = inventory::as_far_as_there(config, &there, &self.spec.names);
         let same = config.servers.iter().map(|server| &server.address);
         if back.servers.is_empty() || same.eq(back.servers.iter().map(|server| &server.address)) {
@@ -676,7 +786,7 @@ impl Performer<'_> {
     }
 
     /// Puts back what `found` tells of, where HAProxy runs nothing else.
-    pub fn put_found(&self, found: &Found) -> Result<(), Failure> {
+    fn put_found(&self, found: &Found) -> Result<(), Failure> {
         match &found.odd {
             Some(odd) => self.put_odd(odd, Back::Stopped),
             None => self.put_config(&found.text),
@@ -685,6 +795,7 @@ impl Performer<'_> {
 
     /// Writes `text` straight into the load balancer, past the local file.
     pub fn put_config(&self, text: &str) -> Result<(), Failure> {
+        self.guard.writes(text);
         self.put_file(haproxy::CONFIG_NAME, text.as_bytes())
             .map_err(|error| {
                 let lb = &self.spec.names.lb;
@@ -705,10 +816,9 @@ fn gist(words: &str) -> &str {
 }
 
 /// `docker run -d` and `docker create` print the container's ID, 64 hexadecimal digits, on the last line.
-fn printed_id(answer: &Answer) -> bool {
+fn printed_id(answer: &Answer) -> Option<String> {
     let text = answer.text();
-    let last = text.trim_end().lines().last().unwrap_or_default();
-    last.len() >= 12 && last.bytes().all(|byte| byte.is_ascii_hexdigit())
+    answer::short_id(text.trim_end().lines().last().unwrap_or_default())
 }
 
 fn no_id(answer: &Answer) -> String {

@@ -4,6 +4,7 @@
 //! these fails, so that no file that would not survive a restart is left behind.
 
 use std::collections::BTreeSet;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ask;
@@ -95,7 +96,11 @@ pub fn back_to(performer: &Performer<'_>, text: &str) -> Result<(), Failure> {
 }
 
 /// Starts the load balancer again if it has ended, or does so soon after a refusal. It then runs the file that lies there.
+/// Where others are at the service, it may be they who ended it.
 fn start_again(performer: &Performer<'_>) -> Result<bool, Failure> {
+    if performer.guard.met_others() {
+        return Ok(false);
+    }
     let refused = performer.memo().workers.refused;
     let started = revive::if_ended(performer, refused.map(|at| at + revive::ENDS_WITHIN))?;
     if started {
@@ -113,7 +118,7 @@ fn leaves_some(performer: &Performer<'_>, servers: &[Number]) -> bool {
 /// After a failed reload the old worker still serves, or HAProxy has ended: then it is started again at once. The file has to
 /// be what it was.
 fn put_back(performer: &Performer<'_>, before: &Found, failure: Failure) -> Failure {
-    match performer.put_found(before) {
+    match performer.put_back(before) {
         Ok(()) => {
             if let Err(second) = start_again(performer) {
                 // Undoing, which comes next, has another try, with instances that may have been stopped back.
@@ -148,6 +153,7 @@ fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure>
             "haproxy.cfg did not arrive whole in {lb}: copying it again"
         ));
         performer.sleep(AGAIN_AFTER);
+        performer.others().none_changed()?;
         // Whoever changes another service from the same directory writes the same file.
         performer.write_text(text)?;
     }
@@ -263,7 +269,12 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
     let lb = performer.spec.names.lb.as_str();
     for _ in 0..2 {
         keep_apart(performer);
-        let watch = Watch::begin(performer, text)?;
+        let (watch, others) = thread::scope(|scope| {
+            let others = scope.spawn(|| performer.others().none_changed());
+            (Watch::begin(performer, text), look::join(others))
+        });
+        others?;
+        let watch = watch?;
         let was_elsewhere = performer.memo().workers.elsewhere;
         {
             // Before the call: one that fails may have sent it all the same.
@@ -347,7 +358,7 @@ fn unproved(performer: &Performer<'_>, leaving: bool) -> Result<(), Failure> {
 fn keep_apart(performer: &Performer<'_>) {
     let last = performer.memo().workers.last_hup;
     if let Some(wait) = last.and_then(|last| APART.checked_sub(last.elapsed())) {
-        std::thread::sleep(wait);
+        thread::sleep(wait);
     }
 }
 
@@ -395,7 +406,7 @@ impl<'a> Watch<'a> {
             if started.elapsed() >= patience {
                 return Ok(verdict);
             }
-            std::thread::sleep(pause);
+            thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(500));
         }
     }

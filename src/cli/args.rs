@@ -93,6 +93,10 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub keep: bool,
 
+    /// How long to wait for another command that is changing this service
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub lock_wait: Duration,
+
     /// How many docker calls go side by side
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,

@@ -11,6 +11,7 @@ use crate::docker::{Docker, argv};
 use crate::entrance::Entrance;
 use crate::error::{Failure, Standing, exit};
 use crate::execute::{Done, Execution, Outcome};
+use crate::guard::Guard;
 use crate::haproxy::{Config, versions};
 use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
@@ -220,7 +221,13 @@ impl<'a> Change<'a> {
         for reason in &plan.reasons {
             self.context.ui.status(reason);
         }
-        let performer = self.performer(plan, self.docker.clone(), self.context.interrupt.clone());
+        let guard = Guard::new(&plan.spec.names, self.before, !self.undoes);
+        let performer = self.performer(
+            plan,
+            &guard,
+            self.docker.clone(),
+            self.context.interrupt.clone(),
+        );
         note_before(&performer, plan);
         ready::would_pass(&performer)?;
         let probe = self.probe(plan);
@@ -244,11 +251,20 @@ impl<'a> Change<'a> {
         let failure = outcome.failure.clone().or_else(|| {
             let reloads = |action: &Action| matches!(action, Action::Reload(_));
             let serves = plan.actions().any(reloads);
-            let looked = serves.then(|| reach::last_look(&performer));
+            let (looked, others) = thread::scope(|scope| {
+                let others = scope.spawn(|| {
+                    if plan.only_pulls() {
+                        return Ok(());
+                    }
+                    performer.others().none_changed()
+                });
+                let looked = serves.then(|| reach::last_look(&performer));
+                (looked, look::join(others))
+            });
             let probed = probe
                 .as_ref()
                 .map(|probe| self.last_heed(probe, &performer));
-            let results = looked.into_iter().chain(probed);
+            let results = [others].into_iter().chain(looked).chain(probed);
             results.into_iter().find_map(Result::err)
         });
         match failure {
@@ -389,6 +405,7 @@ impl<'a> Change<'a> {
     fn performer<'p>(
         &'p self,
         plan: &'p Plan,
+        guard: &'p Guard,
         docker: Docker,
         interrupt: Interrupt,
     ) -> Performer<'p> {
@@ -397,6 +414,8 @@ impl<'a> Change<'a> {
             spec: &plan.spec,
             restarts: plan.restarts,
             before: self.before,
+            guard,
+            undoing: false,
             ui: self.context.ui,
             interrupt,
             patience: Patience {
@@ -434,7 +453,12 @@ impl<'a> Change<'a> {
         let now = self.now(plan);
         if !undo::possible(happened, now.as_ref()) {
             failure.aftermath = Some(
-                "not undone: what was removed does not come back; the new state is in force".into(),
+                if performer.guard.met_others() {
+                    "not undone: what was removed does not come back"
+                } else {
+                    "not undone: what was removed does not come back; the new state is in force"
+                }
+                .into(),
             );
             failure.standing = self.standing(leaving(plan, outcome), now.as_ref());
             return failure;
@@ -465,7 +489,11 @@ impl<'a> Change<'a> {
     fn go_back(&self, undo: &Plan, performer: &Performer<'_>) -> Outcome {
         self.context.ui.status("undoing what was done");
         self.context.interrupt.note_undoing();
-        let deaf = self.performer(undo, self.docker.uninterruptible(), Interrupt::default());
+        let docker = self.docker.uninterruptible();
+        let deaf = Performer {
+            undoing: true,
+            ..self.performer(undo, performer.guard, docker, Interrupt::default())
+        };
         {
             let (mut memo, mut before) = (deaf.memo(), performer.memo());
             std::mem::swap(&mut memo.workers, &mut before.workers);

@@ -135,7 +135,7 @@ fn there(
             strangers: true,
             ..look::Wanted::service(&names, &external_net)
         };
-        look::look_with(docker, wanted, || Ok(Endpoint::new(info.clone())))
+        look::look_with(docker, wanted, || Ok(Endpoint::new(info.clone())), &|_| {})
     });
     let external = match (&inventory, &wanted.external_net) {
         (Some(Ok(inventory)), _) => Ok(inventory.external.clone()),

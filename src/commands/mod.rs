@@ -6,6 +6,7 @@ mod change;
 mod doctor;
 mod down;
 mod help;
+mod locked;
 mod logs;
 mod packaging;
 mod render;
@@ -16,6 +17,7 @@ mod status;
 mod up;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 use crate::again::Again;
@@ -24,7 +26,7 @@ use crate::cli::{ChangeArgs, Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::{Failure, printable};
 use crate::interrupt::{Interrupt, Said};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Wanted};
 use crate::settings as table;
 use crate::settings::Settings;
@@ -38,6 +40,7 @@ use crate::spec::running::Own;
 use crate::spec::{self, Spec};
 use crate::text;
 use crate::ui::Ui;
+use locked::{Locked, Taker};
 
 /// What every command works with.
 pub struct Context<'a> {
@@ -49,6 +52,8 @@ pub struct Context<'a> {
     pub file: Assignments,
     /// How commands are put that are suggested.
     pub again: Again,
+    /// The lock of the service that is changed, once it is taken; given back with this.
+    pub lock: Locked,
 }
 
 impl Context<'_> {
@@ -143,12 +148,52 @@ impl Context<'_> {
         wanted: Wanted<'_>,
         args: &ChangeArgs,
     ) -> Result<Inventory, Failure> {
-        match look::look(docker, wanted) {
+        match self.look_alone(docker, wanted, args) {
             Err(failure) if ambiguous::in_the_way(&failure) && !args.dry_run => {
                 ambiguous::settle(docker, self.ui, &wanted.names.network());
-                look::look(docker, wanted)
+                self.look_alone(docker, wanted, args)
             }
             looked => looked,
+        }
+    }
+
+    /// Looks, and takes the service's lock beside that; looks again where that took waiting.
+    fn look_alone(
+        &self,
+        docker: &Docker,
+        wanted: Wanted<'_>,
+        args: &ChangeArgs,
+    ) -> Result<Inventory, Failure> {
+        if args.dry_run || self.lock.is_held() {
+            return look::look(docker, wanted);
+        }
+        let lock = Taker {
+            locked: &self.lock,
+            docker,
+            lb: wanted.names.lb.as_str(),
+            command: self.command(),
+            ui: self.ui,
+            interrupt: self.interrupt,
+            came_to: Mutex::default(),
+        };
+        let inventory = look::look_beside(docker, wanted, &|endpoint| {
+            if endpoint.kind == Kind::Engine {
+                lock.take();
+            }
+        })?;
+        if lock.await_it(args.lock_wait)? {
+            return look::look(docker, wanted);
+        }
+        Ok(inventory)
+    }
+
+    /// The command in short.
+    fn command(&self) -> String {
+        match &self.cli.command {
+            Some(Subcommands::Scale(args)) => format!("scale {}", args.count),
+            Some(Subcommands::Rollout(_)) => "rollout".to_owned(),
+            Some(Subcommands::Down(_)) => "down".to_owned(),
+            _ => "up".to_owned(),
         }
     }
 
@@ -290,6 +335,7 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         settings,
         file,
         again,
+        lock: Locked::default(),
     };
     run(&context).map_err(|failure| Failure {
         what: context.again.complete(&failure.what),

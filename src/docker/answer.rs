@@ -403,6 +403,45 @@ pub fn names(stdout: &[u8]) -> Result<Vec<String>, String> {
     Ok(names.map(str::to_owned).collect())
 }
 
+/// A container in a list: names are given anew, an ID never is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedContainer {
+    /// Its first [`ID_DIGITS`] digits.
+    pub id: String,
+    pub name: String,
+}
+
+/// How many digits of an ID tell a container from all others, as docker itself shows it.
+pub const ID_DIGITS: usize = 12;
+
+/// The beginning of a container's ID; `None` where `text` is none.
+pub fn short_id(text: &str) -> Option<String> {
+    let digits = text.len() >= ID_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| text[..ID_DIGITS].to_owned())
+}
+
+/// The containers that `docker ps` with [`super::argv::LISTED_FORMAT`] prints, under their own names.
+pub fn listed_containers(stdout: &[u8]) -> Result<Vec<ListedContainer>, String> {
+    let mut found = Vec::new();
+    let text = String::from_utf8_lossy(stdout);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let listed = line.split_once('/');
+        let Some((id, listed)) = listed.and_then(|(id, names)| Some((short_id(id)?, names))) else {
+            let shown: String = line.chars().take(200).collect();
+            return Err(format!(
+                "docker's answer is not understood (no ID and name): {}",
+                crate::error::printable(&shown)
+            ));
+        };
+        let own = names(listed.as_bytes())?.into_iter();
+        found.extend(own.map(|name| ListedContainer {
+            id: id.clone(),
+            name,
+        }));
+    }
+    Ok(found)
+}
+
 /// The networks that `docker network ls` with [`super::argv::NETWORK_FORMAT`] prints.
 pub fn listed_networks(stdout: &[u8]) -> Vec<ListedNetwork> {
     String::from_utf8_lossy(stdout)
@@ -486,6 +525,21 @@ mod tests {
     }
 
     #[test]
+    fn containers_are_listed_by_id_and_their_own_names() {
+        let id = "0123456789ab";
+        let listed = format!("{id}cdef/web-1,lb/web-1\n{id}/lb\n\n");
+        let found = listed_containers(listed.as_bytes()).unwrap();
+        let found: Vec<_> = found.iter().map(|it| (&it.id[..], &it.name[..])).collect();
+        assert_eq!(found, [(id, "web-1"), (id, "lb")]);
+        assert_eq!(listed_containers(b""), Ok(Vec::new()));
+        for garbage in [&b"<html>"[..], b"\xff\xfe", b"web-1", b"0123/web-1"] {
+            assert!(listed_containers(garbage).is_err());
+        }
+        let option = format!("{id}/--host");
+        assert!(listed_containers(option.as_bytes()).is_err());
+    }
+
+    #[test]
     fn a_vch_tells_its_limits_in_pairs() {
         let info: Info = json(
             br#"{"SystemStatus":[["VolumeStores",""],[" VCH memory limit","94.6 GiB"],["odd"],7],"NCPU":52800,"MemTotal":"?"}"#,
@@ -541,6 +595,7 @@ mod tests {
             let _ = listed_networks(&bytes);
             let _ = json_lines::<Container>(&bytes);
             let _ = names(&bytes);
+            let _ = listed_containers(&bytes);
         }
     }
 }

@@ -74,6 +74,9 @@ pub const NETWORK_FORMAT: &str = "{{.Driver}}/{{.Name}}";
 /// What is asked of each container about its ports: a container's name holds no slash.
 pub const PORTS_FORMAT: &str = "{{.Names}}/{{.Ports}}";
 
+/// What is asked of each container in a list: no blank in it, and an ID holds no slash.
+pub const LISTED_FORMAT: &str = "{{.ID}}/{{.Names}}";
+
 /// What client and endpoint speak.
 pub fn version() -> Argv {
     Argv::new(["version", "--format", "{{json .}}"])
@@ -109,12 +112,12 @@ pub fn network_ls_ids(name: &str) -> Argv {
         .and(["--format", "{{.ID}}/{{.Name}}"])
 }
 
-/// The names of all containers, in whatever state, that match `name_pattern` (a regular expression without slash:
+/// The IDs and names of all containers, in whatever state, that match `name_pattern` (a regular expression without slash:
 /// a VCH matches the bare name).
 pub fn ps(name_pattern: &str) -> Argv {
     Argv::new(["ps", "-a", "--no-trunc"])
         .and(["--filter".to_owned(), format!("name={name_pattern}")])
-        .and(["--format", "{{.Names}}"])
+        .and(["--format", LISTED_FORMAT])
 }
 
 /// The names of all containers, in whatever state, on `network`, by its name or ID.
@@ -284,6 +287,11 @@ pub fn exec(container: &str, command: &[impl AsRef<str>]) -> Argv {
     Argv::new(["exec", container]).and(command.iter().map(AsRef::as_ref))
 }
 
+/// The same with its stdin open for as long as the call's is.
+pub fn exec_held(container: &str, command: &[&str]) -> Argv {
+    Argv::new(["exec", "-i", container]).and(command.iter().copied())
+}
+
 /// The same as the container's root, whoever its process runs as.
 pub fn exec_as_root(container: &str, command: &[&str]) -> Argv {
     Argv::new(["exec", "-u", "0", container]).and(command.iter().copied())
@@ -433,7 +441,7 @@ mod tests {
             (network_rm("web-net"), "network rm web-net"),
             (
                 ps("^(web-[0-9]+|lb)$"),
-                "ps -a --no-trunc --filter 'name=^(web-[0-9]+|lb)$' --format '{{.Names}}'",
+                "ps -a --no-trunc --filter 'name=^(web-[0-9]+|lb)$' --format '{{.ID}}/{{.Names}}'",
             ),
         ] {
             assert_eq!(argv.script(), line);

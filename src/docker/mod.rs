@@ -19,7 +19,7 @@ use std::time::Duration;
 use argv::Argv;
 use cause::Cause;
 use host::{Address, Host};
-use spawn::{Command, End, Group, Lost, OnInterrupt, Output, Piece};
+use spawn::{Command, End, Group, Held, Lost, OnInterrupt, Output, Piece};
 
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
@@ -385,6 +385,29 @@ impl Docker {
             }) => Ok(()),
             Ok(output) => Err(ended(call, output)),
             Err(Lost::Interrupted) if enough => Ok(()),
+            Err(lost) => Err(self.lost(call, lost, OnInterrupt::End)),
+        }
+    }
+
+    /// A call that goes on until what is returned is dropped, with the first line that it prints within `patience`.
+    pub fn hold(&self, argv: &Argv, patience: Duration) -> Result<(Held, String), CallError> {
+        let call = self.shown(argv);
+        self.ui.echo(&call);
+        let timeout = patience.min(self.timeout);
+        let command = Command {
+            timeout,
+            group: Group::Own,
+            ..self.command(argv, None, OnInterrupt::End)
+        };
+        match spawn::hold(&command, &self.interrupt) {
+            Ok((held, Some(line))) => Ok((held, line)),
+            Ok((held, None)) => match held.end() {
+                Some(Output {
+                    end: End::Code(0), ..
+                }) => Err(CallError::answer(call, "it printed nothing".to_owned())),
+                Some(output) => Err(ended(call, output)),
+                None => Err(CallError::answer(call, "it does not end".to_owned())),
+            },
             Err(lost) => Err(self.lost(call, lost, OnInterrupt::End)),
         }
     }

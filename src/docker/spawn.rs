@@ -123,7 +123,7 @@ pub fn stream(
     let (sender, pieces) = mpsc::sync_channel::<Piece>(1024);
     let (stdout, stdout_writer) = io::pipe().map_err(Lost::NotStarted)?;
     let (stderr, stderr_writer) = io::pipe().map_err(Lost::NotStarted)?;
-    let expression = expression(command, stdout_writer, stderr_writer);
+    let expression = expression(command, Stdin::of(command), stdout_writer, stderr_writer);
     let handle = expression.start().map_err(Lost::NotStarted)?;
     drop(expression);
     read_pieces(stdout, Stream::Stdout, sender.clone()).map_err(Lost::NotStarted)?;
@@ -230,6 +230,73 @@ pub fn page(
     Ok(())
 }
 
+/// A child that goes on for as long as this is not dropped: then its stdin ends, and it is waited for a moment.
+#[derive(Debug)]
+pub struct Held {
+    handle: duct::Handle,
+    stdin: Option<io::PipeWriter>,
+    stderr: String,
+}
+
+impl Held {
+    /// How a child ended that ends by itself; `None` where it goes on.
+    pub fn end(self) -> Option<Output> {
+        let output = self.handle.wait_timeout(LINGER).ok()??;
+        Some(Output {
+            stdout: Vec::new(),
+            stderr: self.stderr.clone().into_bytes(),
+            end: end_of(output.status),
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        if !matches!(self.handle.wait_timeout(LINGER), Ok(Some(_))) {
+            end(&self.handle, Group::Own);
+        }
+    }
+}
+
+/// Starts `command` with a stdin that stays open, and waits for the first line on its stdout; none where it ends before.
+pub fn hold(command: &Command<'_>, interrupt: &Interrupt) -> Result<(Held, Option<String>), Lost> {
+    let (sender, pieces) = mpsc::sync_channel::<Piece>(1024);
+    let (stdin_reader, stdin) = io::pipe().map_err(Lost::NotStarted)?;
+    let (stdout, stdout_writer) = io::pipe().map_err(Lost::NotStarted)?;
+    let (stderr, stderr_writer) = io::pipe().map_err(Lost::NotStarted)?;
+    let stdin_reader = Stdin::Pipe(stdin_reader);
+    let expression = expression(command, stdin_reader, stdout_writer, stderr_writer);
+    let handle = expression.start().map_err(Lost::NotStarted)?;
+    drop(expression);
+    let mut held = Held {
+        handle,
+        stdin: Some(stdin),
+        stderr: String::new(),
+    };
+    read_pieces(stdout, Stream::Stdout, sender.clone()).map_err(Lost::NotStarted)?;
+    read_pieces(stderr, Stream::Stderr, sender).map_err(Lost::NotStarted)?;
+    let deadline = Instant::now().checked_add(command.timeout);
+    while !interrupt.ends_reading() {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            end(&held.handle, command.group);
+            let stderr = held.stderr.clone().into_bytes();
+            return Err(Lost::TimedOut { stderr });
+        }
+        match pieces.recv_timeout(POLL) {
+            Ok(piece) if piece.stream == Stream::Stdout => return Ok((held, Some(piece.text))),
+            Ok(piece) if held.stderr.len() < STDERR_KEPT => {
+                held.stderr.push_str(&piece.text);
+                held.stderr.push('\n');
+            }
+            Ok(_) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok((held, None)),
+        }
+    }
+    end(&held.handle, command.group);
+    Err(Lost::Interrupted)
+}
+
 struct Child {
     handle: duct::Handle,
     stdout: Captured,
@@ -248,7 +315,7 @@ impl Child {
             Captured::new(Keep::Start(STDOUT_LIMIT), on_stdout).map_err(Lost::NotStarted)?;
         let (stderr, stderr_writer) =
             Captured::new(Keep::End(STDERR_KEPT), |_| {}).map_err(Lost::NotStarted)?;
-        let expression = expression(command, stdout_writer, stderr_writer);
+        let expression = expression(command, Stdin::of(command), stdout_writer, stderr_writer);
         let handle = expression.start().map_err(Lost::NotStarted)?;
         // The expression holds the pipes' writing ends: while it lives, the readers never see the end.
         drop(expression);
@@ -332,8 +399,22 @@ impl Child {
 }
 
 /// The process with everything that is decided about it, but for when it starts.
+/// What a child reads.
+enum Stdin {
+    Bytes(Vec<u8>),
+    Pipe(io::PipeReader),
+    Nothing,
+}
+
+impl Stdin {
+    fn of(command: &Command<'_>) -> Self {
+        command.stdin.clone().map_or(Self::Nothing, Self::Bytes)
+    }
+}
+
 fn expression(
     command: &Command<'_>,
+    stdin: Stdin,
     stdout: io::PipeWriter,
     stderr: io::PipeWriter,
 ) -> duct::Expression {
@@ -341,9 +422,10 @@ fn expression(
         .stdout_file(stdout)
         .stderr_file(stderr)
         .unchecked();
-    expression = match &command.stdin {
-        Some(bytes) => expression.stdin_bytes(bytes.clone()),
-        None => expression.stdin_null(),
+    expression = match stdin {
+        Stdin::Bytes(bytes) => expression.stdin_bytes(bytes),
+        Stdin::Pipe(reader) => expression.stdin_file(reader),
+        Stdin::Nothing => expression.stdin_null(),
     };
     for (name, value) in command.env {
         expression = expression.env(name, value);
@@ -622,6 +704,27 @@ mod tests {
         };
         assert_eq!(stderr, b"soon\n");
         assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_child_that_is_held_ends_when_it_is_let_go() {
+        let command = sh("echo $$; exec cat >/dev/null");
+        let (held, line) = hold(&command, &Interrupt::default()).unwrap();
+        let process = format!("/proc/{}", line.unwrap());
+        assert!(!cfg!(target_os = "linux") || std::path::Path::new(&process).exists());
+        drop(held);
+        assert!(!std::path::Path::new(&process).exists());
+    }
+
+    #[test]
+    fn a_child_that_does_not_hold_is_told_with_its_words() {
+        let (held, line) = hold(&sh("echo no >&2; exit 3"), &Interrupt::default()).unwrap();
+        assert_eq!(line, None);
+        let output = held.end().unwrap();
+        assert_eq!(
+            (output.end, &output.stderr[..]),
+            (End::Code(3), &b"no\n"[..])
+        );
     }
 
     #[test]

@@ -283,10 +283,30 @@ fn fill_in(config: &Config, built_in: &str, model: &Model<'_>) -> Result<String,
     }
 }
 
+/// Whether a haproxy.cfg, whoever wrote it, sends to `address`, a name or an IP address.
+pub fn sends_to(config: &str, address: &str) -> bool {
+    config.lines().any(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let is_server = words.next() == Some("server");
+        let port = words.nth(1).and_then(|it| it.strip_prefix(address));
+        is_server && port.is_some_and(|port| port.is_empty() || port.starts_with(':'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::spec::tests::spec;
+
+    #[test]
+    fn whom_a_foreign_file_sends_to_stands_in_its_server_lines() {
+        let config = "backend a\n  server one web-1:80 maxconn 9\n\tserver two 10.0.0.12\n# server web-3 web-3:80\n";
+        let sent_to = |address: &str| sends_to(config, address);
+        assert!(sent_to("web-1") && sent_to("10.0.0.12"));
+        for other in ["web", "one", "10.0.0.1", "web-3"] {
+            assert!(!sent_to(other), "{other}");
+        }
+    }
 
     fn rendered(given: &[(&str, &str)], numbers: &[Number]) -> String {
         Config::by_name(&spec(given), numbers).render().unwrap()

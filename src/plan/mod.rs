@@ -148,6 +148,12 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// Whether nothing of the service is changed.
+    pub fn only_pulls(&self) -> bool {
+        self.actions()
+            .all(|action| matches!(action, Action::Pull(_)))
+    }
+
     /// Appends a step that needs the steps in `needs`.
     pub fn add(&mut self, action: Action, needs: &[StepId]) -> StepId {
         debug_assert!(

@@ -19,7 +19,8 @@ fn kind(words: &[String]) -> String {
 }
 
 /// The kinds of the calls of a command: first those of the look, which are side by side, sorted; then the others in their
-/// order. Of polls that follow on each other one is told: how many there are, the clock decides.
+/// order, those that only read between two changes sorted, too. Of polls that follow on each other one is told: how many there
+/// are, the clock decides.
 fn calls_of(sandbox: &Sandbox, arguments: &[&str]) -> (String, String) {
     sandbox.forget_calls();
     let one_by_one = ["--jobs", "1"];
@@ -40,7 +41,15 @@ fn calls_of(sandbox: &Sandbox, arguments: &[&str]) -> (String, String) {
         |calls: &[Call]| -> Vec<String> { calls.iter().map(|call| kind(&call.words)).collect() };
     let mut look = kinds(&calls[..first_change]);
     look.sort();
-    let mut rest = kinds(&calls[first_change..]);
+    let mut rest = Vec::new();
+    for group in calls[first_change..].chunk_by(|one, next| {
+        // What is known to have changed nothing.
+        one.change.is_none() && next.change.is_none()
+    }) {
+        let mut group = kinds(group);
+        group.sort();
+        rest.extend(group);
+    }
     rest.dedup_by(|later, earlier| {
         later == earlier && matches!(later.as_str(), "inspect" | "logs" | "run")
     });
@@ -53,10 +62,11 @@ fn second() -> u64 {
 }
 
 /// A reload: copied, read back, checked, HAProxy asked who it is, the log so far, the signal, HAProxy asked again.
-const RELOAD: &str = "cp, read file, exec, exec, logs, kill, exec";
+/// Before the signal it is looked whether anybody else has changed something.
+const RELOAD: &str = "cp, exec, exec, logs, ps, read file, read file, kill, exec";
+/// Whether anybody else has changed something.
+const OTHERS: &str = "ps, read file";
 const LOOK: &str = "exec, info, inspect, network inspect, ps, read file";
-/// Before a service that serves is changed, its instances are asked; docker knows on which host, without asking there.
-const LOOK_AND_ASK: &str = "context inspect, exec, info, inspect, network inspect, ps, read file";
 
 #[test]
 fn each_command_asks_only_for_what_it_needs_and_only_once() {
@@ -79,29 +89,41 @@ fn each_command_asks_only_for_what_it_needs_and_only_once() {
             };
             // The file is read back: another deployment from the same directory may have written it meanwhile.
             let deploy = format!(
-                "pull, pull, network create, run, create, network connect, {ask}cp, read file, start, inspect{left_out}"
+                "pull, pull, network create, run, create, network connect, {ask}cp, read file, start, inspect{left_out}, \
+                 ps, read file"
             );
             // In the end it is looked whether all of them run.
-            let add = format!("run, inspect, {RELOAD}, inspect");
-            let leave = format!("{RELOAD}, logs, stop, rm, inspect");
+            let add = format!("run, inspect, {OTHERS}, {RELOAD}, inspect, {OTHERS}");
+            let go = format!("stop, {OTHERS}, rm, inspect, {OTHERS}");
+            let leave = format!("{RELOAD}, logs, {OTHERS}, {go}");
             let replace = format!(
-                "pull, image inspect, context inspect, run, inspect, {RELOAD}, inspect, logs, stop, rm, inspect"
+                "pull, context inspect, image inspect, run, inspect, {OTHERS}, {RELOAD}, inspect, logs, {OTHERS}, {go}"
             );
+            // An engine's load balancer is locked.
+            let lock = match flavor {
+                Flavor::Engine => "exec, ",
+                Flavor::Vch => "",
+            };
+            let look = format!("{lock}{LOOK}");
+            // Before a service that serves is changed, its instances are asked; docker knows on which host, without asking
+            // there.
+            let look_and_ask = format!("context inspect, {lock}{LOOK}");
             let scale = format!(
-                "context inspect, exec, info, inspect, {ask}{told}network inspect, ps, read file"
+                "context inspect, {lock}exec, info, inspect, {ask}{told}network inspect, ps, ps, read file, read file"
             );
+            let look_alone = format!("{lock}info, inspect, network inspect, ps, ps, ps");
             for (arguments, look, rest) in [
                 (&up[..], "info, network inspect, ps", deploy.as_str()),
-                (&up[..], LOOK, ""),
+                (&up[..], &look, ""),
                 (&["status"], LOOK, ""),
-                (&["scale", "31"], LOOK_AND_ASK, &add),
+                (&["scale", "31"], &look_and_ask, &add),
                 // Instances came after the load balancer started: had it read its file since?
                 (&["scale", instances], &scale, &leave),
-                (&rollout, LOOK, &replace),
+                (&rollout, &look, &replace),
                 (
                     &["down"],
-                    "info, inspect, network inspect, ps, ps",
-                    "kill, inspect, rm, stop, rm, network rm",
+                    &look_alone,
+                    "kill, inspect, ps, rm, ps, stop, ps, rm, network rm, ps",
                 ),
             ] {
                 if arguments == ["scale", "31"] {

@@ -9,7 +9,7 @@
 /// Words as they stand, or what may stand in a place:
 /// `NAME` a container's or network's name, `NAMES` one or more of them to the end, `IMAGE`, `PORT`, `NUMBER`, `HOST` (what
 /// an endpoint is called), `TIME` (RFC 3339), `TEXT` anything that is no option, `PATH` a local path, `IN:PATH` one in a
-/// container, `RELOAD` what sends HUP from inside, `PUBLISH*` any number of `-p PORT:PORT` (with an address in front by LB_ARGS), `GIVEN*` any number of
+/// container, `RELOAD` what sends HUP from inside, `LOCK` what holds the service's lock, `PUBLISH*` any number of `-p PORT:PORT` (with an address in front by LB_ARGS), `GIVEN*` any number of
 /// [`GIVEN`] each with its value, `WORDS*` whatever stands to the end.
 const SAFE: &[(&str, &str)] = &[
     // Reading.
@@ -46,7 +46,7 @@ const SAFE: &[(&str, &str)] = &[
         "works; the driver of a container network is `external`",
     ),
     (
-        "ps -a --no-trunc --filter name=TEXT --format {{.Names}}",
+        "ps -a --no-trunc --filter name=TEXT --format {{.ID}}/{{.Names}}",
         "name is a regular expression on both; without a slash, which a VCH never matches",
     ),
     (
@@ -109,6 +109,10 @@ const SAFE: &[(&str, &str)] = &[
     (
         "exec NAME sh -c ASK vch-lb NUMBER QUESTION KEYS*",
         "the same; it may exit with 0 without having run, so that the answer's last line counts",
+    ),
+    (
+        "exec -i NAME sh -c LOCK vch-lb TEXT",
+        "not called on a VCH, where an exec takes seconds and its stdin may end early",
     ),
     (
         "exec NAME cat PATH PATH",
@@ -284,6 +288,7 @@ fn stands_for(place: &str, word: &str) -> bool {
         "RELOAD" => word == "kill -HUP 1",
         "TEXT" | "PATH" => !word.is_empty() && !word.starts_with('-'),
         "QUESTION" => ["show info", "show info;show stat"].contains(&word),
+        "LOCK" => word == include_str!("../../src/lock.sh"),
         "ASK" => word == include_str!("../../src/haproxy/ask.sh"),
         "IN:PATH" => word
             .split_once(':')
@@ -319,7 +324,7 @@ fn the_list_takes_what_it_should_and_nothing_else() {
         "logs -f --tail all web-1",
         "cp lb:/usr/local/etc/haproxy/haproxy.cfg -",
         "image inspect --format '{\"Id\":{{json .Id}}}' httpd",
-        "ps -a --no-trunc --filter 'name=^(web-[0-9]+|lb)$' --format '{{.Names}}'",
+        "ps -a --no-trunc --filter 'name=^(web-[0-9]+|lb)$' --format '{{.ID}}/{{.Names}}'",
     ] {
         assert_eq!(verdict(line), Ok(()), "{line}");
     }

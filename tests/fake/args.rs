@@ -585,7 +585,6 @@ impl Parsed {
     pub(crate) fn reads_stdin(&self) -> bool {
         match self.path.as_str() {
             "cp" => self.operands[0] == "-",
-            "exec" => self.on("interactive"),
             _ => false,
         }
     }

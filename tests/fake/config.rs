@@ -83,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) empty_archives: u64,
     /// What containers have to ask a socket with; none: `socat`, `perl` and `nc` are missing.
     pub(crate) socket_client: bool,
+    /// Whether containers have `flock`.
+    pub(crate) flock: bool,
     /// Whether container names resolve; if not, every named server is unknown to HAProxy.
     pub(crate) names_resolve: bool,
     /// The endpoint can't be reached: the client's words for it.
@@ -136,6 +138,7 @@ impl Default for Config {
             idle_execs: 0,
             empty_archives: 0,
             socket_client: true,
+            flock: true,
             names_resolve: true,
             unreachable: None,
             api_refusal: None,

@@ -1,6 +1,9 @@
 //! `exec`: the few programs that are found in a container.
 
-use std::thread::sleep;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use crate::Ctx;
@@ -53,6 +56,11 @@ pub(crate) fn exec(ctx: &mut Ctx, call: &Parsed) -> Reply {
         && container.haproxy().is_some()
     {
         return ask(ctx, name, question, tries.parse().unwrap_or(0), keys);
+    }
+    if let ["sh", "-c", script, "vch-lb", who] = command.as_slice()
+        && script.contains("/tmp/vch-lb.lock")
+    {
+        return lock(ctx, &container, who, call.on("interactive"));
     }
     // Only what a shell needs no shell for: one simple command.
     let inner = match command.as_slice() {
@@ -166,6 +174,43 @@ fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Repl
         reply.out("whole");
         return reply;
     }
+}
+
+/// `src/lock.sh`: a file of the container, locked until stdin ends, or the container does. The system gives the lock up with
+/// this process, however that ends.
+fn lock(ctx: &Ctx, container: &Container, who: &str, interactive: bool) -> Reply {
+    if !ctx.config.flock {
+        return Reply::line("without flock is not in its image");
+    }
+    let name = format!("locks/{}", container.short_id());
+    let holder = format!("{name}.holder");
+    let file = ctx.store.open(&name).expect("open a lock");
+    if file.try_lock().is_err() {
+        let who = ctx.store.read(&holder).unwrap_or_default();
+        return Reply::line(&format!("busy {}", String::from_utf8_lossy(&who)));
+    }
+    ctx.store.write(&holder, who.as_bytes());
+    let _ = writeln!(io::stdout(), "held");
+    let over = Arc::new(AtomicBool::new(!interactive));
+    let told = Arc::clone(&over);
+    if interactive {
+        thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            told.store(true, Ordering::Relaxed);
+        });
+    }
+    while !over.load(Ordering::Relaxed) {
+        let now = ctx.store.container(&container.id);
+        let goes_on = |now: &Container| now.running() && now.started == container.started;
+        if !now.as_ref().is_some_and(goes_on) {
+            return Reply {
+                code: 137,
+                ..Reply::default()
+            };
+        }
+        sleep(Duration::from_millis(10));
+    }
+    Reply::default()
 }
 
 fn not_found(ctx: &Ctx, name: &str) -> Reply {

@@ -1,0 +1,117 @@
+//! Whether somebody else changes the service at the same time: fetches what `guard` compares, before anything is removed
+//! or put in force, and at the end.
+
+use std::thread;
+
+use crate::docker::Docker;
+use crate::docker::answer::ListedContainer;
+use crate::error::Failure;
+use crate::guard::Guard;
+use crate::haproxy;
+use crate::look;
+use crate::spec::names::{Names, Number};
+use crate::text::list_plain;
+use crate::ui::Ui;
+
+/// Where to look, and what this run knows.
+#[derive(Clone, Copy)]
+pub struct Others<'a> {
+    pub docker: &'a Docker,
+    pub names: &'a Names,
+    pub guard: &'a Guard,
+    /// Whether this goes back, so that what others did is left alone.
+    pub undoing: bool,
+    pub ui: &'a Ui,
+}
+
+impl Others<'_> {
+    /// Nobody else has changed the service since this run looked. Undoing does not ask: it goes back as far as it may.
+    pub fn none_changed(&self) -> Result<(), Failure> {
+        if self.undoing {
+            return Ok(());
+        }
+        let before = self.guard.now();
+        let (listed, file) = thread::scope(|scope| {
+            let file = self.guard.has_files().then(|| scope.spawn(|| self.file()));
+            let listed = look::listed(self.docker, self.names);
+            (listed, file.map_or(Ok(None), look::join))
+        });
+        self.guard.check(&before, &listed?, file?.as_deref())
+    }
+
+    /// Those of `numbers` that may be stopped or removed: all of them, or none where somebody else changed the service. In
+    /// undoing those that are this run's and that nobody else's haproxy.cfg sends to.
+    pub fn untouched(&self, numbers: &[Number]) -> Result<Vec<Number>, Failure> {
+        if !self.undoing {
+            return self.none_changed().map(|()| numbers.to_vec());
+        }
+        let names = self.names;
+        let listed = look::listed(self.docker, names)?;
+        let sent_to = self.sent_to_by_others(numbers)?;
+        let (ours, others): (Vec<Number>, Vec<Number>) = numbers.iter().partition(|number| {
+            self.guard.knows(&listed, &names.instance(**number)) && !sent_to.contains(number)
+        });
+        if !others.is_empty() {
+            let others = names.instances(&others);
+            let others: Vec<&str> = others.iter().map(String::as_str).collect();
+            self.ui.status(&format!(
+                "left alone, since somebody else made it or sends to it: {}",
+                list_plain(&others)
+            ));
+        }
+        Ok(ours)
+    }
+
+    /// Whether the container called `name` may be stopped or removed; like [`untouched`].
+    pub fn is_untouched(&self, name: &str) -> Result<bool, Failure> {
+        if !self.undoing {
+            return self.none_changed().map(|()| true);
+        }
+        let listed = look::listed(self.docker, self.names)?;
+        let known = self.guard.knows(&listed, name);
+        if !known {
+            self.ui
+                .status(&format!("{name} is left alone: somebody else made it"));
+        }
+        Ok(known)
+    }
+
+    /// The haproxy.cfg in the load balancer, if this run neither read nor wrote it. Where it can't be read, nothing says so.
+    pub fn other_file(&self) -> Option<String> {
+        let found = self.file().ok().flatten()?;
+        let other = !self.guard.wrote(&found);
+        other.then(|| String::from_utf8_lossy(&found).into_owned())
+    }
+
+    /// Whether all of `names` are there still.
+    pub fn all_there(&self, names: &[String]) -> bool {
+        let there = |listed: Vec<ListedContainer>| {
+            let mut names = names.iter();
+            names.all(|name| listed.iter().any(|it| it.name == *name))
+        };
+        look::listed(self.docker, self.names).is_ok_and(there)
+    }
+
+    /// Those of `numbers` that somebody else's haproxy.cfg sends to, by name or by address.
+    fn sent_to_by_others(&self, numbers: &[Number]) -> Result<Vec<Number>, Failure> {
+        let Some(file) = self.other_file() else {
+            return Ok(Vec::new());
+        };
+        let names = self.names;
+        let bridge = names.network();
+        let found = look::containers(self.docker, &names.instances(numbers))?;
+        let sent_to = |number: &Number| {
+            let name = names.instance(*number);
+            let instance = found.iter().find(|it| it.name == name);
+            let address = instance.and_then(|it| it.address_on(&bridge));
+            haproxy::sends_to(&file, &name)
+                || address.is_some_and(|it| haproxy::sends_to(&file, it))
+        };
+        Ok(numbers.iter().copied().filter(sent_to).collect())
+    }
+
+    fn file(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let lb = self.names.lb.as_str();
+        look::file_in(self.docker, lb, haproxy::CONFIG_NAME)
+    }
+}
