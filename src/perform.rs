@@ -734,7 +734,11 @@ impl Performer<'_> {
     /// The file from before, sending to those of its servers that can be sent to now: HAProxy takes no name that does not
     /// resolve, and one that was stopped and started again may have another address.
     fn text_to_go_back_to(&self, found: &Found) -> Result<String, Failure> {
-        let Some(config) = found.config.as_ref().filter(|_| !found.edited()) else {
+        let Some(config) = found
+            .config
+            .as_ref()
+            .filter(|_| !found.edited() && !found.other_template)
+        else {
             return Ok(found.text.clone());
         };
         let names = self.spec.names.instances(&config.numbers());

@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
             let found = self.inventory.config.as_ref();
             match found.filter(|_| self.inventory.has_served()) {
                 // That decides what starts it again.
-                Some(found) if found.edited() || found.broken.is_some() => {
+                Some(found) if found.edited() || found.broken.is_some() || found.other_template => {
                     self.config(found);
                     let mend = self.drift.last().map(|drift| drift.mend.clone());
                     self.note(what, mend.unwrap_or_else(|| self.start(lb)));
@@ -272,6 +272,9 @@ impl<'a> Reader<'a> {
             self.note(what, "use that version of vch-lb".to_owned());
         } else if let Some(why) = &found.broken {
             let what = running::broken(name.as_str(), why);
+            self.note(what, self.mends.up_with(&["--overwrite"]));
+        } else if found.other_template {
+            let what = running::other_template(name.as_str());
             self.note(what, self.mends.up_with(&["--overwrite"]));
         } else if found.edited() {
             let what = format!("the haproxy.cfg in `{name}` was edited by hand");

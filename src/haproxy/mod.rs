@@ -152,7 +152,8 @@ impl Config {
             return Ok(text);
         }
         // An own template need not care how its settings travel.
-        Ok(head::put(&self.tuning, head::without(&text)))
+        let template = self.template.as_deref();
+        Ok(head::put(&self.tuning, template, head::without(&text)))
     }
 
     /// Whether the text is what the script would have written, byte for byte: then it has no line at its head.

@@ -2,6 +2,7 @@
 
 use super::versions::Version;
 use super::{Config, Server, former};
+use crate::digest;
 use crate::error::printable;
 use crate::spec::head::{self, BadLine, Head};
 use crate::spec::names::Port;
@@ -58,6 +59,8 @@ pub struct Found {
     pub broken: Option<String>,
     /// What lies there in place of a file.
     pub odd: Option<Odd>,
+    /// Whether the template beside it is known to be another one than it was rendered from.
+    pub other_template: bool,
     /// Whether somebody else's hand was in it.
     edited: bool,
 }
@@ -72,6 +75,11 @@ impl Found {
         };
         let read = head.ok().and_then(|head| {
             let template = template.clone().filter(|_| head.tuning.template);
+            let other_template = head.whole == Some(true)
+                && head
+                    .template
+                    .zip(template.as_ref())
+                    .is_some_and(|(told, there)| digest::of(there.as_bytes()) != told);
             let read = parse(&text)?;
             let config = Config {
                 lb_port: read.lb_port,
@@ -84,12 +92,14 @@ impl Found {
             let whole = head
                 .whole
                 .unwrap_or_else(|| former::texts(&config, head.line).any(|former| former == text));
-            Some((config, whole))
+            Some((config, (whole, other_template)))
         });
         let (config, whole) = read.unzip();
+        let (whole, other_template) = whole.unwrap_or_default();
         Self {
             broken: config.as_ref().and_then(broken),
-            edited: whole != Some(true),
+            other_template,
+            edited: !whole,
             text,
             config,
             newer,
@@ -116,6 +126,7 @@ impl Found {
     pub fn outdated(&self) -> bool {
         let rendered = self.config.as_ref().map(Config::render);
         !self.edited
+            && !self.other_template
             && self.broken.is_none()
             && rendered.is_some_and(|rendered| rendered.is_ok_and(|text| text != self.text))
     }
@@ -354,7 +365,7 @@ mod tests {
         let own = Config::by_name(&crate::spec::tests::spec(&[("LB_MODE", "tcp")]), &[1, 2]);
         let text = own.render().unwrap();
         let body = head::without(&text).replace("timeout", "# A directive of tomorrow\n\ttimeout");
-        let of_tomorrow = head::put(&own.tuning, &body);
+        let of_tomorrow = head::put(&own.tuning, None, &body);
         let found = read(&of_tomorrow);
         assert!(!found.edited() && found.outdated());
         assert_eq!(found.config.unwrap().tuning, own.tuning);
@@ -377,6 +388,26 @@ mod tests {
         let found = Found::new(text, None, Some((1, 7)));
         assert_eq!(found.broken.as_deref(), Some("it is not there"));
         assert!(!found.outdated());
+    }
+
+    #[test]
+    fn another_template_than_the_file_was_rendered_from_is_seen() {
+        let mut own = crate::spec::tests::spec(&[("TEMPLATE", "own.hbs")]);
+        let template = "listen x\n\tbind *:80\n\tserver server1 web-1:80\n";
+        own.template = Some(template.into());
+        let text = Config::by_name(&own, &[1]).render().unwrap();
+        let read = |text: &str, template: &str| {
+            Found::new(text.to_owned(), Some(template.to_owned()), Some((1, 7)))
+        };
+        let found = read(&text, template);
+        assert!(!found.other_template && !found.outdated());
+        let found = read(&text, &template.replace("listen x", "listen y"));
+        assert!(found.other_template && !found.edited() && !found.outdated());
+        // Nothing is said where the file says nothing, or is not what was written.
+        let untold = head::put(&own.tuning, None, head::without(&text));
+        for text in [untold, text.replace("listen x", "listen z")] {
+            assert!(!read(&text, "listen y\n").other_template, "{text}");
+        }
     }
 
     #[test]

@@ -272,6 +272,18 @@ impl LbFate {
         if inventory.has_served() && edited && !options.overwrite {
             return Err(edited_by_hand(lb));
         }
+        // The one to come may lie there already, where a run was stopped.
+        let other_template =
+            found.is_some_and(|found| found.other_template && found.template != spec.template);
+        if inventory.has_served() && other_template && !options.overwrite {
+            let what = running::other_template(&lb.name);
+            return Err(Failure::failed(what).hinted(format!(
+                "look at it with `docker cp {}:{}/{} -`; --overwrite replaces it",
+                lb.name,
+                crate::haproxy::CONFIG_DIR,
+                crate::haproxy::TEMPLATE_NAME
+            )));
+        }
         Ok(if lb.running() {
             Self::Reload
         } else {

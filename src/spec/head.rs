@@ -2,7 +2,9 @@
 //! can't be derived from anything else. Pure.
 //!
 //! `# vch-lb 2 sum=<digest> NAME=value …`: the digest is that of everything behind it, settings and text. So a file that any
-//! vch-lb of this version wrote is known as such, whatever the present one would write. Version 1 had no checksum
+//! vch-lb of this version wrote is known as such, whatever the present one would write. Where it was rendered from a template
+//! of the admin's, `template=<digest>` before the settings says from which: the template lies beside the file, where it may be
+//! edited, too. Lines of earlier times lack that; nothing is said of the template then. Version 1 had no checksum
 //! (`haproxy::former` knows what it wrote); the file of the script has no line at all, and never gets one.
 
 use super::tuning::Tuning;
@@ -16,6 +18,9 @@ const WITHOUT_SUM: u32 = 1;
 pub const MARK: &str = "# vch-lb ";
 /// What comes before the checksum, behind the version.
 const SUM: &str = "sum=";
+
+/// What comes before the digest of the template, behind the checksum.
+const TEMPLATE: &str = " template=";
 
 /// Why a line at the head of a haproxy.cfg can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +39,19 @@ pub struct Head<'a> {
     pub tuning: Tuning,
     /// Whether the file is as it was written, by its checksum; `None` where there is none.
     pub whole: Option<bool>,
+    /// The digest of the template that the file was rendered from, where it says so.
+    pub template: Option<&'a str>,
 }
 
-/// `text` with the line that carries `tuning` at its head.
-pub fn put(tuning: &Tuning, text: &str) -> String {
+/// `text` with the line that carries `tuning` at its head, and a digest of the admin's own template that it was rendered
+/// from.
+pub fn put(tuning: &Tuning, template: Option<&str>, text: &str) -> String {
     let settings = tuning.assignments();
     let blank = if settings.is_empty() { "" } else { " " };
-    let signed = format!("{blank}{settings}\n{text}");
+    let template = template.map_or(String::new(), |own| {
+        format!("{TEMPLATE}{}", digest::of(own.as_bytes()))
+    });
+    let signed = format!("{template}{blank}{settings}\n{text}");
     let sum = digest::of(signed.as_bytes());
     format!("{MARK}{VERSION} {SUM}{sum}{signed}")
 }
@@ -58,14 +69,30 @@ pub fn without(text: &str) -> &str {
     text.split_once('\n').map_or("", |(_, rest)| rest)
 }
 
-/// A line of a haproxy.cfg without the checksum, for people: it differs wherever anything does.
+/// A line of a haproxy.cfg without its digests, for people: they differ wherever anything does.
 pub fn readable(line: &str) -> String {
     match line.split_once(SUM) {
         Some((version, rest)) if version.starts_with(MARK) => {
             let settings = rest.get(digest::DIGITS..).unwrap_or_default();
+            let (_, settings) = split_template(settings);
             format!("{version}{}", settings.trim_start())
         }
         _ => line.to_owned(),
+    }
+}
+
+/// The digest of the template at the beginning of what is signed, and what is behind it.
+fn split_template(signed: &str) -> (Option<&str>, &str) {
+    let digest = signed
+        .strip_prefix(TEMPLATE)
+        .and_then(|rest| rest.split_at_checked(digest::DIGITS))
+        .filter(|(digest, rest)| {
+            digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+                && (rest.is_empty() || rest.starts_with([' ', '\r', '\n']))
+        });
+    match digest {
+        Some((digest, rest)) => (Some(digest), rest),
+        None => (None, signed),
     }
 }
 
@@ -77,6 +104,7 @@ impl<'a> Head<'a> {
                 line: None,
                 tuning: Tuning::default(),
                 whole: None,
+                template: None,
             });
         };
         let broken = |why: &str| BadLine::Broken(why.to_owned());
@@ -99,6 +127,10 @@ impl<'a> Head<'a> {
             }
             _ => return Err(broken("it has no version")),
         };
+        let (template, settings) = match whole {
+            Some(_) => split_template(settings),
+            None => (None, settings),
+        };
         let settings = settings.lines().next().unwrap_or_default();
         // Nobody but a vch-lb writes a checksum that is right.
         let bad = |why| match whole {
@@ -110,6 +142,7 @@ impl<'a> Head<'a> {
             line: Some(line),
             tuning,
             whole,
+            template,
         })
     }
 }
@@ -141,20 +174,44 @@ mod tests {
             ("TLS_CERT", "/some/where.pem"),
         ]);
         for tuning in [given.tuning, Tuning::default()] {
-            let config = put(&tuning, TEXT);
+            let config = put(&tuning, None, TEXT);
             let head = Head::read(&config).unwrap();
             assert_eq!((head.tuning, head.whole), (tuning, Some(true)), "{config}");
             assert_eq!(without(&config), TEXT);
         }
         assert_eq!(
-            put(&spec(&[("LB_MODE", "tcp")]).tuning, TEXT),
+            put(&spec(&[("LB_MODE", "tcp")]).tuning, None, TEXT),
             format!("# vch-lb 2 sum=27eb181ef7232b09 LB_MODE=tcp\n{TEXT}")
         );
     }
 
     #[test]
+    fn the_template_is_told_by_its_digest() {
+        let tuning = spec(&[("LB_MODE", "tcp"), ("TEMPLATE", "own.hbs")]).tuning;
+        let own = "listen x\n";
+        let config = put(&tuning, Some(own), TEXT);
+        let head = Head::read(&config).unwrap();
+        assert_eq!(head.template, Some(digest::of(own.as_bytes()).as_str()));
+        assert_eq!((&head.tuning, head.whole), (&tuning, Some(true)));
+        let line = config.lines().next().unwrap();
+        assert_eq!(readable(line), "# vch-lb 2 LB_MODE=tcp TEMPLATE=yes");
+        // As it was written until then.
+        let config = put(&tuning, None, TEXT);
+        let head = Head::read(&config).unwrap();
+        assert_eq!((head.template, head.whole), (None, Some(true)));
+        for broken in [
+            "template=12 ",
+            "template=1234567890abcdeg ",
+            "template=1234567890abcdefx ",
+        ] {
+            let line = format!("# vch-lb 2 sum=1234567890abcdef {broken}LB_MODE=tcp");
+            assert!(Head::read(&line).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
     fn whatever_is_edited_is_seen() {
-        let config = put(&spec(&[("LB_MODE", "tcp")]).tuning, TEXT);
+        let config = put(&spec(&[("LB_MODE", "tcp")]).tuning, None, TEXT);
         for edited in [
             config.replace("256", "257"),
             config.replace("LB_MODE=tcp", "LB_MODE=http"),
@@ -243,7 +300,7 @@ mod tests {
                 settings::SERVER_ADDRESS => "name".to_owned(),
                 _ => settings.get(name).text.clone(),
             };
-            let config = put(&Tuning::default(), TEXT);
+            let config = put(&Tuning::default(), None, TEXT);
             assert_eq!(Head::read(&config).unwrap().tuning.text(name), default);
         }
     }

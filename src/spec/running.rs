@@ -29,12 +29,20 @@ pub fn spec(
     let why = inventory.config.as_ref();
     let why = why.and_then(|found| found.broken.as_ref());
     if let Some((lb, why)) = inventory.lb.as_ref().zip(why) {
-        return Err(Failure::failed(broken(&lb.name, why)).hinted(
-            "`vch-lb up --overwrite` with all settings, and the template for TEMPLATE, replaces it",
-        ));
+        return Err(Failure::failed(broken(&lb.name, why)).hinted(TEMPLATE_AGAIN));
+    }
+    let found = inventory.config.as_ref();
+    if let Some(lb) = inventory.lb.as_ref()
+        && found.is_some_and(|found| found.other_template)
+    {
+        return Err(Failure::failed(other_template(&lb.name)).hinted(TEMPLATE_AGAIN));
     }
     as_found(names, external_net, own, inventory)
 }
+
+/// What helps where the template in the load balancer can't be used.
+const TEMPLATE_AGAIN: &str =
+    "`vch-lb up --overwrite` with all settings, and the template for TEMPLATE, replaces it";
 
 /// The arguments that the admin's own settings give to instances.
 #[derive(Debug, Clone)]
@@ -372,6 +380,14 @@ pub fn replacing(odd: &Odd) -> &'static str {
 /// A load balancer whose file can't be rendered again, and why not.
 pub fn broken(lb: &str, why: &str) -> String {
     format!("the template that the haproxy.cfg in `{lb}` was rendered from can't be used: {why}")
+}
+
+/// A load balancer with another template than its file was rendered from.
+pub fn other_template(lb: &str) -> String {
+    format!(
+        "the template in `{lb}` is not the one that its haproxy.cfg was rendered from: it was edited by hand, or a command \
+         was stopped"
+    )
 }
 
 /// Nothing of the service is there.

@@ -121,7 +121,7 @@ impl Sandbox {
         if tuning.assignments().is_empty() && !text.contains("expose-fd") {
             text.replace(SOCKET, "")
         } else {
-            head::put(&tuning, &looked_up_at_start(&text))
+            head::put(&tuning, None, &looked_up_at_start(&text))
         }
     }
 
@@ -135,7 +135,11 @@ impl Sandbox {
         }
         // What is not the script's has a socket.
         let text = text.replacen("local0\n", &format!("local0\n{SOCKET}"), 1);
-        head::put(&Tuning::default().with_servers_by(ServerAddress::Ip), &text)
+        head::put(
+            &Tuning::default().with_servers_by(ServerAddress::Ip),
+            None,
+            &text,
+        )
     }
 
     /// Everything of the default service is there, and in force.

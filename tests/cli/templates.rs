@@ -87,6 +87,62 @@ fn one_that_would_take_stack_memory_or_time_is_told_and_refused() {
 }
 
 #[test]
+fn one_that_was_edited_in_the_load_balancer_is_told_and_left_alone() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _around = around(&sandbox);
+        sandbox.write("own.hbs", OWN);
+        let arguments = ["-n", "1", "--template", "own.hbs"];
+        sandbox.up(&arguments).success();
+        let before = sandbox.loaded_config("lb");
+        let edited = OWN.replace("connect 5s", "connect 6s");
+        let put = |text: &str| {
+            let file = sandbox.path("content");
+            std::fs::write(&file, text).unwrap();
+            let to = "lb:/usr/local/etc/haproxy/haproxy.cfg.hbs";
+            sandbox
+                .docker(&["cp", file.to_str().unwrap(), to])
+                .success();
+            sandbox.forget_calls();
+        };
+        put(&edited);
+        let what = "the template in `lb` is not the one that its haproxy.cfg was rendered from";
+        sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout_has(what)
+            .stdout_has(" --overwrite");
+        for command in [
+            &["scale", "2"][..],
+            &["rollout", "--force"],
+            &[&["up"], &arguments[..]].concat(),
+        ] {
+            sandbox
+                .quick(command[0], &command[1..])
+                .code(1)
+                .stderr_has(what)
+                .stderr_has("--overwrite");
+        }
+        assert!(sandbox.changing_calls().is_empty());
+        assert_eq!(sandbox.loaded_config("lb"), before);
+        // A run that brings that one was stopped before its reload: the next one goes on.
+        sandbox.write("own.hbs", &edited);
+        sandbox.up(&arguments).success();
+        sandbox.tool(&["status"]).success();
+        sandbox.write("own.hbs", OWN);
+        put(OWN);
+        put(&format!("{edited}\n"));
+        sandbox
+            .up(&[&arguments[..], &["--overwrite"]].concat())
+            .success();
+        sandbox.tool(&["status"]).success();
+        assert_eq!(sandbox.loaded_config("lb"), before);
+        put(&edited);
+        sandbox.tool(&["down"]).success();
+    });
+}
+
+#[test]
 fn one_that_is_gone_is_told_and_put_back() {
     on_both(|flavor| {
         let sandbox = Sandbox::new(flavor);
