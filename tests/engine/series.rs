@@ -10,7 +10,8 @@ use crate::service::Service;
 /// An address that no container has: HAProxy finds the file good, and the bind refused.
 const ELSEWHERE: &str = "\nfrontend elsewhere\n\tbind 10.99.99.99:81\n\tmode http\n";
 
-/// Grows and gets another certificate under load, and loses nothing; what HAProxy refuses when it binds is undone.
+/// Grows and gets another certificate under load, and loses nothing; what HAProxy refuses when it binds is undone, and so is a
+/// version that does not work.
 fn reloads(series: &str) {
     let Some(mut service) = Service::new(&format!("s{}", series.replace('.', ""))) else {
         return;
@@ -65,6 +66,23 @@ fn reloads(series: &str) {
         .says("what was done has been undone");
     assert_eq!(service.containers(), before, "reloads are enough");
     assert_eq!(served_serial(&address, port), "1002");
+    service.is_up_to_date(&["up", "-n", "3"]);
+
+    // What does not work takes nobody's place, and what is replaced for its check alone is taken back.
+    let failing = ["rollout", "--instance-img", "httpd:failing", "--wait", "2s"];
+    let before = service.containers();
+    let ran = service.tool(&failing);
+    ran.exited(1)
+        .answers_nothing()
+        .says("answers 503 to GET /, where instances answered below 500 before");
+    assert_eq!(service.containers(), before);
+    service.set("HEALTH_CHECK", "http:/");
+    service.tool(&["up", "-n", "3"]).succeeded();
+    let ran = service.tool(&failing);
+    ran.exited(1)
+        .answers_nothing()
+        .says("where HEALTH_CHECK wants 2xx or 3xx");
+    assert_eq!(service.containers(), before);
     service.is_up_to_date(&["up", "-n", "3"]);
 }
 
