@@ -133,15 +133,20 @@ fn set_mode(_file: &fs::File, _before: Option<&fs::Metadata>, _secret: bool) -> 
     Ok(())
 }
 
-/// Whether everybody may read the file: docker copies the mode along, and the load balancer may not run as root.
+/// Whether everybody may read the file, or will once it is written: docker copies the mode along, and the load balancer may
+/// not run as root.
+pub fn is_for_everybody(path: &Path, secret: bool) -> bool {
+    fs::metadata(path).map_or(!secret, |found| everybody_reads(&found))
+}
+
 #[cfg(unix)]
-pub fn is_for_everybody(path: &Path) -> bool {
+fn everybody_reads(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+    found.permissions().mode() & 0o004 != 0
 }
 
 #[cfg(not(unix))]
-pub fn is_for_everybody(_path: &Path) -> bool {
+fn everybody_reads(_found: &fs::Metadata) -> bool {
     true
 }
 
@@ -260,12 +265,12 @@ mod tests {
         let path = directory.path().join("haproxy.cfg");
         write(&path, "one", true).unwrap();
         assert_eq!(mode(&path), 0o600);
-        assert!(!is_for_everybody(&path));
+        assert!(!is_for_everybody(&path, false));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         write(&path, "two", false).unwrap();
         assert_eq!(mode(&path), 0o640);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         write(&path, "three", true).unwrap();
-        assert!(is_for_everybody(&path));
+        assert!(is_for_everybody(&path, true));
     }
 }

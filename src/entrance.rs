@@ -1,12 +1,45 @@
 //! The entrance to a service: where it is, and whether what comes from there is its load balancer's.
 
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
 use crate::connections;
 use crate::docker::Docker;
 use crate::docker::answer::Network;
-use crate::http::Reply;
+use crate::http::{self, Reply, Speaks, Within};
 use crate::inventory::{Container, Endpoint, Inventory};
+use crate::judge::{self, Quality};
 use crate::place::{self, Meaning, Place, Shown, Why};
 use crate::spec::names::{NetworkName, Port};
+
+/// How long a service that is there may take: a workstation without a route to it waits a second.
+pub const ALREADY_THERE: Within = Within {
+    connect: Duration::from_secs(1),
+    respond: Duration::from_secs(5),
+};
+
+/// What a service that is there replies. Two questions at a time, and the better answer counts: one of them may be handed
+/// to an instance that has died.
+pub(crate) fn ask(place: &Place, speaks: Speaks) -> Reply {
+    let (sender, replies) = mpsc::channel();
+    for _ in 0..2 {
+        let (sender, place) = (sender.clone(), place.clone());
+        thread::spawn(move || {
+            // Nobody listens any more where the other question was answered.
+            let _ = sender.send(http::ask(&place.address, place.port, speaks, ALREADY_THERE));
+        });
+    }
+    drop(sender);
+    let mut told = Reply::Silent;
+    for reply in replies {
+        told = judge::better(told, reply, speaks);
+        if judge::quality(told, speaks) == Quality::Works {
+            break;
+        }
+    }
+    told
+}
 
 /// Everything that is needed to find the load balancer's entrance.
 #[derive(Clone, Copy)]
@@ -74,6 +107,11 @@ impl<'a> Entrance<'a> {
     /// The way in to `lb` that is for its clients.
     pub fn place(self, lb: &Container, port: Port) -> Option<Place> {
         self.ways_in(lb, port).into_iter().next()
+    }
+
+    /// Asks `lb`, which serves on `port`, at `place`.
+    pub fn ask(self, lb: &str, port: Port, place: &Place, speaks: Speaks) -> Heard {
+        self.heard(lb, port, place, ask(place, speaks))
     }
 
     /// Whose reply it is that came from `place`: `lb`, asked for its own connections where that decides, serves on `port`.

@@ -392,6 +392,20 @@ impl Inventory {
         self.endpoint.kind == Kind::Vch
     }
 
+    /// Instances that were taken off PREFIX-net, and whether the load balancer's file names them: one that it does not name
+    /// is told from somebody else's only by being on no network at all.
+    pub fn astray(&self, names: &Names) -> Vec<(&Conflict, bool)> {
+        let sent_to = self.written_config().map(Config::numbers);
+        let sent_to = sent_to.unwrap_or_default();
+        let instances = self.conflicts.iter().filter_map(|conflict| {
+            let number = names.number_of(&conflict.name)?;
+            Some((conflict, sent_to.contains(&number)))
+        });
+        instances
+            .filter(|(conflict, sent_to)| *sent_to || conflict.networks.is_empty())
+            .collect()
+    }
+
     /// What the file in the load balancer says; `None` where there is none that can be read.
     pub fn written_config(&self) -> Option<&Config> {
         self.config.as_ref()?.config.as_ref()

@@ -47,7 +47,7 @@
 //! ├── autopsy.rs      why a container died
 //! ├── haproxy         haproxy.cfg written and read back, also what earlier versions wrote; HAProxy's log and answers
 //! ├── docker          the docker client: calls and how they are shown, spawning, answers, what its words mean
-//! ├── status.rs       what status makes of the inventory
+//! ├── status          what status makes of the inventory
 //! ├── text.rs         how texts are written; those of others are made harmless for a terminal
 //! ├── again.rs        commands of its own that it suggests
 //! ├── doctor          what doctor makes of its facts; in `there`, a file for each check of the endpoint

@@ -598,7 +598,8 @@ impl Performer<'_> {
         let found = self.before.config.as_ref();
         // docker would write where a link leads to.
         let odd = found.is_some_and(|found| found.odd.is_some());
-        if !odd && config_file::is_for_everybody(Path::new(&self.config_path)) {
+        let secret = self.spec.template.is_some();
+        if !odd && config_file::is_for_everybody(Path::new(&self.config_path), secret) {
             let argv = calls::copy(self.spec, &self.config_path);
             return self.change(&argv).map(drop);
         }

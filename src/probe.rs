@@ -47,11 +47,15 @@ struct Shared {
 }
 
 impl Probe {
-    /// What somebody at `place` replies; `None` where that is nothing that a receipt could count.
-    pub fn replies(place: &Place, speaks: Speaks) -> Option<Reply> {
+    /// What somebody at `place` replies; an error where that is nothing that a receipt could count as a success.
+    pub fn replies(place: &Place, speaks: Speaks) -> Result<Reply, Reply> {
         let within = Within::each(Duration::from_secs(2));
         let reply = http::ask(&place.address, place.port, speaks, within);
-        answered(reply, speaks).then_some(reply)
+        if answered(reply, speaks) {
+            Ok(reply)
+        } else {
+            Err(reply)
+        }
     }
 
     /// Begins to send requests to `place`.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::autopsy;
 use crate::checks;
-use crate::entrance::{Entrance, Heard};
+use crate::entrance::{ALREADY_THERE, Entrance, Heard};
 use crate::error::Failure;
 use crate::haproxy::{Config, log};
 use crate::http::{self, Reply, Speaks, Within};
@@ -43,34 +43,6 @@ pub const STILL_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// So many attempts without any answer, and there is none to be had from here.
 const SILENT_ATTEMPTS: u32 = 2;
 
-/// How long a service that is there may take: a workstation without a route to it waits a second.
-pub const ALREADY_THERE: Within = Within {
-    connect: Duration::from_secs(1),
-    respond: Duration::from_secs(5),
-};
-
-/// What a service that is there replies. Two questions at a time, and the better answer counts: one of them may be handed
-/// to an instance that has died.
-pub fn ask(place: &Place, speaks: Speaks) -> Reply {
-    let (sender, replies) = mpsc::channel();
-    for _ in 0..2 {
-        let (sender, place) = (sender.clone(), place.clone());
-        thread::spawn(move || {
-            // Nobody listens any more where the other question was answered.
-            let _ = sender.send(ask_once(&place, speaks, ALREADY_THERE));
-        });
-    }
-    drop(sender);
-    let mut told = Reply::Silent;
-    for reply in replies {
-        told = judge::better(told, reply, speaks);
-        if judge::quality(told, speaks) == Quality::Works {
-            break;
-        }
-    }
-    told
-}
-
 fn ask_once(place: &Place, speaks: Speaks, within: Within) -> Reply {
     http::ask(&place.address, place.port, speaks, within)
 }
@@ -96,8 +68,8 @@ pub fn entrance<'p>(performer: &'p Performer<'_>) -> Entrance<'p> {
     Entrance::new(docker, performer.before, &spec.external_net)
 }
 
-/// Where the service can be asked, and what it speaks there.
-type Asked = (Place, Speaks);
+/// The ways in to the service, of which there is one, and what it speaks there.
+type Asked = (Vec<Place>, Speaks);
 
 /// Where the service is before this run, and where it will be after it, by the load balancer that runs.
 fn places(performer: &Performer<'_>) -> Option<(Asked, Asked)> {
@@ -105,8 +77,8 @@ fn places(performer: &Performer<'_>) -> Option<(Asked, Asked)> {
     let config = before.written_config()?;
     let lb = before.lb.as_ref().filter(|lb| lb.running())?;
     let at = |port: Port, tuning: &Tuning| {
-        let place = entrance(performer).place(lb, port)?;
-        Some((place, tuning.lb_speaks()))
+        let ways_in = entrance(performer).ways_in(lb, port);
+        (!ways_in.is_empty()).then(|| (ways_in, tuning.lb_speaks()))
     };
     let then = at(config.lb_port, &config.tuning)?;
     Some((then, at(spec.lb_port, &spec.tuning)?))
@@ -115,29 +87,27 @@ fn places(performer: &Performer<'_>) -> Option<(Asked, Asked)> {
 /// What the service replies before anything is changed; `None` where there is no place to ask at, or nobody knows who
 /// replies there.
 pub fn before(performer: &Performer<'_>) -> Option<Reply> {
-    let ((place, speaks), _) = places(performer)?;
+    let ((ways_in, speaks), _) = places(performer)?;
     let port = performer.before.written_config()?.lb_port;
-    let reply = ask(&place, speaks);
     let lb = performer.spec.names.lb.as_str();
-    let heard = entrance(performer).heard(lb, port, &place, reply);
-    (heard.meaning == Meaning::Its).then_some(reply)
+    let heard = entrance(performer).ask(lb, port, ways_in.first()?, speaks);
+    (heard.meaning == Meaning::Its).then_some(heard.reply)
 }
 
 /// Asks the service, and fails where it is worse than before this run: those that would have to answer are `instances` now.
 pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> Result<(), Failure> {
-    let Some((then, (place, speaks))) = places(performer) else {
+    let Some((then, (ways_in, speaks))) = places(performer) else {
         return Ok(());
     };
-    let elsewhere = then != (place.clone(), speaks);
+    let place = &ways_in[0];
+    let elsewhere = (&then.0[0], then.1) != (place, speaks);
     let Some(before) = performer.memo().replied_before else {
         return Ok(());
     };
     let verdict = |now| judge::service(Some(before), now, speaks, elsewhere);
     let note = |reply| {
-        let lb = performer.before.lb.as_ref();
-        let ways_in = lb.map(|lb| entrance(performer).ways_in(lb, performer.spec.lb_port));
         performer.memo().reach = Some(Reach {
-            ways_in: ways_in.unwrap_or_default(),
+            ways_in: ways_in.clone(),
             reply,
             why: None,
         });
@@ -154,7 +124,7 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
             performer.sleep(STILL_AGAIN_AFTER);
         }
         performer.check_interrupt()?;
-        reply = ask_once(&place, speaks, ATTEMPT);
+        reply = ask_once(place, speaks, ATTEMPT);
         if verdict(reply) != Service::Worse {
             note(reply);
             return Ok(());
@@ -458,7 +428,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
         let worked = before.is_some_and(|before| judge::quality(before, speaks) == Quality::Works);
         let places = places(self.performer);
         let worked_here =
-            worked && places.is_some_and(|((then, _), _)| then.address == place.address);
+            worked && places.is_some_and(|((then, _), _)| then[0].address == place.address);
         let (up, settled) = match *crew {
             Crewed::Up { settled } => (true, settled),
             Crewed::Coming(_) => (false, false),
@@ -591,6 +561,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::entrance::ask;
 
     #[test]
     fn one_question_that_a_dead_instance_gets_does_not_hide_the_answer_of_the_other() {

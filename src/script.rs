@@ -9,6 +9,7 @@ use crate::digest;
 use crate::docker::argv::Argv;
 use crate::docker::words::quote;
 use crate::haproxy::{self, Config};
+use crate::place::Place;
 use crate::plan::{Action, Back, Plan};
 use crate::secrets::Variables;
 use crate::spec::Spec;
@@ -22,6 +23,12 @@ pub struct Style<'a> {
     pub docker: &'a str,
     /// The local haproxy.cfg.
     pub config: &'a str,
+    /// Whether everybody may read it, now or once it is written.
+    pub for_everybody: bool,
+    /// Whether it goes into the load balancer as an archive: it is not for everybody, or there is no file to copy it over.
+    pub by_archive: bool,
+    /// Where the endpoint's host publishes the service, if it does.
+    pub host: Option<&'a Place>,
     /// The local certificate.
     pub cert: &'a str,
     /// The local template.
@@ -80,7 +87,12 @@ fn write_action(
         return Ok(());
     }
     for call in calls {
-        let _ = writeln!(text, "{} {}", style.docker, call.script_with(secrets));
+        if style.by_archive && call == calls::copy(spec, style.config) {
+            let call = calls::restore(spec.names.lb.as_str());
+            write_archive(text, haproxy::CONFIG_NAME, style.config, &call, style);
+        } else {
+            let _ = writeln!(text, "{} {}", style.docker, call.script_with(secrets));
+        }
     }
     if matches!(
         action,
@@ -119,15 +131,19 @@ fn write_file_copies(text: &mut String, spec: &Spec, calls: &[Argv], style: Styl
         (name, path)
     });
     for ((name, path), call) in paths.zip(calls) {
-        let rename = quote(&[format!("--transform=s|.*|{name}|")]);
-        let path = quote(&[path]);
-        let _ = writeln!(
-            text,
-            "tar --create --mode=644 {rename} --file=- -- {path} | {} {}",
-            style.docker,
-            call.script()
-        );
+        write_archive(text, name, path, call, style);
     }
+}
+
+fn write_archive(text: &mut String, name: &str, path: &str, call: &Argv, style: Style<'_>) {
+    let rename = quote(&[format!("--transform=s|.*|{name}|")]);
+    let path = quote(&[path]);
+    let _ = writeln!(
+        text,
+        "tar --create --mode=644 {rename} --file=- -- {path} | {} {}",
+        style.docker,
+        call.script()
+    );
 }
 
 /// haproxy.cfg as a quoted here-document: bash changes nothing in it.
@@ -164,6 +180,9 @@ fn write_config(
     } else {
         quote(&[path])
     };
+    if !style.for_everybody {
+        let _ = writeln!(text, "[ -e {path} ] || install -m 600 /dev/null {path}");
+    }
     let _ = write!(text, "cat > {path} <<'{end}'\n{config}{end}\n");
     if by_ip || !marks.is_empty() {
         let _ = writeln!(text, "config=$(<{path})");
@@ -186,7 +205,9 @@ fn write_config(
             digest::DIGITS
         );
     }
-    let _ = writeln!(text, "chmod 644 {path}");
+    if style.for_everybody {
+        let _ = writeln!(text, "chmod 644 {path}");
+    }
     Ok(())
 }
 
@@ -211,17 +232,16 @@ fn address_on(network: &str) -> String {
 
 /// The last lines of the script that this one replaces.
 fn write_answer(text: &mut String, spec: &Spec, style: Style<'_>) {
-    let template = address_on(spec.external_net.as_str());
     let _ = writeln!(text, "echo");
     let _ = writeln!(text, "echo 'Service is available at'");
-    let _ = writeln!(
-        text,
-        "{} inspect -f {template} {}",
-        style.docker, spec.names.lb
-    );
-    let _ = writeln!(
-        text,
-        "echo {}",
-        quote(&[format!("on port {}", spec.lb_port)])
-    );
+    let port = if let Some(Place { address, port, .. }) = style.host {
+        let _ = writeln!(text, "echo {}", quote(&[address]));
+        *port
+    } else {
+        let template = address_on(spec.external_net.as_str());
+        let lb = &spec.names.lb;
+        let _ = writeln!(text, "{} inspect -f {template} {lb}", style.docker);
+        spec.lb_port.get()
+    };
+    let _ = writeln!(text, "echo {}", quote(&[format!("on port {port}")]));
 }

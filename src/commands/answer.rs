@@ -78,9 +78,8 @@ fn ask(
 ) -> Reach {
     let speaks = spec.tuning.lb_speaks();
     let heard = ways_in.first().map(|place| {
-        let reply = reach::ask(place, speaks);
         let entrance = Entrance::new(docker, inventory, &spec.external_net);
-        entrance.heard(spec.names.lb.as_str(), spec.lb_port, place, reply)
+        entrance.ask(spec.names.lb.as_str(), spec.lb_port, place, speaks)
     });
     let reach = Reach::new(ways_in, heard);
     match (

@@ -1,4 +1,5 @@
-//! What `up` looks at before it makes anything: the external network, and the host's ports that the load balancer takes.
+//! What is looked at before anything is made: the external network, the host's ports that the load balancer takes, and
+//! instances that were taken off their network.
 
 use super::Context;
 use crate::docker::Docker;
@@ -43,6 +44,19 @@ pub(super) fn require_external(
     let command = up(&advice::by_host(endpoint));
     let hint = advice::no_external(endpoint, &there, Some(spec.lb_port), &command);
     Err(Failure::failed(what).hinted(hint))
+}
+
+/// Warns of instances that were taken off their network: they don't count, and are left alone.
+pub(super) fn warn_of_astray(context: &Context<'_>, spec: &Spec, inventory: &Inventory) {
+    let bridge = spec.names.network();
+    for (conflict, _) in inventory.astray(&spec.names) {
+        let what = format!(
+            "`{}` is not on `{bridge}`: it counts for nothing, nothing is sent to it, and it is left alone; `vch-lb status` \
+             says how it comes back",
+            conflict.name
+        );
+        context.ui.warn(&context.again.complete(&what));
+    }
 }
 
 /// Fails where a load balancer that is to be made could not get its ports, and warns of what else will be in its way.

@@ -15,8 +15,10 @@ use crate::guard::Guard;
 use crate::haproxy::{Config, versions};
 use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
+use crate::judge;
 use crate::look::{self, Wanted};
 use crate::perform::{Patience, Performer};
+use crate::place::{self, Place, Via};
 use crate::plan::{Action, Plan, undo};
 use crate::probe::{Probe, Since};
 use crate::reach::{self, Reach};
@@ -25,7 +27,7 @@ use crate::script::{Style, script};
 use crate::settings;
 use crate::spec::names::Number;
 use crate::text::list;
-use crate::{calls, config_file, ready};
+use crate::{calls, config_file, host_ports, ready};
 
 /// So many requests of the probe tell enough, where nothing else was watched meanwhile.
 const ENOUGH: usize = 20;
@@ -46,12 +48,24 @@ pub(super) fn show(
     context: &Context<'_>,
     docker: &Docker,
     args: &ChangeArgs,
+    before: &Inventory,
     plan: &Plan,
     title: &str,
 ) -> Result<u8, Failure> {
+    let config = config_file::behind_links(&args.config_out);
+    let secret = plan.spec.template.is_some();
+    let for_everybody = config_file::is_for_everybody(Path::new(&config), secret);
+    let odd = before
+        .config
+        .as_ref()
+        .is_some_and(|found| found.odd.is_some());
+    let host = by_host(docker, before, plan);
     let style = Style {
         docker: &docker.prefix(),
-        config: &config_file::behind_links(&args.config_out),
+        config: &config,
+        for_everybody,
+        by_archive: odd || !for_everybody,
+        host: host.as_ref(),
         cert: &context.settings.get(settings::TLS_CERT).text,
         template: &context.settings.get(settings::TEMPLATE).text,
         secrets: &whence_secrets(context, title),
@@ -88,6 +102,32 @@ pub(super) fn show(
     } else {
         exit::DONE
     })
+}
+
+/// Where the endpoint's host will publish the service, if it does and that can be told before the load balancer runs.
+fn by_host(docker: &Docker, before: &Inventory, plan: &Plan) -> Option<Place> {
+    let spec = &plan.spec;
+    if before.is_vch() {
+        return None;
+    }
+    let serves = |wanted: &host_ports::Wanted| wanted.container == spec.lb_port.get();
+    let asked_for = host_ports::wanted(spec).into_iter().find(serves);
+    let makes_one = |action: &Action| matches!(action, Action::CreateLb { .. });
+    // One that is there and stopped was made by `-p LB_PORT:LB_PORT`, if by nothing else that is known.
+    let stays = before
+        .lb
+        .as_ref()
+        .filter(|_| !plan.actions().any(makes_one));
+    let key = format!("{}/tcp", spec.lb_port);
+    let (ip, port) = match (asked_for, stays) {
+        (_, Some(lb)) if !lb.published.contains(&key) => return None,
+        (Some(wanted), _) => (wanted.at.ip.map(|ip| ip.to_string()), wanted.at.port),
+        (None, Some(_)) => (None, spec.lb_port.get()),
+        (None, None) => return None,
+    };
+    let address = place::published_on(&ip.unwrap_or_default(), || docker.host().cloned())?;
+    let via = Via::Host;
+    Some(Place { via, address, port })
 }
 
 /// Notes how service and instances are before anything is changed, for a plan that changes a service that serves: nothing
@@ -323,11 +363,16 @@ impl<'a> Change<'a> {
             let warning = format!("--probe: {what}, so there is no receipt");
             self.context.ui.warn(&warning);
         };
-        let place = entrance.place(lb, port);
-        let replied = place.and_then(|place| Some((Probe::replies(&place, speaks)?, place)));
-        let Some((reply, place)) = replied else {
-            warn("the service does not answer from here");
+        let Some(place) = entrance.place(lb, port) else {
+            warn("the service has no address to ask at");
             return None;
+        };
+        let reply = match Probe::replies(&place, speaks) {
+            Ok(reply) => reply,
+            Err(reply) => {
+                warn(&format!("the service {}", judge::in_words(reply)));
+                return None;
+            }
         };
         if let Some(why) = entrance.heard(&lb.name, port, &place, reply).why() {
             let why = why.words();

@@ -28,7 +28,14 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     let plan = planner::plan(&spec, &inventory);
     let left_alone = left_alone(&spec.names, &inventory);
     if args.change.dry_run {
-        let code = show(context, &docker, &args.change, &plan, "vch-lb down");
+        let code = show(
+            context,
+            &docker,
+            &args.change,
+            &inventory,
+            &plan,
+            "vch-lb down",
+        );
         warn_of(&left_alone, context);
         return code;
     }

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
+use super::before;
 use super::change::{Change, show};
 use crate::cli::RolloutArgs;
 use crate::docker::Docker;
@@ -37,6 +38,7 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
         inventory.images = look::images_called(&docker, &[spec.image.as_str()])?;
     }
     let pull = pull(&spec, &inventory, args.pull)?;
+    before::warn_of_astray(context, &spec, &inventory);
     if args.change.dry_run {
         // What the image will be once it is pulled is not known: as if it were another one.
         let options = Options {
@@ -45,7 +47,14 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
         };
         let plan = planner::plan(&spec, &present(&spec, &inventory), options)?;
         let plan = with_pull(&pull, plan);
-        return show(context, &docker, &args.change, &plan, "vch-lb rollout");
+        return show(
+            context,
+            &docker,
+            &args.change,
+            &inventory,
+            &plan,
+            "vch-lb rollout",
+        );
     }
     // What is refused is refused before anything is pulled.
     planner::plan(&spec, &present(&spec, &inventory), options)?;

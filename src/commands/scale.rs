@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
+use super::before;
 use super::change::{Change, show};
 use crate::cli::ScaleArgs;
 use crate::error::Failure;
@@ -24,11 +25,13 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
         ..Options::default()
     };
     let plan = planner::plan(&spec, &inventory, options)?;
+    before::warn_of_astray(context, &spec, &inventory);
     if args.change.dry_run {
         return show(
             context,
             &docker,
             &args.change,
+            &inventory,
             &plan,
             &format!("vch-lb scale {count}"),
         );

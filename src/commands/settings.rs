@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::Context;
 use crate::error::{Failure, exit};
+use crate::settings::{SERVER_ADDRESS, Value};
+use crate::spec::tuning::AUTO;
 
 pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
     // A table of values that can't be used would be no answer.
@@ -41,8 +43,20 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
         .unwrap_or(0);
     let mut text = String::new();
     for (line, value) in lines.iter().zip(context.settings.iter()) {
-        let _ = writeln!(text, "{line:width$}  # {}", value.source());
+        let source = value.source();
+        let means = what_auto_means(value);
+        let _ = writeln!(text, "{line:width$}  # {source}{means}");
     }
     context.ui.answer(&text);
     Ok(exit::DONE)
+}
+
+/// What a value comes to that is left to the endpoint, which is not asked here.
+fn what_auto_means(value: &Value) -> &'static str {
+    match value.setting.name {
+        SERVER_ADDRESS if value.text == AUTO => {
+            ": ip on a VCH, else name; a service keeps what it has"
+        }
+        _ => "",
+    }
 }

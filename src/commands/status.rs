@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::Context;
 use crate::cli::StatusArgs;
 use crate::docker::Docker;
-use crate::entrance::{Entrance, Heard};
+use crate::entrance::{ALREADY_THERE, Entrance, Heard};
 use crate::error::{Failure, exit, printable};
 use crate::haproxy::Config;
 use crate::http::{self, Reply, Speaks};
@@ -66,7 +66,14 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
     let count = wanted_count(context)?;
     let mends = Mends {
         again: &context.again,
-        up: up_flags(context, &spec, count, &inventory),
+        it: running::as_it_is(
+            &spec.names,
+            &spec.external_net,
+            &context.own_instance_args(),
+            count,
+            &inventory,
+            &context.settings,
+        ),
         other_lb: running::other_lb(
             &spec.names,
             &spec.external_net,
@@ -106,11 +113,10 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         Some(Quality::Works | Quality::Untold) | None => {}
     }
     if let (Some(why), Some(place)) = (heard.and_then(Heard::why), status.ways_in.first()) {
-        status.notes.push(Note {
-            what: format!("{}: {}", reach::untold(place), why.words()),
-            mend: "ask from a machine that has no such network of its own, or from the endpoint's"
-                .to_owned(),
-        });
+        status.notes.push(Note::unsure(
+            format!("{}: {}", reach::untold(place), why.words()),
+            "ask from a machine that has no such network of its own, or from the endpoint's".into(),
+        ));
     }
     let code = match status.verdict {
         Verdict::Healthy | Verdict::Running => exit::DONE,
@@ -137,33 +143,6 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         )
     };
     Ok((text, code))
-}
-
-/// The flags with which `up` makes of the service what it is, with as many instances as are wanted.
-fn up_flags(
-    context: &Context<'_>,
-    spec: &Spec,
-    count: Option<Count>,
-    inventory: &Inventory,
-) -> Vec<String> {
-    let settings = &context.settings;
-    let (names, external_net) = (&spec.names, &spec.external_net);
-    let own = context.own_instance_args();
-    let with_args = running::as_found(names, external_net, &own, inventory);
-    let args_are_told = with_args.is_ok();
-    let found = with_args.or_else(|_| running::without_args(names, external_net, inventory));
-    let Ok(mut found) = found else {
-        return running::up_flags_by_containers(inventory, count, settings);
-    };
-    found.count = count.unwrap_or(found.count);
-    if args_are_told {
-        return running::up_flags(&found, settings);
-    }
-    // What a label asks for, and only the admin may, is nothing to paste.
-    found.instance_args = own.arguments;
-    let mut flags = running::up_flags(&found, settings);
-    flags.extend(["--instance-args", "ARGS"].map(str::to_owned));
-    flags
 }
 
 /// NUM_INSTANCES, if somebody set it.
@@ -195,7 +174,7 @@ fn passes_check(place: Option<&Place>, config: Option<&Config>) -> bool {
     let siblings = Some(Reply::NotHttp);
     match judge::demand(&config.tuning.health, siblings, speaks) {
         Some(demand @ Demand::Check { path, .. }) if speaks == Speaks::Http => {
-            let reply = http::check(&place.address, place.port, path, reach::ALREADY_THERE);
+            let reply = http::check(&place.address, place.port, path, ALREADY_THERE);
             demand.met_by(reply, speaks)
         }
         _ => false,
@@ -205,9 +184,9 @@ fn passes_check(place: Option<&Place>, config: Option<&Config>) -> bool {
 /// What the service replies, if there is a place to ask at.
 fn heard(docker: &Docker, spec: &Spec, inventory: &Inventory, ways: &[Place]) -> Option<Heard> {
     let (place, config) = (ways.first()?, inventory.written_config()?);
-    let reply = reach::ask(place, config.tuning.lb_speaks());
     let entrance = Entrance::new(docker, inventory, &spec.external_net);
-    Some(entrance.heard(spec.names.lb.as_str(), config.lb_port, place, reply))
+    let speaks = config.tuning.lb_speaks();
+    Some(entrance.ask(spec.names.lb.as_str(), config.lb_port, place, speaks))
 }
 
 fn text(status: &Status, prefix: &str, heard: Option<Heard>, now: SystemTime) -> String {
@@ -231,8 +210,8 @@ fn text(status: &Status, prefix: &str, heard: Option<Heard>, now: SystemTime) ->
     if !(status.drift.is_empty() && status.notes.is_empty()) {
         text.push('\n');
     }
-    for Note { what, mend } in &status.notes {
-        let _ = writeln!(text, "{what}\n  to be sure: {mend}");
+    for Note { what, way, mend } in &status.notes {
+        let _ = writeln!(text, "{what}\n  {way}: {mend}");
     }
     for together in status.drift.chunk_by(|one, next| one.mend == next.mend) {
         for Drift { what, lines, .. } in together {
@@ -338,10 +317,7 @@ mod tests {
                 drift("another thing", &["a line"], "vch-lb up"),
                 drift("a third", &[], "vch-lb down"),
             ],
-            notes: vec![Note {
-                what: "nobody knows".into(),
-                mend: "vch-lb up".into(),
-            }],
+            notes: vec![Note::unsure("nobody knows".into(), "vch-lb up".into())],
         };
         let now = humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap();
         let heard = Heard {

@@ -31,8 +31,16 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     let spec = running::with_server_address(spec, &inventory, args.recreate_lb);
     let plan = planner::plan(&spec, &inventory, options)?;
     before::check_ports(context, &docker, &inventory, &plan)?;
+    before::warn_of_astray(context, &spec, &inventory);
     if args.change.dry_run {
-        return show(context, &docker, &args.change, &plan, "vch-lb up");
+        return show(
+            context,
+            &docker,
+            &args.change,
+            &inventory,
+            &plan,
+            "vch-lb up",
+        );
     }
     if plan.is_empty() {
         let instances = plural(inventory.instances.len(), "instance");

@@ -16,7 +16,7 @@ use super::{Action, Plan, StepId};
 use crate::error::{Failure, printable};
 use crate::haproxy::Config;
 use crate::haproxy::read::Found;
-use crate::inventory::{Aim, Container, Inventory, State};
+use crate::inventory::{Aim, Conflict, Container, Inventory, State};
 use crate::settings::{
     EXTERNAL_NET, INSTANCE_ARGS, INSTANCE_CTR_PREFIX, INSTANCE_PORT, LB_ARGS, LB_CTR_NAME, LB_IMG,
     LB_PORT, SERVER_ADDRESS,
@@ -28,7 +28,7 @@ use crate::spec::{LABEL, Publish, Spec, exclusive};
 use crate::text::{list, plural};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// When images are pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -82,6 +82,10 @@ pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan
         refuse_told_lb_args(spec)?;
     }
     let target = Target::new(spec, inventory, options)?;
+    match in_the_way(spec, inventory) {
+        Some(failure) if !target.make.is_empty() => return Err(failure),
+        _ => {}
+    }
     refuse_what_one_can_have(spec, inventory, options, &target)?;
     let mut plan = Plan::new(spec, inventory.lb_restarts());
     // The load balancer that is there knows better than its image's tag.
@@ -147,48 +151,9 @@ fn refuse_what_one_can_have(
 }
 
 fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Failure> {
-    let in_the_way = |name: &str| {
-        name == spec.names.lb.as_str()
-            || spec
-                .names
-                .number_of(name)
-                .is_some_and(|number| number as usize <= spec.count.get())
-    };
-    if let Some(conflict) = inventory
-        .conflicts
-        .iter()
-        .find(|conflict| in_the_way(&conflict.name))
-    {
-        let is_lb = conflict.name == spec.names.lb.as_str();
-        let setting = if is_lb {
-            LB_CTR_NAME
-        } else {
-            INSTANCE_CTR_PREFIX
-        };
-        let what = format!(
-            "a container called `{}` is there and does not belong to this service: it was made \
-             from `{}`, and it is on {}, not on `{}`",
-            conflict.name,
-            conflict.image,
-            match &conflict.networks[..] {
-                [] => "no network".to_owned(),
-                networks => list(networks),
-            },
-            spec.names.network()
-        );
-        let other = format!("choose another {setting}, or remove that container");
-        let half_off = is_lb && conflict.networks == [spec.external_net.as_str()];
-        let taken_off = conflict.networks.is_empty() || half_off;
-        // A VCH connects none that has been started.
-        let hint = if inventory.bridge.is_some() && taken_off && !inventory.is_vch() {
-            let (network, name) = (spec.names.network(), &conflict.name);
-            format!(
-                "`docker network connect {network} {name}` puts it back, if it was taken off; else {other}"
-            )
-        } else {
-            other
-        };
-        return Err(Failure::failed(what).hinted(hint));
+    let mut conflicts = inventory.conflicts.iter();
+    if let Some(conflict) = conflicts.find(|conflict| conflict.name == spec.names.lb.as_str()) {
+        return Err(not_ours(conflict, spec, inventory));
     }
     match &inventory.bridge {
         Some(bridge) if bridge.driver == "external" => Err(Failure::failed(format!(
@@ -198,6 +163,49 @@ fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Fai
         .hinted(format!("choose another {INSTANCE_CTR_PREFIX}"))),
         _ => Ok(()),
     }
+}
+
+/// Why no instance can be made: its name may be somebody else's, or that of one that was taken off its network.
+pub fn in_the_way(spec: &Spec, inventory: &Inventory) -> Option<Failure> {
+    let in_the_way = |conflict: &&Conflict| {
+        let number = spec.names.number_of(&conflict.name);
+        number.is_some_and(|number| number as usize <= spec.count.get())
+    };
+    let conflict = inventory.conflicts.iter().find(in_the_way)?;
+    Some(not_ours(conflict, spec, inventory))
+}
+
+fn not_ours(conflict: &Conflict, spec: &Spec, inventory: &Inventory) -> Failure {
+    let is_lb = conflict.name == spec.names.lb.as_str();
+    let setting = if is_lb {
+        LB_CTR_NAME
+    } else {
+        INSTANCE_CTR_PREFIX
+    };
+    let what = format!(
+        "a container called `{}` is there and does not belong to this service: it was made \
+         from `{}`, and it is on {}, not on `{}`",
+        conflict.name,
+        conflict.image,
+        match &conflict.networks[..] {
+            [] => "no network".to_owned(),
+            networks => list(networks),
+        },
+        spec.names.network()
+    );
+    let other = format!("choose another {setting}, or remove that container");
+    let half_off = is_lb && conflict.networks == [spec.external_net.as_str()];
+    let taken_off = conflict.networks.is_empty() || half_off;
+    // A VCH connects none that has been started.
+    let hint = if inventory.bridge.is_some() && taken_off && !inventory.is_vch() {
+        let (network, name) = (spec.names.network(), &conflict.name);
+        format!(
+            "`docker network connect {network} {name}` puts it back, if it was taken off; else {other}"
+        )
+    } else {
+        other
+    };
+    Failure::failed(what).hinted(hint)
 }
 
 /// A load balancer is made from what the admin's own settings say, not from what the endpoint told.
@@ -297,7 +305,7 @@ impl LbFate {
 }
 
 /// How `lb` differs from `spec` in what it can't change.
-fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<String> {
+pub fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<String> {
     let mut differences = Vec::new();
     if !made_from(lb, &spec.lb_image, inventory) {
         differences.push(format!(
@@ -428,9 +436,10 @@ struct Target {
 impl Target {
     fn new(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Self, Failure> {
         let wanted = spec.count.get();
+        let fresh = Fresh::new(spec, inventory);
         let (mut current, mut outdated) = (Vec::new(), Vec::new());
         for (&number, instance) in &inventory.instances {
-            if is_current(instance, spec, inventory, options)? {
+            if is_current(instance, &fresh, spec, inventory, options)? {
                 current.push(number);
             } else {
                 outdated.push(number);
@@ -465,6 +474,7 @@ impl Target {
 /// Whether an instance can stay: it is what a new one would be.
 fn is_current(
     instance: &Container,
+    fresh: &Fresh<'_>,
     spec: &Spec,
     inventory: &Inventory,
     options: Options,
@@ -475,12 +485,60 @@ fn is_current(
         _ => {}
     }
     Ok(!options.replace_all
-        && instance
-            .published
-            .contains(&format!("{}/tcp", spec.instance_port))
         && (!options.by_image_id || has_id_of(instance, &spec.image, inventory))
-        && made_from(instance, &spec.image, inventory)
-        && instance.labels.get(LABEL) == spec.label().as_ref())
+        && fresh.difference(instance).is_none())
+}
+
+/// In what an instance is not what a new one would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    Image,
+    /// It does not publish INSTANCE_PORT.
+    Port,
+    /// INSTANCE_ARGS or INSTANCE_CMD.
+    Arguments,
+}
+
+/// What a new instance would be: what the others are held against, here and in `status`.
+pub struct Fresh<'a> {
+    port: String,
+    label: Option<String>,
+    image: &'a str,
+    /// What the image's name means, or meant when an instance was made from it.
+    image_ids: BTreeSet<&'a str>,
+}
+
+impl<'a> Fresh<'a> {
+    pub fn new(spec: &'a Spec, inventory: &'a Inventory) -> Self {
+        let image = spec.image.as_str();
+        let called_so = |instance: &&Container| instance.image == image;
+        let instances = inventory.instances.values().filter(called_so);
+        let ids = instances.map(|instance| &instance.image_id);
+        Self {
+            port: format!("{}/tcp", spec.instance_port),
+            label: spec.label(),
+            image,
+            image_ids: ids
+                .chain(inventory.images.get(image))
+                .map(String::as_str)
+                .collect(),
+        }
+    }
+
+    /// In what `instance` is another one, if it is in anything.
+    pub fn difference(&self, instance: &Container) -> Option<Difference> {
+        let same_image =
+            instance.image == self.image || self.image_ids.contains(instance.image_id.as_str());
+        if !instance.published.contains(&self.port) {
+            Some(Difference::Port)
+        } else if !same_image {
+            Some(Difference::Image)
+        } else if instance.labels.get(LABEL) != self.label.as_ref() {
+            Some(Difference::Arguments)
+        } else {
+            None
+        }
+    }
 }
 
 /// The numbers that no container has, the lowest first.

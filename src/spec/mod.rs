@@ -349,7 +349,7 @@ impl Reader<'_> {
 pub(crate) mod tests {
     use super::*;
 
-    fn settings(given: &[(&str, &str)]) -> Settings {
+    pub(crate) fn settings(given: &[(&str, &str)]) -> Settings {
         let given = |name: &str| {
             given
                 .iter()

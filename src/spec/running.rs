@@ -52,6 +52,58 @@ pub struct Own {
     pub looked_up: Result<Arguments, String>,
 }
 
+/// What is to be told to `up` so that it makes of the service what it is, with as many instances as are wanted.
+#[derive(Debug)]
+pub struct AsItIs {
+    pub flags: Vec<String>,
+    /// What `up` then makes, or why that is not known.
+    pub spec: Result<Spec, Failure>,
+    /// Whether all of it is known but for the instances' arguments.
+    pub but_for_args: bool,
+}
+
+/// `count` is how many are wanted, if the settings say so.
+pub fn as_it_is(
+    names: &Names,
+    external_net: &NetworkName,
+    own: &Own,
+    count: Option<Count>,
+    inventory: &Inventory,
+    settings: &Settings,
+) -> AsItIs {
+    let counted = |spec: Spec| Spec {
+        count: count.unwrap_or(spec.count),
+        ..spec
+    };
+    let failure = match as_found(names, external_net, own, inventory).map(counted) {
+        Ok(spec) => {
+            return AsItIs {
+                flags: up_flags(&spec, settings),
+                spec: Ok(spec),
+                but_for_args: false,
+            };
+        }
+        Err(failure) => failure,
+    };
+    let without_args = without_args(names, external_net, inventory).map(counted);
+    let but_for_args = without_args.is_ok();
+    let flags = match without_args {
+        Err(_) => up_flags_by_containers(inventory, count, settings),
+        Ok(mut spec) => {
+            // What a label asks for, and only the admin may, is nothing to paste.
+            spec.instance_args = own.arguments.clone();
+            let mut flags = up_flags(&spec, settings);
+            flags.extend(["--instance-args", "ARGS"].map(str::to_owned));
+            flags
+        }
+    };
+    AsItIs {
+        flags,
+        spec: Err(failure),
+        but_for_args,
+    }
+}
+
 /// The flags with which `up` brings the service of `spec` back to what it is, for somebody whose settings are `settings`.
 /// What a flag said this time has to be said again.
 pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {

@@ -35,6 +35,7 @@ ok       external network: `routable`, with the driver `bridge` and the subnet 1
 ok       entrance: clients will come in at the load balancer's own address on `routable`
 ok       bridge network: `web-net` is free
 ok       names: `lb` and `web-1` to `web-3` are free
+ok       servers: SERVER_ADDRESS=auto comes to `name` here
 ok       room: 4 CPUs and 7.5 GiB of memory in all; an engine does not tell what is free
 ok       images: `httpd` (INSTANCE_IMG) will be pulled
 ok       images: `haproxy:1.7` (LB_IMG) will be pulled
@@ -75,6 +76,7 @@ ok       external network: container network `routable`, addresses 127.50.0.0/24
 ok       entrance: clients will come in at the load balancer's own address on `routable`
 ok       bridge network: `web-net` is free
 ok       names: `lb` and `web-1` to `web-3` are free
+ok       servers: SERVER_ADDRESS=auto comes to `ip` here
 ok       room: in use: CPU 230 MHz of 52800 MHz, memory 4.1 GiB of 94.6 GiB
 warning  images: `httpd` (INSTANCE_IMG) is not on the VCH, and Docker Hub no longer serves what a VCH reads (schema 1 manifests)
            push the image to a registry that still does, such as a Harbor that converts, and name it in INSTANCE_IMG

@@ -245,3 +245,35 @@ fn the_exit_code_tells_whether_there_is_something_to_do() {
             .stdout_has("# `web-1`: to be started again\n");
     });
 }
+
+#[test]
+fn a_file_that_is_not_for_everybody_stays_so_and_goes_in_as_an_archive() {
+    use std::os::unix::fs::PermissionsExt;
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        let file = sandbox.path("work/haproxy.cfg");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let printed = sandbox.quick("scale", &["1", "--dry-run"]).success().stdout;
+        assert!(
+            !printed.contains("chmod") && !printed.contains("docker cp haproxy.cfg"),
+            "{printed}"
+        );
+        let ran = run_script(&sandbox, &printed, &[]);
+        assert!(ran.status.success(), "{ran:?}");
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        assert_eq!(
+            sandbox.loaded_names("lb"),
+            Some(super::sandbox::script_config(1))
+        );
+        // What runs is the same.
+        let (_, changes) = sandbox.changes_of(|| sandbox.quick("scale", &["2"]).success());
+        assert!(
+            changes.contains(&"docker cp - lb:/usr/local/etc/haproxy".to_owned()),
+            "{changes:?}"
+        );
+    });
+}

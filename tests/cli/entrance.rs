@@ -294,3 +294,20 @@ fn podmans_own_network_is_called_what_its_containers_call_it() {
         .stderr_has("hint: `vch-lb up --num-instances 1 --external-net podman`\n");
     assert!(sandbox.changing_calls().is_empty());
 }
+
+#[test]
+fn the_script_of_a_dry_run_ends_with_the_host_where_that_publishes_the_service() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let dry = up_remotely(&sandbox, &[&ALWAYS[..], &["--dry-run"]].concat()).success();
+    let host = sandbox.address("127.50.0.9");
+    let host = sandbox.shown(&host);
+    let end = format!("echo 'Service is available at'\necho {host}\necho 'on port 80'\n");
+    assert!(dry.stdout.ends_with(&end), "{dry}");
+    let by_args = ["--lb-args", "-p 192.0.2.7:8080:80", "--dry-run"];
+    up_remotely(&sandbox, &by_args)
+        .success()
+        .stdout_has("\necho 192.0.2.7\necho 'on port 8080'\n");
+    up_remotely(&sandbox, &["--dry-run"])
+        .success()
+        .stdout_has("inspect -f");
+}

@@ -405,3 +405,34 @@ fn draining_whose_log_can_not_be_read_takes_its_time_and_nothing_is_undone() {
         assert_eq!(sandbox.containers(), ["lb", "web-1"]);
     });
 }
+
+#[test]
+fn an_instance_that_was_taken_off_its_network_counts_for_nothing_and_not_silently() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(3);
+    sandbox
+        .docker_line("network disconnect web-net web-3")
+        .success();
+    let warning = "warning: `web-3` is not on `web-net`: it counts for nothing, nothing is sent to it, and it is left alone";
+    sandbox
+        .quick("scale", &["2", "--dry-run"])
+        .success()
+        .stderr_has(warning);
+    sandbox.quick("scale", &["2"]).success().stderr_has(warning);
+    assert_eq!(sandbox.loaded_config("lb"), Some(config(&[1, 2])));
+    sandbox
+        .quick("scale", &["2"])
+        .success()
+        .stderr_has(warning)
+        .stderr_has("already 2 instances");
+    sandbox
+        .quick("rollout", &["--force"])
+        .success()
+        .stderr_has(warning);
+    sandbox.up(&["-n", "2"]).success().stderr_has(warning);
+    sandbox
+        .quick("scale", &["3"])
+        .code(1)
+        .stderr_has("a container called `web-3` is there");
+}

@@ -881,3 +881,60 @@ fn a_log_that_is_huge_or_can_not_be_read_is_no_trouble() {
         assert_eq!(drifts(&sandbox, &[]), []);
     }
 }
+
+#[test]
+fn the_same_image_by_another_name_is_no_drift() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.config(json!({"images": {"httpd:2.4": {"same_as": "httpd"}}}));
+        sandbox.up(&["-n", "1"]).success();
+        sandbox
+            .up(&["-n", "2", "--instance-img", "httpd:2.4"])
+            .success();
+        assert_eq!(sandbox.container("web-2")["image"], "httpd:2.4");
+        assert_eq!(drifts(&sandbox, &[]), []);
+        // The name may mean another one by now: those that run are alike all the same.
+        sandbox.push_image("httpd:2.4");
+        sandbox.docker(&["pull", "httpd:2.4"]).success();
+        sandbox.forget_calls();
+        assert_eq!(drifts(&sandbox, &[]), []);
+        sandbox
+            .up(&["-n", "2", "--instance-img", "httpd:2.4"])
+            .success()
+            .stderr_has("up to date");
+        assert_eq!(sandbox.changing_calls(), [""; 0]);
+    });
+}
+
+#[test]
+fn instances_that_up_would_replace_for_their_arguments_or_their_port_are_told() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(2);
+        sandbox.docker_line("rm -f web-1").success();
+        sandbox
+            .docker_line(
+                "run -d --name web-1 -p 80 --net web-net --label 'vch-lb=1 --memory 512m --' httpd",
+            )
+            .success();
+        sandbox.docker_line("rm -f web-2").success();
+        sandbox
+            .docker_line("run -d --name web-2 -p 8080 --net web-net httpd")
+            .success();
+        sandbox.docker_line("kill -s HUP lb").success();
+        let up = "vch-lb up --num-instances 2".to_owned();
+        let told = drifts(&sandbox, &[]);
+        let latest = told.iter().find(|(what, _)| what.starts_with("`web-1`"));
+        let (what, mend) = latest.expect("one is unlike the latest");
+        assert_eq!(
+            what,
+            "`web-1`: made with other arguments (INSTANCE_ARGS, INSTANCE_CMD) than the latest instance, `web-2`"
+        );
+        assert_eq!(*mend, up);
+        assert!(told.contains(&("`web-2`: made without `-p 80`, INSTANCE_PORT".into(), up)));
+        sandbox.up(&["-n", "2"]).success();
+        assert_eq!(drifts(&sandbox, &[]), []);
+    });
+}

@@ -94,6 +94,7 @@ pub(super) fn checks(there: &There, wanted: &Wanted) -> Vec<Check> {
         (Some(Ok(inventory)), Some(names)) => {
             checks.extend(bridge_network::checks(there, names, inventory));
             checks.extend(names::checks(names, wanted, inventory));
+            checks.extend(names::addressing(wanted, inventory));
         }
         _ => {}
     }

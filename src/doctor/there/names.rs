@@ -2,8 +2,10 @@
 
 use crate::doctor::{Check, Wanted};
 use crate::inventory::{Conflict, Inventory};
-use crate::settings::{INSTANCE_CTR_PREFIX, LB_CTR_NAME};
+use crate::settings::{INSTANCE_CTR_PREFIX, LB_CTR_NAME, SERVER_ADDRESS};
 use crate::spec::names::{Count, Names};
+use crate::spec::running;
+use crate::spec::tuning::ServerAddress;
 use crate::text::plural;
 
 pub(super) const ABOUT: &str = "names";
@@ -24,6 +26,20 @@ pub(super) fn checks(names: &Names, wanted: &Wanted, inventory: &Inventory) -> V
         return vec![Check::ok(ABOUT, free_or_ours(names, wanted, inventory))];
     }
     checks
+}
+
+/// How the load balancer finds instances, where that is left to the endpoint.
+pub(super) fn addressing(wanted: &Wanted, inventory: &Inventory) -> Option<Check> {
+    let spec = wanted.spec.as_ref().filter(|spec| spec.auto_address)?;
+    let how = match running::with_server_address(spec.clone(), inventory, false)
+        .tuning
+        .server_address
+    {
+        ServerAddress::Name => "name",
+        ServerAddress::Ip => "ip",
+    };
+    let found = format!("{SERVER_ADDRESS}=auto comes to `{how}` here");
+    Some(Check::ok("servers", found))
 }
 
 fn taken(names: &Names, conflict: &Conflict) -> Check {

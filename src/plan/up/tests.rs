@@ -63,7 +63,13 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
         }
         Action::Run(number) => {
             assert!(inventory.bridge.is_some(), "its network is missing");
-            let made = instance(*number, State::Running, spec.image.as_str());
+            let mut made = instance(*number, State::Running, spec.image.as_str());
+            made.published = vec![format!("{}/tcp", spec.instance_port)];
+            let label = spec.label().map(|label| (LABEL.to_owned(), label));
+            made.labels = label.into_iter().collect();
+            if let Some(id) = inventory.images.get(spec.image.as_str()) {
+                made.image_id.clone_from(id);
+            }
             let before = inventory.instances.insert(*number, made);
             assert!(before.is_none(), "the name is taken");
         }
@@ -98,6 +104,7 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
             assert!(inventory.lb.as_ref().unwrap().running());
             inventory.config = Some(config(spec, servers));
             inventory.aim = Aim::Right;
+            inventory.not_in_force = false;
             all_resolve(inventory);
         }
         Action::AwaitService | Action::AwaitReady(_) => {
@@ -152,7 +159,7 @@ fn all_resolve(inventory: &Inventory) {
     }
 }
 
-fn apply(plan: &Plan, before: &Inventory) -> Inventory {
+pub(crate) fn apply(plan: &Plan, before: &Inventory) -> Inventory {
     let mut inventory = before.clone();
     for action in plan.actions() {
         act(action, &plan.spec, &mut inventory);

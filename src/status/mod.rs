@@ -8,13 +8,16 @@ use serde::Serialize;
 use crate::again::Again;
 use crate::calls;
 use crate::docker::argv::{self, Argv};
+use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::haproxy::read::Found;
 use crate::inventory::{Aim, Conflict, Container, Health, Inventory, State};
 use crate::moment::Moment;
 use crate::place::Place;
+use crate::plan::up::{self as planner, Difference, Fresh};
+use crate::spec::LABEL;
 use crate::spec::names::{Names, NetworkName, Number};
-use crate::spec::running::{self, OtherLb};
+use crate::spec::running::{self, AsItIs, OtherLb};
 use crate::text::{list, plural, seconds};
 
 /// A container that was started again and has run for so long stays: docker, too, begins its pauses between two starts anew
@@ -31,12 +34,23 @@ pub struct Drift {
     pub mend: String,
 }
 
-/// Something that can't be told.
+/// Something to know that is no drift: it can't be told, or it concerns the next command alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
     pub what: String,
-    /// The command that makes sure.
+    /// What `mend` is for, in words.
+    #[serde(skip)]
+    pub way: &'static str,
+    /// The command that makes sure, or whatever else the way is.
     pub mend: String,
+}
+
+impl Note {
+    /// What can't be told.
+    pub fn unsure(what: String, mend: String) -> Self {
+        let way = "to be sure";
+        Self { what, way, mend }
+    }
 }
 
 /// One container.
@@ -86,8 +100,8 @@ pub struct Status {
 /// How commands that mend something are put.
 pub struct Mends<'a> {
     pub again: &'a Again,
-    /// The flags with which `up` makes of the service what it is, or what the settings say.
-    pub up: Vec<String>,
+    /// How `up` makes of the service what it is.
+    pub it: AsItIs,
     /// A load balancer of another name: nothing else can be told before it is known which one is meant.
     pub other_lb: Option<OtherLb>,
     /// When it was looked: how long a container has been running.
@@ -102,7 +116,7 @@ impl Mends<'_> {
     }
 
     fn up_with(&self, more: &[&str]) -> String {
-        let flags = self.up.iter().map(String::as_str);
+        let flags = self.it.flags.iter().map(String::as_str);
         let words: Vec<&str> = flags.chain(more.iter().copied()).collect();
         self.again.command("up", &words)
     }
@@ -139,6 +153,8 @@ pub fn status(
     } else if !inventory.is_empty() {
         reader.lb();
         reader.instances(wanted);
+        reader.what_up_would_change();
+        reader.next_command();
     } else if let Some(conflict) = reader.conflict(names.lb.as_str()) {
         reader.not_our_lb(conflict);
     }
@@ -202,7 +218,7 @@ impl<'a> Reader<'a> {
             let how = crate::autopsy::standing(lb);
             let what = format!("the load balancer `{name}` {how}");
             let found = self.inventory.config.as_ref();
-            match found.filter(|_| self.inventory.has_served()) {
+            match found.filter(|found| self.inventory.has_served() || found.newer.is_some()) {
                 // That decides what starts it again.
                 Some(found) if found.edited() || found.broken.is_some() || found.other_template => {
                     self.config(found);
@@ -253,10 +269,7 @@ impl<'a> Reader<'a> {
                     "{} {were} started after `{lb}` last resolved the name; whether the address is the same cannot be told",
                     list(numbers)
                 );
-                self.notes.push(Note {
-                    what,
-                    mend: self.mends.up(),
-                });
+                self.notes.push(Note::unsure(what, self.mends.up()));
             }
         }
     }
@@ -290,27 +303,20 @@ impl<'a> Reader<'a> {
         let lb = &self.names.lb;
         for number in &sent_to {
             let instance = self.names.instance(*number);
-            if self.inventory.instances.contains_key(number) {
-                continue;
-            }
-            if let Some(conflict) = self.conflict(&instance) {
-                self.off_the_network(conflict, true);
-            } else {
+            let is_there = self.inventory.instances.contains_key(number);
+            if !is_there && self.conflict(&instance).is_none() {
                 let what = format!("`{lb}` sends to `{instance}`, which is not there");
                 self.note_up(what);
             }
         }
-        for conflict in &self.inventory.conflicts {
-            let number = self.names.number_of(&conflict.name);
-            let not_told = number.is_some_and(|number| !sent_to.contains(&number));
-            if not_told && conflict.networks.is_empty() {
-                self.off_the_network(conflict, false);
-            }
+        for (conflict, sent_to) in self.inventory.astray(self.names) {
+            self.off_the_network(conflict, sent_to);
         }
         for (number, instance) in &self.inventory.instances {
             self.instance(instance, sent_to.contains(number));
         }
         self.images();
+        self.unlike_new_ones();
         let there = if self.config.is_some() {
             sent_to.len()
         } else {
@@ -379,11 +385,12 @@ impl<'a> Reader<'a> {
         let images: BTreeSet<&str> = instances.clone().map(|each| each.image.as_str()).collect();
         let ids: BTreeSet<&str> = instances.map(|each| each.image_id.as_str()).collect();
         let images: Vec<&str> = images.into_iter().collect();
+        if ids.len() < 2 {
+            return;
+        }
         if let [image] = images[..] {
-            if ids.len() > 1 {
-                let what = format!("the instances were made from different versions of `{image}`");
-                self.note(what, self.mends.again.command("rollout", &[]));
-            }
+            let what = format!("the instances were made from different versions of `{image}`");
+            self.note(what, self.mends.again.command("rollout", &[]));
         } else if !images.is_empty() {
             let what = format!(
                 "the instances were made from different images: {}",
@@ -391,6 +398,113 @@ impl<'a> Reader<'a> {
             );
             let mend = ["--instance-img", "IMAGE"];
             self.note(what, self.mends.again.command("rollout", &mend));
+        }
+    }
+
+    /// Instances that `up` would replace for what they were made with.
+    fn unlike_new_ones(&mut self) {
+        let Ok(spec) = &self.mends.it.spec else {
+            return;
+        };
+        let fresh = Fresh::new(spec, self.inventory);
+        let differ = |difference| {
+            let instances = self.inventory.instances.values();
+            let differ = instances.filter(|it| fresh.difference(it) == Some(difference));
+            differ.map(|it| it.name.as_str()).collect::<Vec<_>>()
+        };
+        let (port, args) = (differ(Difference::Port), differ(Difference::Arguments));
+        if !port.is_empty() {
+            let (these, port) = (list(&port), spec.instance_port);
+            self.note_up(format!("{these}: made without `-p {port}`, INSTANCE_PORT"));
+        }
+        if !args.is_empty() {
+            let these = list(&args);
+            self.note_up(match &spec.args_from {
+                Some(latest) if !args.contains(&latest.as_str()) => format!(
+                    "{these}: made with other arguments (INSTANCE_ARGS, INSTANCE_CMD) than the latest instance, `{latest}`"
+                ),
+                _ => format!("{these}: the label `{LABEL}` is not as this vch-lb writes it"),
+            });
+        }
+    }
+
+    /// Whatever has not been told by now, and `up` would do or refuse.
+    fn what_up_would_change(&mut self) {
+        let found = self.inventory.config.as_ref();
+        if found.is_some_and(Found::outdated) {
+            let name = &self.names.lb;
+            self.notes.push(Note {
+                what: format!(
+                    "the haproxy.cfg in `{name}` is as another version of vch-lb wrote it"
+                ),
+                way: "the next change brings it up to date, or",
+                mend: self.mends.up(),
+            });
+            return;
+        }
+        let it = &self.mends.it;
+        if let (Ok(spec), Some(lb)) = (&it.spec, &self.inventory.lb)
+            && self.inventory.has_served()
+            && lb.is_on(spec.external_net.as_str())
+        {
+            let differences = planner::differences(lb, spec, self.inventory);
+            if !differences.is_empty() {
+                let what = differences.join("; ");
+                self.note(what, self.mends.up_with(&["--recreate-lb"]));
+            }
+        }
+        let planned = match &it.spec {
+            Ok(spec) => planner::plan(spec, self.inventory, planner::Options::default()),
+            // Said beside the drifts.
+            Err(_) if it.but_for_args => return,
+            Err(failure) => Err(failure.clone()),
+        };
+        if !self.drift.is_empty() || !self.notes.is_empty() {
+            // That somebody else's container is in the way of what mends it, nothing else tells.
+            if let (Ok(spec), Err(_)) = (&it.spec, planned)
+                && self.inventory.astray(self.names).is_empty()
+                && let Some(failure) = planner::in_the_way(spec, self.inventory)
+            {
+                self.refusal(failure);
+            }
+            return;
+        }
+        match planned {
+            Ok(plan) if plan.is_empty() => {}
+            Ok(plan) => {
+                let labels = plan
+                    .actions()
+                    .map(|action| calls::label(action, &plan.spec))
+                    .collect();
+                let why: Vec<String> = if plan.reasons.is_empty() {
+                    labels
+                } else {
+                    plan.reasons
+                };
+                self.note_up(why.join("; "));
+            }
+            Err(failure) => self.refusal(failure),
+        }
+    }
+
+    fn refusal(&mut self, failure: Failure) {
+        let mend = failure.hint.unwrap_or_else(|| self.mends.up());
+        self.note(failure.what, mend);
+    }
+
+    /// What `scale` and `rollout` would refuse, though the service is well.
+    fn next_command(&mut self) {
+        let it = &self.mends.it;
+        if let Err(failure) = &it.spec
+            && it.but_for_args
+        {
+            self.notes.push(Note {
+                what: format!(
+                    "`scale` and `rollout` would refuse what the label `{LABEL}` of the latest instance asks for"
+                ),
+                way: "before the next one",
+                mend: failure.hint.clone().unwrap_or_else(|| self.mends.up()),
+            });
         }
     }
 
@@ -546,6 +660,9 @@ fn published(container: &Container) -> Option<String> {
 }
 
 #[cfg(test)]
+mod agreement;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::docker::answer::Network;
@@ -553,6 +670,8 @@ mod tests {
     use crate::inventory::{Endpoint, Kind};
     use crate::place::ways_in;
     use crate::spec::Spec;
+    use crate::spec::arguments::Arguments;
+    use crate::spec::running::Own;
     use crate::spec::tests::spec;
 
     fn inventory(states: &[State], numbers: &[Number]) -> Inventory {
@@ -590,6 +709,13 @@ mod tests {
         inventory
     }
 
+    fn own() -> Own {
+        Own {
+            arguments: Arguments::default(),
+            looked_up: Ok(Arguments::default()),
+        }
+    }
+
     fn read(inventory: &Inventory, wanted: Option<usize>) -> Status {
         let Spec {
             names,
@@ -598,7 +724,11 @@ mod tests {
         } = spec(&[]);
         let mends = Mends {
             again: &Again::default(),
-            up: Vec::new(),
+            it: AsItIs {
+                flags: Vec::new(),
+                spec: running::as_found(&names, &external_net, &own(), inventory),
+                but_for_args: false,
+            },
             other_lb: None,
             now: humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap(),
             docker: &|call| format!("docker {call}"),
