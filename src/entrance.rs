@@ -34,7 +34,7 @@ pub(crate) fn ask(place: &Place, speaks: Speaks) -> Reply {
     let mut told = Reply::Silent;
     for reply in replies {
         told = judge::better(told, reply, speaks);
-        if judge::quality(told, speaks) == Quality::Works {
+        if judge::quality(told, speaks) >= Quality::Open {
             break;
         }
     }

@@ -5,6 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::tls::TlsConfig;
 
 /// What came of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +14,11 @@ pub enum Reply {
     Status(u16),
     /// HAProxy's own 503: it is there, but no server of its is.
     NoServer,
-    /// A connection, but nothing that is HTTP.
+    /// A connection, and something on it that is no HTTP.
     NotHttp,
+    /// A connection that stays, and on which nothing was said, or no TLS agreed on. HAProxy takes connections before it has
+    /// a server for them: who is behind it is not told.
+    Open,
     /// A connection on which no response came in time: from HAProxy that may be a slow service, or none at all, since it
     /// tries servers that don't answer for up to 15 s before it says so.
     Mute,
@@ -31,7 +35,12 @@ impl Reply {
         match self {
             Self::Status(status) => Some(status),
             Self::NoServer => Some(503),
-            Self::NotHttp | Self::Mute | Self::Closed | Self::Refused | Self::Silent => None,
+            Self::NotHttp
+            | Self::Open
+            | Self::Mute
+            | Self::Closed
+            | Self::Refused
+            | Self::Silent => None,
         }
     }
 
@@ -40,7 +49,7 @@ impl Reply {
         match self {
             Self::Status(_) | Self::NotHttp => Some(true),
             Self::NoServer | Self::Refused | Self::Closed => Some(false),
-            Self::Mute | Self::Silent => None,
+            Self::Open | Self::Mute | Self::Silent => None,
         }
     }
 }
@@ -49,7 +58,9 @@ impl Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaks {
     Http,
-    /// Something else, or HTTP under TLS: a connection that stays open is all that can be asked for.
+    /// HTTP under TLS. Whose the certificate is does not matter here: it is asked by address, and for an answer alone.
+    Https,
+    /// Something else: whether a connection stays open is all that can be asked.
     Tcp,
 }
 
@@ -112,7 +123,8 @@ fn status(head: &[u8]) -> Option<u16> {
 /// Asks whether somebody answers on a port.
 pub fn ask(address: &str, port: u16, speaks: Speaks, within: Within) -> Reply {
     match speaks {
-        Speaks::Http => get(address, port, within),
+        Speaks::Http => get("http", address, port, within),
+        Speaks::Https => get("https", address, port, within),
         Speaks::Tcp => connect(address, port, within.connect),
     }
 }
@@ -130,14 +142,14 @@ fn connect(address: &str, port: u16, timeout: Duration) -> Reply {
         Err(reply) => return reply,
     };
     if stream.set_read_timeout(Some(STAYS_OPEN)).is_err() {
-        return Reply::NotHttp;
+        return Reply::Open;
     }
     match stream.read(&mut [0; 64]) {
         Ok(0) => Reply::Closed,
         Ok(_) => Reply::NotHttp,
         Err(error) => match error.kind() {
             // Nothing was said, and the connection is still there.
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Reply::NotHttp,
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Reply::Open,
             _ => Reply::Closed,
         },
     }
@@ -146,15 +158,15 @@ fn connect(address: &str, port: u16, timeout: Duration) -> Reply {
 /// HAProxy's own page for a backend without a server; an application's 503 says something else.
 const NO_SERVER: &str = "No server is available to handle this request";
 
-/// Asks `http://address:port/`.
-fn get(address: &str, port: u16, within: Within) -> Reply {
+/// Asks `scheme://address:port/`.
+fn get(scheme: &str, address: &str, port: u16, within: Within) -> Reply {
     let agent = agent(within);
     let host = if address.contains(':') {
         format!("[{address}]")
     } else {
         address.to_owned()
     };
-    match agent.get(format!("http://{host}:{port}/")).call() {
+    match agent.get(format!("{scheme}://{host}:{port}/")).call() {
         Ok(mut response) => {
             let status = response.status().as_u16();
             let is_haproxys = status == 503
@@ -185,6 +197,7 @@ fn agent(within: Within) -> Agent {
         .max_redirects_will_error(false)
         .max_idle_connections(0)
         .proxy(None)
+        .tls_config(TlsConfig::builder().disable_verification(true).build())
         .user_agent(concat!("vch-lb/", env!("CARGO_PKG_VERSION")))
         .build()
         .into()
@@ -195,6 +208,7 @@ fn reply(error: &ureq::Error) -> Reply {
         ureq::Error::Io(error) => io_reply(error),
         ureq::Error::Timeout(ureq::Timeout::RecvResponse | ureq::Timeout::RecvBody) => Reply::Mute,
         ureq::Error::Protocol(_) => Reply::NotHttp,
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => Reply::Open,
         _ => Reply::Silent,
     }
 }
@@ -202,6 +216,8 @@ fn reply(error: &ureq::Error) -> Reply {
 fn io_reply(error: &io::Error) -> Reply {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Reply::Refused,
+        // What TLS says that went wrong.
+        io::ErrorKind::InvalidData => Reply::Open,
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::UnexpectedEof => Reply::Closed,
@@ -254,7 +270,11 @@ mod tests {
             ("220 mail ready\r\n", Reply::NotHttp),
             ("", Reply::Closed),
         ] {
-            assert_eq!(get("127.0.0.1", once(text), PATIENCE), reply, "{text}");
+            assert_eq!(
+                get("http", "127.0.0.1", once(text), PATIENCE),
+                reply,
+                "{text}"
+            );
         }
     }
 
@@ -287,14 +307,35 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_counts_only_if_it_stays_open_or_says_something() {
+    fn a_connection_that_stays_is_told_from_one_that_says_something() {
         let ask = |port| ask("127.0.0.1", port, Speaks::Tcp, PATIENCE);
         assert_eq!(ask(once("")), Reply::Closed);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        assert_eq!(ask(port), Reply::Open);
+        let greeting = std::thread::spawn(move || {
+            let (mut early, _) = listener.accept().unwrap();
+            assert_eq!(early.read(&mut [0; 8]).unwrap(), 0);
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"220 mail ready\r\n").unwrap();
+            listener
+        });
         assert_eq!(ask(port), Reply::NotHttp);
+        let listener = greeting.join().unwrap();
         drop(listener);
         assert_eq!(ask(port), Reply::Refused);
+    }
+
+    #[test]
+    fn where_no_tls_is_agreed_on_a_connection_is_all_that_is_told() {
+        for said in [
+            "HTTP/1.1 400 Bad Request\r\n\r\n",
+            // A fatal alert: handshake failure.
+            "\u{15}\u{3}\u{3}\0\u{2}\u{2}(",
+        ] {
+            assert_eq!(get("https", "127.0.0.1", once(said), PATIENCE), Reply::Open);
+        }
+        assert_eq!(get("https", "127.0.0.1", once(""), PATIENCE), Reply::Closed);
     }
 
     #[test]
@@ -302,14 +343,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        assert_eq!(get("127.0.0.1", port, PATIENCE), Reply::Refused);
+        assert_eq!(get("http", "127.0.0.1", port, PATIENCE), Reply::Refused);
     }
 
     #[test]
     fn a_listener_that_says_nothing_is_mute_and_does_not_answer() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(get("127.0.0.1", port, PATIENCE), Reply::Mute);
+        assert_eq!(get("http", "127.0.0.1", port, PATIENCE), Reply::Mute);
         assert_eq!(Reply::Mute.answers(), None);
     }
 }

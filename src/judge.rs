@@ -15,6 +15,8 @@ pub enum Quality {
     Nobody,
     /// Somebody is there, and fails: 5xx, or what is no HTTP where HTTP is spoken.
     Fails,
+    /// A connection stays open: it leads somewhere, and whether to somebody who works is not told.
+    Open,
     Works,
 }
 
@@ -28,6 +30,7 @@ pub fn quality(reply: Reply, speaks: Speaks) -> Quality {
         Reply::NotHttp if speaks == Speaks::Tcp => Quality::Works,
         Reply::Status(_) | Reply::NotHttp => Quality::Fails,
         Reply::NoServer | Reply::Refused | Reply::Closed => Quality::Nobody,
+        Reply::Open => Quality::Open,
         Reply::Mute | Reply::Silent => Quality::Untold,
     }
 }
@@ -57,12 +60,11 @@ pub fn service(before: Option<Reply>, now: Reply, speaks: Speaks, elsewhere: boo
     let was = before.map_or(Quality::Untold, |before| quality(before, speaks));
     match (was, quality(now, speaks)) {
         (_, Quality::Works) => Service::Works,
-        (Quality::Works, Quality::Fails | Quality::Nobody) | (Quality::Fails, Quality::Nobody) => {
-            Service::Worse
-        }
-        (Quality::Works, Quality::Untold) if !elsewhere => Service::Worse,
+        (Quality::Works | Quality::Open, Quality::Fails | Quality::Nobody)
+        | (Quality::Fails, Quality::Nobody) => Service::Worse,
+        (Quality::Works | Quality::Open, Quality::Untold) if !elsewhere => Service::Worse,
         (_, Quality::Fails | Quality::Nobody) => Service::AsBefore,
-        (_, Quality::Untold) => Service::NotShown,
+        (_, Quality::Open | Quality::Untold) => Service::NotShown,
     }
 }
 
@@ -90,14 +92,17 @@ pub fn demand(health: &HealthCheck, siblings: Option<Reply>, speaks: Speaks) -> 
             path,
             status: *status,
         },
-        _ if quality(siblings, speaks) == Quality::Works => Demand::Works,
+        _ if quality(siblings, speaks) >= Quality::Open => Demand::Works,
         _ => Demand::Anything,
     })
 }
 
 /// Whether somebody was met: one that takes its time is there.
 pub fn is_there(reply: Reply) -> bool {
-    matches!(reply, Reply::Status(_) | Reply::NotHttp | Reply::Mute)
+    matches!(
+        reply,
+        Reply::Status(_) | Reply::NotHttp | Reply::Open | Reply::Mute
+    )
 }
 
 impl Demand<'_> {
@@ -107,7 +112,8 @@ impl Demand<'_> {
                 status.map_or((200..400).contains(&got), |wanted| got == wanted)
             }
             (Self::Check { .. }, _) => false,
-            (Self::Works, _) => quality(reply, speaks) == Quality::Works,
+            // An instance is asked at its own port: there a connection that stays is one to a program that listens.
+            (Self::Works, _) => quality(reply, speaks) >= Quality::Open,
             (Self::Anything, _) => is_there(reply),
         }
     }
@@ -119,6 +125,7 @@ pub fn in_words(reply: Reply) -> String {
         Reply::Status(status) => format!("answers {status}"),
         Reply::NoServer => "answers 503, in HAProxy's words for no server".into(),
         Reply::NotHttp => "answers, but not in HTTP".into(),
+        Reply::Open => "takes the connection, and nothing more is told".into(),
         Reply::Mute => "takes the connection, but gives no answer".into(),
         Reply::Closed => "closes the connection without an answer".into(),
         Reply::Refused => "refuses the connection".into(),
@@ -175,6 +182,7 @@ mod tests {
             (Reply::Status(500), Fails, Fails),
             (Reply::Status(503), Fails, Fails),
             (Reply::NotHttp, Fails, Works),
+            (Reply::Open, Quality::Open, Quality::Open),
             (Reply::NoServer, Nobody, Nobody),
             (Reply::Refused, Nobody, Nobody),
             (Reply::Closed, Nobody, Nobody),

@@ -153,9 +153,10 @@ impl Shared {
     }
 }
 
-/// Whether the service works by this reply: an error page, the load balancer's own 503, a reset or a refusal are failures.
+/// Whether nothing failed by this reply: an error page, the load balancer's own 503, a reset or a refusal are failures. Of
+/// what is no HTTP, a connection that stays is all that a client without words of its own can get.
 fn answered(reply: Reply, speaks: Speaks) -> bool {
-    judge::quality(reply, speaks) == Quality::Works
+    judge::quality(reply, speaks) >= Quality::Open
 }
 
 #[cfg(test)]
@@ -190,6 +191,8 @@ mod tests {
     fn an_error_page_is_no_answer() {
         assert!(answered(Reply::Status(404), Speaks::Http));
         assert!(answered(Reply::NotHttp, Speaks::Tcp));
+        assert!(answered(Reply::Open, Speaks::Tcp));
+        assert!(!answered(Reply::Status(503), Speaks::Https));
         assert!(!answered(Reply::NotHttp, Speaks::Http));
         for reply in [
             Reply::Status(502),

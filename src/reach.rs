@@ -56,6 +56,7 @@ pub fn in_words(heard: Heard) -> String {
         Reply::Status(status) if status < 500 => "answers".into(),
         Reply::Status(status) => format!("answers {status}"),
         Reply::NotHttp => "answers".into(),
+        Reply::Open => "takes connections".into(),
         Reply::NoServer | Reply::Refused | Reply::Closed => "does not answer".into(),
         Reply::Mute => format!("no answer within {} s", ALREADY_THERE.respond.as_secs()),
         Reply::Silent => "no answer from here".into(),
@@ -425,7 +426,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
         let Performer { spec, .. } = self.performer;
         let speaks = spec.tuning.lb_speaks();
         let before = self.performer.memo().replied_before;
-        let worked = before.is_some_and(|before| judge::quality(before, speaks) == Quality::Works);
+        let worked = before.is_some_and(|before| judge::quality(before, speaks) >= Quality::Open);
         let places = places(self.performer);
         let worked_here =
             worked && places.is_some_and(|((then, _), _)| then[0].address == place.address);
@@ -434,7 +435,8 @@ impl<'a, 'b> Waiting<'a, 'b> {
             Crewed::Coming(_) => (false, false),
         };
         let (enough, why) = match (judge::quality(reply, speaks), reply) {
-            (Quality::Works, _) => (true, Late::Starting),
+            // More is not told where nobody speaks first.
+            (Quality::Works | Quality::Open, _) => (true, Late::Starting),
             // HEALTH_CHECK says what is right, or it was no better before; else it may have to warm up.
             (Quality::Fails, _) => {
                 let measured = matches!(spec.tuning.health, HealthCheck::Http { .. });

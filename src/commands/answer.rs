@@ -7,6 +7,7 @@ use super::change::{Change, Report};
 use crate::docker::Docker;
 use crate::entrance::Entrance;
 use crate::error::{Failure, exit};
+use crate::http::Reply;
 use crate::inventory::{Container, Inventory};
 use crate::judge::{self, Quality};
 use crate::look;
@@ -18,6 +19,15 @@ use crate::text::{plural, seconds};
 
 /// What is said where nothing proved that the service works.
 const NOT_SHOWN: &str = "it was not shown that the service answers";
+
+/// What is said of a reply that shows nothing.
+fn not_shown(reply: Reply) -> String {
+    if reply == Reply::Open {
+        format!("{NOT_SHOWN}: a load balancer takes connections before it has an instance for them")
+    } else {
+        NOT_SHOWN.to_owned()
+    }
+}
 
 /// Executes `plan` and answers; the result is the exit code.
 pub(super) fn carry_out(change: &Change<'_>, plan: &Plan) -> Result<u8, Failure> {
@@ -92,7 +102,7 @@ fn ask(
             let said = format!("{}: {}", reach::untold(place), why.words());
             context.ui.warn(&said);
         }
-        (Quality::Untold, ..) => context.ui.status(NOT_SHOWN),
+        (Quality::Open | Quality::Untold, ..) => context.ui.status(&not_shown(reach.reply)),
         (Quality::Fails | Quality::Nobody, ..) => {
             warn(context, &reach::fails(&spec.names.lb, reach.reply));
         }
@@ -115,7 +125,7 @@ fn reach_after(change: &Change<'_>, spec: &Spec, report: &Report) -> Option<Reac
             judge::quality(reach.reply, spec.tuning.lb_speaks()),
             reach.place(),
         ) {
-            (Quality::Works, _) | (Quality::Untold, None) => {}
+            (Quality::Works | Quality::Open, _) | (Quality::Untold, None) => {}
             (Quality::Untold, Some(place)) => {
                 let warning = match reach.why {
                     Some(why) => format!("{}: {}", reach::untold(place), why.words()),
@@ -166,7 +176,7 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
         let instances = plural(spec.count.get(), "instance");
         let took = seconds(report.took);
         let shown = match reach {
-            Some(reach) if !reach.answered() => format!("; {NOT_SHOWN}"),
+            Some(reach) if !reach.answered() => format!("; {}", not_shown(reach.reply)),
             _ => String::new(),
         };
         context.ui.status(&format!(

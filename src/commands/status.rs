@@ -107,10 +107,10 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
                 mend: context.again.command("logs", &[]),
             });
         }
-        Some(Quality::Untold) | None if status.verdict == Verdict::Healthy => {
+        Some(Quality::Open | Quality::Untold) | None if status.verdict == Verdict::Healthy => {
             status.verdict = Verdict::Running;
         }
-        Some(Quality::Works | Quality::Untold) | None => {}
+        Some(Quality::Works | Quality::Open | Quality::Untold) | None => {}
     }
     if let (Some(why), Some(place)) = (heard.and_then(Heard::why), status.ways_in.first()) {
         status.notes.push(Note::unsure(

@@ -154,12 +154,12 @@ impl Tuning {
         self.health != HealthCheck::None
     }
 
-    /// What the load balancer speaks on LB_PORT, as far as a client in the clear can tell.
+    /// What the load balancer speaks on LB_PORT.
     pub fn lb_speaks(&self) -> Speaks {
-        if self.mode == Mode::Http && !self.tls {
-            Speaks::Http
-        } else {
-            Speaks::Tcp
+        match self.mode {
+            Mode::Http if self.tls => Speaks::Https,
+            Mode::Http => Speaks::Http,
+            Mode::Tcp => Speaks::Tcp,
         }
     }
 

@@ -43,6 +43,52 @@ fn a_first_deployment_that_answers_5xx_is_told_and_fails_its_check() {
 }
 
 #[test]
+fn a_service_under_tls_is_asked_for_an_answer_and_not_for_a_connection() {
+    let Some(mut service) = Service::new("gate-tls") else {
+        return;
+    };
+    let certificate = include_str!("../fixtures/localhost.pem");
+    std::fs::write(service.path("shop.pem"), certificate).unwrap();
+    service.set("LB_IMG", "haproxy:2.6");
+    service.set("TLS_CERT", "shop.pem");
+    let failing = [
+        "up",
+        "-n",
+        "1",
+        "--instance-img",
+        "httpd:failing",
+        "--wait",
+        "3s",
+    ];
+    service.tool(&failing).succeeded().says("answers 503");
+    service.tool(&["status"]).exited(3).prints("answers 503");
+    service.tool(&["up", "-n", "1"]).succeeded();
+    service
+        .tool(&["status"])
+        .succeeded()
+        .prints(": healthy at ");
+}
+
+#[test]
+fn a_connection_that_only_stays_open_shows_no_service() {
+    let Some(mut service) = Service::new("gate-tcp") else {
+        return;
+    };
+    service.set("LB_MODE", "tcp");
+    service
+        .tool(&["up", "-n", "1", "--instance-img", "httpd:sick"])
+        .succeeded()
+        .says(
+            "it was not shown that the service answers: a load balancer takes connections before",
+        );
+    service
+        .tool(&["status"])
+        .succeeded()
+        .prints(": running at ")
+        .prints("takes connections");
+}
+
+#[test]
 fn a_first_deployment_of_what_docker_calls_unhealthy_is_undone() {
     let Some(service) = Service::new("gate-sick") else {
         return;

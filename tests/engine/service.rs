@@ -303,6 +303,11 @@ impl Ran {
     }
 
     /// There is no answer.
+    pub(crate) fn prints(&self, text: &str) -> &Self {
+        assert!(self.stdout.contains(text), "no {text:?}\n{self}");
+        self
+    }
+
     pub(crate) fn answers_nothing(&self) -> &Self {
         assert_eq!(self.stdout, "", "{self}");
         self

@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+/// How a TLS connection begins, and how it is declined (RFC 5246, 6.2.1 and 7.2).
+const CLIENT_HELLO: u8 = 22;
+const HANDSHAKE_FAILURE: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
+
 /// Someone who answers, or stays silent, on an address; gone when dropped.
 pub(crate) struct Listener {
     local: SocketAddr,
@@ -86,6 +90,11 @@ fn answer(mut stream: TcpStream, text: &str) {
         match stream.read(&mut buffer) {
             Ok(count @ 1..) => request.extend_from_slice(&buffer[..count]),
             _ => return,
+        }
+        // Nobody here speaks TLS: "no agreement", and that is all.
+        if request[0] == CLIENT_HELLO {
+            let _ = stream.write_all(HANDSHAKE_FAILURE);
+            return;
         }
     }
     let _ = stream.write_all(text.as_bytes());
