@@ -10,6 +10,7 @@ use crate::haproxy::read::Found;
 use crate::haproxy::versions::Version;
 use crate::haproxy::{Config, Server};
 use crate::moment::Moment;
+use crate::spec::LABEL;
 use crate::spec::names::{ImageRef, Names, NetworkName, Number};
 use crate::spec::tuning::ServerAddress;
 
@@ -118,6 +119,38 @@ pub struct Container {
     pub exposed: Vec<String>,
     /// Whether it was made with a `--restart` policy. Only an engine heeds it.
     pub restart_policy: bool,
+    /// What it was made with, where our label does not tell that.
+    pub made_with: Option<Box<MadeWith>>,
+}
+
+/// What a container was made with, as the endpoint tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MadeWith {
+    pub host: answer::HostConfig,
+    /// As `--restart` takes it; empty for none.
+    pub restart: String,
+    /// The names in its environment, those of its image, too.
+    pub env: Vec<String>,
+}
+
+impl MadeWith {
+    /// `None` of one whose label tells it.
+    fn of(found: &mut answer::Container) -> Option<Box<Self>> {
+        if found.labels.contains_key(LABEL) {
+            return None;
+        }
+        let policy = &found.restart_policy;
+        let restart = match (policy.name.as_str(), policy.maximum_retry_count) {
+            ("" | "no", _) => String::new(),
+            ("on-failure", times @ 1..) => format!("on-failure:{times}"),
+            (name, _) => name.to_owned(),
+        };
+        Some(Box::new(Self {
+            host: std::mem::take(&mut found.host_config),
+            restart,
+            env: std::mem::take(&mut found.env.names),
+        }))
+    }
 }
 
 /// Who starts the load balancer again when it ends.
@@ -130,7 +163,8 @@ pub enum Restarts {
 }
 
 impl Container {
-    pub fn new(found: answer::Container) -> Self {
+    pub fn new(mut found: answer::Container) -> Self {
+        let made_with = MadeWith::of(&mut found);
         let state = state(&found.state);
         let addresses = found.networks.into_iter();
         let bindings = found.ports.into_iter();
@@ -145,6 +179,7 @@ impl Container {
             health: health(found.state.health.as_ref()),
             image_id: bare_id(&found.image).to_owned(),
             haproxy: found
+                .env
                 .haproxy_version
                 .or_else(|| by_tag(&found.config_image)),
             image: found.config_image,
@@ -162,6 +197,7 @@ impl Container {
                 .collect(),
             exposed: found.exposed_ports.into_keys().collect(),
             restart_policy: !matches!(found.restart_policy.name.as_str(), "" | "no"),
+            made_with,
         }
     }
 
@@ -285,6 +321,8 @@ pub struct Inventory {
     pub ids: HashMap<String, String>,
     /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
     pub images: BTreeMap<String, String>,
+    /// By the IDs of images, without `sha256:`, the names in the environment that they bring; only what is known.
+    pub environments: BTreeMap<String, Vec<String>>,
 }
 
 impl Inventory {
@@ -312,6 +350,7 @@ impl Inventory {
             not_in_force: false,
             ids: HashMap::new(),
             images: BTreeMap::new(),
+            environments: BTreeMap::new(),
         };
         for network in networks {
             if network.name == bridge_name {
@@ -489,6 +528,7 @@ pub(crate) mod tests {
             ports: Vec::new(),
             exposed: Vec::new(),
             restart_policy: false,
+            made_with: None,
         }
     }
 

@@ -12,7 +12,7 @@
 //! ├── commands        one file per subcommand: look, plan, show or execute, report
 //! │   └── change.rs   what all commands that change something share
 //! ├── settings        the one table of all settings; where a value came from; the settings file
-//! ├── spec            what is wanted: settings given meaning, and all refusals
+//! ├── spec            what is wanted: settings given meaning, and all refusals; what running instances have besides
 //! ├── look.rs         the read-only calls, and what they add up to
 //! ├── inventory.rs    what is there
 //! ├── digest.rs       short texts that tell whether something is still the same

@@ -319,25 +319,49 @@ pub fn images_called(
     let ids: Vec<_> = thread::scope(|scope| {
         let calls: Vec<_> = images
             .iter()
-            .map(|image| scope.spawn(move || image_id(docker, image)))
+            .map(|image| scope.spawn(move || image_beside(docker, image, None)))
             .collect();
         calls.into_iter().map(join).collect()
     });
     let mut found = BTreeMap::new();
     for (image, id) in images.iter().zip(ids) {
-        if let Some(id) = id? {
+        if let Some(id) = id?.id {
             found.insert((*image).to_owned(), id);
         }
     }
     Ok(found)
 }
 
-fn image_id(docker: &Docker, image: &str) -> Result<Option<String>, Failure> {
-    let argv = argv::image_inspect(&[image]);
+/// What one call tells of an image, and of another beside it.
+pub struct LookedUp {
+    /// The ID of the image, if it is there.
+    pub id: Option<String>,
+    /// By ID the names in the environments that they bring.
+    pub environments: BTreeMap<String, Vec<String>>,
+}
+
+/// What there is to know of `image`, and of the one with the ID `other`.
+pub fn image_beside(
+    docker: &Docker,
+    image: &str,
+    other: Option<&str>,
+) -> Result<LookedUp, Failure> {
+    let images: Vec<&str> = [image].into_iter().chain(other).collect();
+    let argv = argv::image_inspect(&images);
     let stdout = found_ones(docker.query(&argv)).map_err(|error| not_read("the images", &error))?;
     let answers: Vec<answer::Image> = json_lines(&stdout)
         .map_err(|why| not_read("the images", &docker.bad_answer(&argv, why)))?;
-    Ok(answers.first().map(|answer| bare_id(&answer.id).to_owned()))
+    let id = |answer: &answer::Image| bare_id(&answer.id).to_owned();
+    // Were both one image, there would be two answers.
+    let is_other = |id: &String| answers.len() < images.len() && other == Some(id.as_str());
+    let found = answers.first().map(id).filter(|id| !is_other(id));
+    let environments = answers
+        .iter()
+        .filter_map(|answer| Some((id(answer), answer.env.as_ref()?.names.clone())));
+    Ok(LookedUp {
+        id: found,
+        environments: environments.collect(),
+    })
 }
 
 /// What lies in the load balancer.

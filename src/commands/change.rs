@@ -26,6 +26,7 @@ use crate::receipt::{Phase, Receipt};
 use crate::script::{Style, script};
 use crate::settings;
 use crate::spec::names::Number;
+use crate::spec::{running, siblings};
 use crate::text::list;
 use crate::{calls, config_file, host_ports, ready};
 
@@ -75,6 +76,7 @@ pub(super) fn show(
     };
     let text = script(plan, style)?;
     warn_of_powers(context, plan);
+    warn_of_siblings(context, before, plan);
     let config = Path::new(&args.config_out);
     if writes_config(plan) && !args.overwrite && config_file::is_foreign(config) {
         context.ui.warn(&format!(
@@ -205,6 +207,23 @@ fn warn_of_powers(context: &Context<'_>, plan: &Plan) {
     }
 }
 
+/// Says what instances that no label tells about have, and new ones beside or instead of them would lack.
+fn warn_of_siblings(context: &Context<'_>, before: &Inventory, plan: &Plan) {
+    let spec = &plan.spec;
+    let makes_some = plan
+        .actions()
+        .any(|action| matches!(action, Action::Run(_)));
+    let Some(lacking) = siblings::lacking(spec, before).filter(|_| makes_some) else {
+        return;
+    };
+    let flags = lacking.flags(spec, running::up_flags(spec, &context.settings));
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let (told, up) = (lacking.told(), context.again.command("up", &flags));
+    context.ui.warn(&format!(
+        "{told}, and new instances are not: no label and no setting says it; `{up}` replaces all by instances with it"
+    ));
+}
+
 /// A run that may change something.
 pub(super) struct Change<'a> {
     pub context: &'a Context<'a>,
@@ -258,6 +277,7 @@ impl<'a> Change<'a> {
         self.context.interrupt.note_changing();
         self.warn_of_resets(plan);
         warn_of_powers(self.context, plan);
+        warn_of_siblings(self.context, self.before, plan);
         for reason in &plan.reasons {
             self.context.ui.status(reason);
         }

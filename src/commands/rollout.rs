@@ -14,6 +14,7 @@ use crate::plan::{Action, Plan};
 use crate::settings::{self, Origin};
 use crate::spec::Spec;
 use crate::spec::names::ImageRef;
+use crate::spec::siblings;
 
 pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, Failure> {
     let given = given_image(context)?;
@@ -35,7 +36,7 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     };
     // One that is pulled in any case is looked up afterwards.
     if args.pull.is_some_and(|pull| pull != Pull::Always) {
-        inventory.images = look::images_called(&docker, &[spec.image.as_str()])?;
+        inventory = looked_up(&docker, &spec, inventory)?;
     }
     let pull = pull(&spec, &inventory, args.pull)?;
     before::warn_of_astray(context, &spec, &inventory);
@@ -61,7 +62,7 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     let change = Change::new(context, &docker, &args.change, &inventory);
     if !pull.is_empty() {
         change.execute(&pull)?;
-        inventory = fetched(&docker, &spec, inventory.clone())?;
+        inventory = looked_up(&docker, &spec, inventory.clone())?;
     }
     let plan = planner::plan(&spec, &inventory, options)?;
     if plan.is_empty() {
@@ -104,10 +105,19 @@ fn pull(spec: &Spec, inventory: &Inventory, when: Option<Pull>) -> Result<Plan, 
     Ok(plan)
 }
 
-/// The inventory with the image's new ID.
-fn fetched(docker: &Docker, spec: &Spec, before: Inventory) -> Result<Inventory, Failure> {
-    let images = look::images_called(docker, &[spec.image.as_str()])?;
-    Ok(Inventory { images, ..before })
+/// The inventory with the image's ID now, and with what the one of the instances brings that no label tells about.
+fn looked_up(docker: &Docker, spec: &Spec, before: Inventory) -> Result<Inventory, Failure> {
+    let image = spec.image.as_str();
+    let found = look::image_beside(docker, image, siblings::image(&before))?;
+    Ok(Inventory {
+        images: found
+            .id
+            .map(|id| (image.to_owned(), id))
+            .into_iter()
+            .collect(),
+        environments: found.environments,
+        ..before
+    })
 }
 
 /// The inventory as if the image were there, for a plan that is only shown.

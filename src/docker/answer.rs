@@ -30,16 +30,48 @@ fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Stri
     Ok(entries.filter_map(pair).collect())
 }
 
-/// The version that HAPROXY_VERSION of an environment says.
-fn haproxy_version<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<versions::Version>, D::Error> {
+/// What an environment tells: HAProxy's version, and names. The values are nobody's business.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    pub haproxy_version: Option<versions::Version>,
+    pub names: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Environment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Option::<Value>::deserialize(deserializer)?.unwrap_or_default();
+        let mut told = Self::default();
+        let entries = value.as_array().into_iter().flatten();
+        for entry in entries.filter_map(Value::as_str) {
+            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+            if name == versions::VARIABLE && told.haproxy_version.is_none() {
+                told.haproxy_version = versions::parse(value);
+            }
+            told.names.push(name.to_owned());
+        }
+        Ok(told)
+    }
+}
+
+/// Texts, the other things in the list passed over.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let value = Option::<Value>::deserialize(deserializer)?.unwrap_or_default();
-    let version = |entry: &Value| {
-        let (name, version) = entry.as_str()?.split_once('=')?;
-        versions::parse(Some(version).filter(|_| name == versions::VARIABLE)?)
-    };
-    Ok(value.as_array().into_iter().flatten().find_map(version))
+    let entries = value.as_array().into_iter().flatten();
+    Ok(entries
+        .filter_map(|entry| entry.as_str().map(str::to_owned))
+        .collect())
+}
+
+/// A text; empty for whatever else stands there.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(value.as_str().unwrap_or_default().to_owned())
+}
+
+/// Whether `true` stands there.
+fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(value == Value::Bool(true))
 }
 
 /// A number; 0 for whatever else stands there.
@@ -265,9 +297,7 @@ pub struct Container {
     /// The image as it was named when the container was made.
     #[serde(deserialize_with = "or_default")]
     pub config_image: String,
-    /// HAPROXY_VERSION in its environment; the rest of that is nobody's business.
-    #[serde(rename = "Env", deserialize_with = "haproxy_version")]
-    pub haproxy_version: Option<versions::Version>,
+    pub env: Environment,
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
     /// Keys such as `80/tcp`.
@@ -278,6 +308,8 @@ pub struct Container {
     pub port_bindings: BTreeMap<String, Option<serde::de::IgnoredAny>>,
     #[serde(deserialize_with = "or_default")]
     pub restart_policy: RestartPolicy,
+    #[serde(deserialize_with = "or_default")]
+    pub host_config: HostConfig,
     /// What is published now: of a running container, on a VCH of others too, with an empty port.
     #[serde(deserialize_with = "or_default")]
     pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
@@ -319,6 +351,56 @@ pub struct RestartPolicy {
     /// `no` or empty, `always`, `unless-stopped`, `on-failure`.
     #[serde(deserialize_with = "or_default")]
     pub name: String,
+    /// Of `on-failure`; 0 for no limit.
+    #[serde(deserialize_with = "number")]
+    pub maximum_retry_count: u64,
+}
+
+/// What a container was made with, as far as it is looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostConfig {
+    /// In bytes; of a VCH in megabytes, its own default, too.
+    #[serde(deserialize_with = "number")]
+    pub memory: u64,
+    #[serde(deserialize_with = "number")]
+    pub memory_reservation: u64,
+    #[serde(deserialize_with = "number")]
+    pub nano_cpus: u64,
+    #[serde(deserialize_with = "number")]
+    pub cpu_shares: u64,
+    /// Of a VCH the number of CPUs, its own default, too.
+    #[serde(deserialize_with = "text")]
+    pub cpuset_cpus: String,
+    /// What was given with `--volume`.
+    #[serde(deserialize_with = "texts")]
+    pub binds: Vec<String>,
+    /// What was given with `--mount`.
+    #[serde(deserialize_with = "or_default")]
+    pub mounts: Vec<Mount>,
+    #[serde(deserialize_with = "truth")]
+    pub privileged: bool,
+    #[serde(deserialize_with = "truth")]
+    pub readonly_rootfs: bool,
+    #[serde(deserialize_with = "texts")]
+    pub cap_add: Vec<String>,
+    #[serde(deserialize_with = "texts")]
+    pub cap_drop: Vec<String>,
+    #[serde(deserialize_with = "texts")]
+    pub extra_hosts: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Mount {
+    #[serde(rename = "Type", deserialize_with = "text")]
+    pub kind: String,
+    #[serde(deserialize_with = "text")]
+    pub source: String,
+    #[serde(deserialize_with = "text")]
+    pub target: String,
+    #[serde(deserialize_with = "truth")]
+    pub read_only: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -345,6 +427,8 @@ pub struct Endpoint {
 pub struct Image {
     #[serde(deserialize_with = "or_default")]
     pub id: String,
+    /// What it brings; `None` where that is not told.
+    pub env: Option<Environment>,
 }
 
 /// One JSON value; docker may have printed warnings in front of it.

@@ -55,18 +55,24 @@ impl fmt::Display for Argv {
 
 /// What is asked of each container: one JSON object a line, only what is read, so that thousands stay cheap.
 ///
-/// Only fields whose Go name is their JSON name: for another, docker's client falls back from its own type to the bare
-/// answer, in which empty fields are missing, and fails on them.
+/// By their Go names: for another, docker's client falls back from its own type to the bare answer, in which empty fields
+/// are missing, and fails on them.
 pub const CONTAINER_FORMAT: &str = concat!(
     r#"{"Name":{{json .Name}},"State":{{json .State}},"RestartCount":{{json .RestartCount}},"Image":{{json .Image}},"#,
     r#""ConfigImage":{{json .Config.Image}},"Env":{{json .Config.Env}},"Labels":{{json .Config.Labels}},"#,
     r#""ExposedPorts":{{json .Config.ExposedPorts}},"PortBindings":{{json .HostConfig.PortBindings}},"#,
-    r#""RestartPolicy":{{json .HostConfig.RestartPolicy}},"#,
+    r#""RestartPolicy":{{json .HostConfig.RestartPolicy}},"HostConfig":{"Memory":{{json .HostConfig.Memory}},"#,
+    r#""MemoryReservation":{{json .HostConfig.MemoryReservation}},"NanoCpus":{{json .HostConfig.NanoCPUs}},"#,
+    r#""CpuShares":{{json .HostConfig.CPUShares}},"CpusetCpus":{{json .HostConfig.CpusetCpus}},"#,
+    r#""Binds":{{json .HostConfig.Binds}},"Mounts":{{json .HostConfig.Mounts}},"#,
+    r#""Privileged":{{json .HostConfig.Privileged}},"ReadonlyRootfs":{{json .HostConfig.ReadonlyRootfs}},"#,
+    r#""CapAdd":{{json .HostConfig.CapAdd}},"CapDrop":{{json .HostConfig.CapDrop}},"#,
+    r#""ExtraHosts":{{json .HostConfig.ExtraHosts}}},"#,
     r#""Ports":{{json .NetworkSettings.Ports}},"Networks":{{json .NetworkSettings.Networks}}}"#
 );
 
-/// What is asked of each image.
-pub const IMAGE_FORMAT: &str = r#"{"Id":{{json .Id}}}"#;
+/// What is asked of each image, by Go names, too.
+pub const IMAGE_FORMAT: &str = r#"{"Id":{{json .ID}}{{with .Config}},"Env":{{json .Env}}{{end}}}"#;
 
 /// What is asked of each network in a list: a network's name holds no slash.
 pub const NETWORK_FORMAT: &str = "{{.Driver}}/{{.Name}}";

@@ -10,6 +10,7 @@ pub mod files;
 pub mod head;
 pub mod names;
 pub mod running;
+pub mod siblings;
 pub mod time;
 pub mod tuning;
 

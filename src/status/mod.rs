@@ -18,6 +18,7 @@ use crate::plan::up::{self as planner, Difference, Fresh};
 use crate::spec::LABEL;
 use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::running::{self, AsItIs, OtherLb};
+use crate::spec::siblings;
 use crate::text::{list, plural, seconds};
 
 /// A container that was started again and has run for so long stays: docker, too, begins its pauses between two starts anew
@@ -492,9 +493,23 @@ impl<'a> Reader<'a> {
         self.note(failure.what, mend);
     }
 
-    /// What `scale` and `rollout` would refuse, though the service is well.
+    /// What `scale` and `rollout` would refuse or lose, though the service is well.
     fn next_command(&mut self) {
         let it = &self.mends.it;
+        if let Ok(spec) = &it.spec
+            && let Some(lacking) = siblings::lacking(spec, self.inventory)
+        {
+            let flags = lacking.flags(spec, it.flags.clone());
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            self.notes.push(Note {
+                what: format!(
+                    "{}, which no label tells: new instances would not be",
+                    lacking.told()
+                ),
+                way: "to replace all by instances with it",
+                mend: self.mends.again.command("up", &flags),
+            });
+        }
         if let Err(failure) = &it.spec
             && it.but_for_args
         {

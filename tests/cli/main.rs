@@ -47,6 +47,7 @@ mod sandbox;
 mod scale;
 mod scene;
 mod settings;
+mod siblings;
 mod status;
 mod templates;
 mod trouble;

@@ -82,3 +82,44 @@ fn an_image_that_does_not_work_leaves_the_running_service_as_it_was() {
     requests.receipt().lost_nothing(&service.instances(1..=2));
     service.is_up_to_date(&["up", "-n", "2"]);
 }
+
+#[test]
+fn what_an_edited_script_gave_its_instances_is_told_before_new_ones_lack_it() {
+    let Some(service) = Service::new("siblings") else {
+        return;
+    };
+    service.tool(&["up", "-n", "1"]).succeeded();
+    // The engine's own defaults are no edits, whoever asks.
+    for client in service.endpoint.clients() {
+        let client = client.to_str().unwrap();
+        for number in ["2", "1"] {
+            let ran = service.tool(&["scale", number, "--docker", client]);
+            assert!(!ran.succeeded().stderr.contains("made with"), "{client}");
+        }
+    }
+    let (name, network) = (service.instance(1), service.network());
+    service.docker(&["rm", "-f", &name]);
+    let run = "run -d -p 80 -m 64m --cpus 0.5 --cpu-shares 512 -e TOKEN=geheim --restart always --mount \
+               type=tmpfs,target=/scratch -v siblings-data:/data --cap-add net_admin --read-only=false --add-host db:10.0.0.7";
+    let run = run.split_whitespace();
+    let named = ["--name", &name, "--net", &network, "httpd"];
+    service.docker(&run.chain(named).collect::<Vec<_>>());
+    service.docker(&["kill", "-s", "HUP", &service.lb]);
+    let told = format!(
+        "`{name}` was made with `--memory 64m`, `--cpus 0.5`, `--cpu-shares 512`, `--restart always`, \
+         `--volume siblings-data:/data`, `--mount type=tmpfs,target=/scratch`, `--cap-add NET_ADMIN` and `--add-host db:10.0.0.7`"
+    );
+    for client in service.endpoint.clients() {
+        let client = client.to_str().unwrap();
+        let ran = service.tool(&["scale", "2", "--dry-run", "--docker", client]);
+        ran.succeeded().says(&format!("{told}, and new instances"));
+    }
+    let ran = service.tool(&["rollout", "--pull", "never", "--force", "--dry-run"]);
+    let variable = told.replace(
+        " and `--add-host db:10.0.0.7`",
+        ", `--add-host db:10.0.0.7` and `--env TOKEN`",
+    );
+    ran.succeeded().says(&variable);
+    service.tool(&["down"]).succeeded();
+    service.docker(&["volume", "rm", "siblings-data"]);
+}

@@ -275,7 +275,7 @@ fn published(text: &str) -> Result<Vec<Publish>, String> {
         .collect())
 }
 
-fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let lower = lower
         .strip_suffix("ib")

@@ -415,7 +415,14 @@ pub(crate) fn inspect(ctx: &mut Ctx, call: &Parsed) -> Reply {
     let mut found = Inspected::new(call.value("format"), config);
     for name in &call.operands {
         match find(store, name) {
-            Some(image) => found.add(details(store, config, &image)),
+            Some(image) => {
+                let mut details = details(store, config, &image);
+                if found.asks_for_fields() {
+                    // As the client's own type calls it.
+                    details["ID"] = details["Id"].clone();
+                }
+                found.add(details);
+            }
             None => found.missing(missing(config, name)),
         }
     }

@@ -8,6 +8,7 @@ use crate::Ctx;
 use crate::args::Parsed;
 use crate::config::Config;
 use crate::containers::{Container, Status};
+use crate::create;
 use crate::networks::{self, mac};
 use crate::pattern::Regex;
 use crate::reply::Reply;
@@ -38,7 +39,7 @@ impl Inspected {
     }
 
     /// Whether single fields are asked for, not the whole.
-    fn asks_for_fields(&self) -> bool {
+    pub(crate) fn asks_for_fields(&self) -> bool {
         self.format
             .as_deref()
             .is_some_and(|format| format != "{{json .}}" && format != "{{json .Config}}")
@@ -399,9 +400,8 @@ pub(crate) fn inspect(ctx: &mut Ctx, call: &Parsed) -> Reply {
         if let Some(container) = store.container(name) {
             let container = looked_at(store, config, container);
             let mut details = details(store, config, &container);
-            // The client knows the field, and finds nothing in it; only JSON of the whole leaves it out.
-            if found.asks_for_fields() && details["Config"]["ExposedPorts"].is_null() {
-                details["Config"]["ExposedPorts"] = Value::Null;
+            if found.asks_for_fields() {
+                as_fields(&mut details);
             }
             found.add(details);
         } else if kind == "container" {
@@ -429,6 +429,36 @@ pub(crate) fn inspect(ctx: &mut Ctx, call: &Parsed) -> Reply {
     found.reply()
 }
 
+/// The client's own type: it knows fields that JSON of the whole leaves out, and calls some otherwise than JSON does.
+fn as_fields(details: &mut Value) {
+    if details["Config"]["ExposedPorts"].is_null() {
+        details["Config"]["ExposedPorts"] = Value::Null;
+    }
+    let host = &mut details["HostConfig"];
+    if host["Mounts"].is_null() {
+        host["Mounts"] = Value::Null;
+    }
+    for (json, go) in [("NanoCpus", "NanoCPUs"), ("CpuShares", "CPUShares")] {
+        host[go] = host[json].clone();
+    }
+}
+
+/// What `--mount` said.
+fn mount(said: &str) -> Value {
+    let mut mount = json!({"Type": "volume"});
+    for field in said.split(',') {
+        let (key, value) = field.split_once('=').unwrap_or((field, "true"));
+        match key {
+            "type" => mount["Type"] = value.into(),
+            "source" | "src" => mount["Source"] = value.into(),
+            "target" | "dst" | "destination" => mount["Target"] = value.into(),
+            "readonly" | "ro" => mount["ReadOnly"] = (value == "true").into(),
+            _ => {}
+        }
+    }
+    mount
+}
+
 fn details(store: &Store, config: &Config, container: &Container) -> Value {
     let vch = config.is_vch();
     let command = container.command();
@@ -454,12 +484,22 @@ fn details(store: &Store, config: &Config, container: &Container) -> Value {
     } else {
         log_driver.map_or("json-file", |(_, value)| value)
     };
-    let restart = container
+    let (restart, retries) = container
         .restart
-        .split(':')
-        .next()
-        .filter(|word| !word.is_empty())
-        .unwrap_or("no");
+        .split_once(':')
+        .unwrap_or((&container.restart, "0"));
+    let restart = if restart.is_empty() { "no" } else { restart };
+    let given = |flag: &str| -> Vec<String> {
+        let flags = container
+            .other_flags
+            .iter()
+            .filter(|(name, _)| name == flag);
+        flags.map(|(_, value)| value.clone()).collect()
+    };
+    let number = |flag: &str| -> u64 {
+        let last = given(flag).pop();
+        last.and_then(|value| create::bytes(&value)).unwrap_or(0)
+    };
     let mut details = json!({
         "Id": container.id,
         "Created": times::rfc3339(container.created),
@@ -476,16 +516,20 @@ fn details(store: &Store, config: &Config, container: &Container) -> Value {
             "Binds": list(&container.binds),
             "NetworkMode": network_mode(container),
             "PortBindings": port_bindings(config, container),
-            "RestartPolicy": {"Name": restart, "MaximumRetryCount": 0},
+            "RestartPolicy": {"Name": restart, "MaximumRetryCount": retries.parse().unwrap_or(0)},
             "AutoRemove": container.auto_remove,
             "Dns": container.dns,
             // A VCH counts in megabytes.
             "Memory": if vch { container.memory >> 20 } else { container.memory },
+            "MemoryReservation": number("memory-reservation"),
             "NanoCpus": container.nano_cpus,
-            "CpusetCpus": container.other_flags.iter().rev().find(|(flag, _)| flag == "cpuset-cpus").map_or(
-                if vch { "2" } else { "" },
-                |(_, value)| value
-            ),
+            "CpuShares": number("cpu-shares"),
+            "CpusetCpus": given("cpuset-cpus").pop().unwrap_or_else(|| if vch { "2" } else { "" }.to_owned()),
+            "Privileged": given("privileged") == ["true"],
+            "ReadonlyRootfs": given("read-only") == ["true"],
+            "CapAdd": list(&given("cap-add")),
+            "CapDrop": list(&given("cap-drop")),
+            "ExtraHosts": list(&given("add-host")),
             "LogConfig": {"Type": log_driver, "Config": {}},
         },
         "Config": {
@@ -504,6 +548,11 @@ fn details(store: &Store, config: &Config, container: &Container) -> Value {
             "Networks": endpoints(store, config, container),
         },
     });
+    // A VCH drops what a client says with it.
+    let mounts = if vch { Vec::new() } else { given("mount") };
+    if !mounts.is_empty() {
+        details["HostConfig"]["Mounts"] = mounts.iter().map(|said| mount(said)).collect();
+    }
     if !exposed.is_empty() {
         details["Config"]["ExposedPorts"] = Value::Object(exposed);
     }
