@@ -10,9 +10,14 @@ use crate::settings::{IDENTITY, Origin, Settings, TABLE};
 
 const TOOL: &str = "vch-lb";
 
-/// What every command has to repeat.
+/// What the commands that are suggested have to repeat: flags and their values.
 #[derive(Debug, Clone, Default)]
-pub struct Again(Vec<(String, String)>);
+pub struct Again {
+    /// For every command.
+    all: Vec<(String, String)>,
+    /// For `up` besides: it takes what is not given from the defaults, and would change that.
+    up: Vec<(String, String)>,
+}
 
 impl Again {
     /// Of what the command line said: the settings file, docker's host and its context.
@@ -37,13 +42,30 @@ impl Again {
             .map(|name| settings.get(name))
             .filter(|value| value.origin == Origin::Flag)
             .map(|value| (format!("--{}", value.setting.flag()), value.text.clone()));
-        Self(given.chain(identity).collect())
+        Self {
+            all: given.chain(identity).collect(),
+            up: Vec::new(),
+        }
+    }
+
+    /// The same for suggestions of the command `up` itself: it means what its own flags said.
+    #[must_use]
+    pub fn with_flags_of_up(self, settings: &Settings) -> Self {
+        let words = self.settings(settings, &[]);
+        let pairs = words.chunks(2).filter_map(|pair| match pair {
+            [flag, value] => Some((flag.clone(), value.clone())),
+            _ => None,
+        });
+        Self {
+            up: pairs.collect(),
+            ..self
+        }
     }
 
     /// `vch-lb SUBCOMMAND`, what has to be repeated, and `more`, which may say some of that otherwise.
     pub fn command(&self, subcommand: &str, more: &[&str]) -> String {
         let mut words = vec![TOOL, subcommand];
-        for (flag, value) in &self.0 {
+        for (flag, value) in &self.all {
             if !more.contains(&flag.as_str()) {
                 words.extend([flag, value.as_str()]);
             }
@@ -68,7 +90,7 @@ impl Again {
 
     /// `text` with all of its commands made complete.
     pub fn complete(&self, text: &str) -> String {
-        if self.0.is_empty() {
+        if self.all.is_empty() && self.up.is_empty() {
             return text.to_owned();
         }
         let mut parts = text.split("`vch-lb ");
@@ -79,7 +101,8 @@ impl Again {
             complete.extend(["`", TOOL, " ", subcommand]);
             let said = rest.split('`').next().unwrap_or_default();
             let says = |flag: &str| said.split(' ').any(|word| word == flag);
-            let lacking = self.0.iter().filter(|(flag, _)| !says(flag));
+            let ups = self.up.iter().filter(|_| subcommand == "up");
+            let lacking = self.all.iter().chain(ups).filter(|(flag, _)| !says(flag));
             let more: Vec<&str> = lacking.flat_map(|(f, v)| [f.as_str(), v]).collect();
             if !more.is_empty() {
                 complete.extend([" ", &quote(&more)]);
@@ -156,6 +179,32 @@ mod tests {
                 "--lb-port",
                 "81"
             ]
+        );
+    }
+
+    #[test]
+    fn what_up_was_told_is_told_to_the_up_that_it_suggests() {
+        let flag = |name: &str| match name {
+            LB_PORT => Some("81".to_owned()),
+            PUBLISH_LB => Some("always".to_owned()),
+            INSTANCE_ARGS => Some("--env TOKEN=s3cret".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::resolve(flag, |_| None, &Assignments::default());
+        let again = Again::new(&settings, Some("s.conf"), None, None).with_flags_of_up(&settings);
+        let text = "set it, or `vch-lb up --recreate-lb --lb-port 82`; `vch-lb status` says more";
+        let complete = again.complete(text);
+        assert!(
+            complete
+                .starts_with("set it, or `vch-lb up --settings s.conf --instance-args '--env '"),
+            "{complete}"
+        );
+        assert!(!complete.contains("s3cret"), "{complete}");
+        assert!(
+            complete.ends_with(
+                " --publish-lb always --recreate-lb --lb-port 82`; `vch-lb status --settings s.conf` says more"
+            ),
+            "{complete}"
         );
     }
 

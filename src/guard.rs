@@ -33,6 +33,8 @@ pub struct Known {
     files: Vec<String>,
     /// Whether something was found that is somebody else's.
     others: bool,
+    /// Whether something was made by somebody else just as this run would have made it.
+    adopted: bool,
 }
 
 impl Guard {
@@ -76,6 +78,17 @@ impl Guard {
         let mut known = self.known();
         known.met.insert(id.to_owned());
         known.ids.insert(name.to_owned(), Some(id.to_owned()));
+    }
+
+    /// `name` was made by somebody else just as this run would have made it.
+    pub fn adopts(&self, name: &str, id: &str) {
+        self.made(name, id);
+        self.known().adopted = true;
+    }
+
+    /// Whether somebody else is known to make the same service.
+    pub fn has_company(&self) -> bool {
+        self.known().adopted
     }
 
     /// These are going to be removed, or turned out to be somebody else's.
@@ -152,21 +165,24 @@ impl Guard {
         listed: &[ListedContainer],
         file: Option<&[u8]>,
     ) -> Result<(), Failure> {
-        let mut known = self.known();
+        let known = self.known();
         let mut changes = known.changes(before, listed, self.only_removes);
         // One that was being written when the look began may have been another one since.
         if file.is_some_and(|file| !known.wrote(file) && !before.wrote(file)) {
             changes.push(format!("`{}` has another haproxy.cfg", self.lb));
         }
+        drop(known);
         if changes.is_empty() {
             return Ok(());
         }
-        known.others = true;
-        let what = format!(
-            "somebody else changed the service meanwhile: {}",
-            changes.join(", ")
-        );
-        Err(Failure::failed(what).hinted("`vch-lb status` shows what it is now"))
+        Err(self.other(&changes.join(", ")))
+    }
+
+    /// The failure of a run that met what somebody else did.
+    pub fn other(&self, found: &str) -> Failure {
+        self.known().others = true;
+        let what = format!("somebody else changed the service meanwhile: {found}");
+        Failure::failed(what).hinted("`vch-lb status` shows what it is now")
     }
 }
 

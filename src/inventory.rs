@@ -285,6 +285,16 @@ pub struct Conflict {
     pub image: String,
 }
 
+impl Conflict {
+    /// The prefix of another service whose container it seems to be, by the network that it is on beside `external_net`.
+    pub fn other_prefix(&self, names: &Names, external_net: &str) -> Option<&str> {
+        let other = |network: &&String| **network != external_net && **network != names.network();
+        let mut others = self.networks.iter().filter(other);
+        let prefix = others.find_map(|network| network.strip_suffix("-net"))?;
+        (!prefix.is_empty()).then_some(prefix)
+    }
+}
+
 /// Whether the load balancer sends to where its instances are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Aim {
@@ -317,6 +327,8 @@ pub struct Inventory {
     pub aim: Aim,
     /// HAProxy runs something else than the file in the load balancer says.
     pub not_in_force: bool,
+    /// That file, or the certificate beside it, was put there after HAProxy had loaded what it runs: that may be another one.
+    pub written_later: bool,
     /// The IDs of all containers that have one of our names, ours or not, as they were listed.
     pub ids: HashMap<String, String>,
     /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
@@ -348,6 +360,7 @@ impl Inventory {
             config: None,
             aim: Aim::Right,
             not_in_force: false,
+            written_later: false,
             ids: HashMap::new(),
             images: BTreeMap::new(),
             environments: BTreeMap::new(),

@@ -143,7 +143,9 @@ pub fn look_with(
     inventory.images = images?;
     if look_into_lb {
         inventory.aim = aim(docker, &inventory)?;
-        inventory.not_in_force = runs_another(docker, &inventory)?;
+        let (runs_another, written_later) = in_force(docker, &inventory)?;
+        inventory.not_in_force = runs_another;
+        inventory.written_later = written_later && !runs_another;
     }
     Ok(inventory)
 }
@@ -492,16 +494,17 @@ fn lies_at(docker: &Docker, lb: &str, path: &str) -> Result<Option<Lies>, Failur
     }))
 }
 
-/// Whether HAProxy itself, asked where its file names the runtime socket, runs something else than that file: somebody was
-/// stopped between the copy and the reload. One exec, beside nothing else.
-fn runs_another(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure> {
+/// Whether HAProxy itself, asked where its file names the runtime socket, runs something else than that file, and whether the
+/// file is younger than what HAProxy runs: somebody was stopped between the copy and the reload. One exec, beside nothing
+/// else.
+fn in_force(docker: &Docker, inventory: &Inventory) -> Result<(bool, bool), Failure> {
     let lb = inventory.lb.as_ref().filter(|lb| lb.running());
     let found = inventory.config.as_ref().filter(|found| !found.edited());
     let asked = lb
         .zip(found)
         .filter(|(_, found)| channel::is_named_in(&found.text));
     let Some((lb, found)) = asked else {
-        return Ok(false);
+        return Ok((false, false));
     };
     let look = match ask::haproxy(docker, &lb.name, Question::What, &[]) {
         Ok(look) => look,
@@ -511,9 +514,12 @@ fn runs_another(docker: &Docker, inventory: &Inventory) -> Result<bool, Failure>
         Err(_) => None,
     };
     let config = found.config.as_ref();
-    Ok(config
-        .zip(look)
-        .is_some_and(|(config, look)| reloaded::runs_another(config, &look)))
+    Ok(config.zip(look).map_or((false, false), |(config, look)| {
+        (
+            reloaded::runs_another(config, &look),
+            reloaded::written_later(&look),
+        )
+    }))
 }
 
 /// Whether the load balancer sends to where its instances are. Addresses stand in its file. Names it resolves when it reads

@@ -8,6 +8,7 @@ use crate::docker::answer::ListedContainer;
 use crate::error::Failure;
 use crate::guard::Guard;
 use crate::haproxy;
+use crate::inventory::Container;
 use crate::look;
 use crate::spec::names::{Names, Number};
 use crate::text::list_plain;
@@ -39,6 +40,27 @@ impl Others<'_> {
         self.guard.check(&before, &listed?, file?.as_deref())
     }
 
+    /// Nobody else has changed the service that this run is making, nor started its load balancer with another file than
+    /// `text`. As long as it does not run the file there tells nothing: whoever makes another service from the same directory
+    /// writes the same file here.
+    pub fn none_started(&self, text: &str) -> Result<(), Failure> {
+        if self.undoing {
+            return Ok(());
+        }
+        let before = self.guard.now();
+        let listed = look::listed(self.docker, self.names)?;
+        self.guard.check(&before, &listed, None)?;
+        let lb = look::container(self.docker, self.names.lb.as_str())?;
+        let Some(lb) = lb.filter(Container::running) else {
+            return Ok(());
+        };
+        if self.file()?.as_deref() == Some(text.as_bytes()) {
+            return Ok(());
+        }
+        let found = format!("`{}` runs already, by another haproxy.cfg", lb.name);
+        Err(self.guard.other(&found))
+    }
+
     /// Those of `numbers` that may be stopped or removed: all of them, or none where somebody else changed the service. In
     /// undoing those that are this run's and that nobody else's haproxy.cfg sends to.
     pub fn untouched(&self, numbers: &[Number]) -> Result<Vec<Number>, Failure> {
@@ -68,18 +90,35 @@ impl Others<'_> {
             return self.none_changed().map(|()| true);
         }
         let listed = look::listed(self.docker, self.names)?;
-        let known = self.guard.knows(&listed, name);
-        if !known {
+        if !self.guard.knows(&listed, name) {
             self.ui
                 .status(&format!("{name} is left alone: somebody else made it"));
+            return Ok(false);
         }
-        Ok(known)
+        // Once it is gone nothing tells any more to whom it sent.
+        let theirs = name == self.names.lb.as_str() && self.is_run_by_others()?;
+        if theirs {
+            self.ui.status(&format!(
+                "{name} is left alone: it runs by a haproxy.cfg of somebody else's"
+            ));
+        }
+        Ok(!theirs)
+    }
+
+    /// Whether the load balancer that this run made runs by somebody else's haproxy.cfg: without one of its own it can't have
+    /// started it.
+    fn is_run_by_others(&self) -> Result<bool, Failure> {
+        if self.guard.has_files() {
+            return Ok(self.other_file().is_some());
+        }
+        let lb = look::container(self.docker, self.names.lb.as_str())?;
+        Ok(lb.is_some_and(|lb| lb.running()))
     }
 
     /// The haproxy.cfg in the load balancer, if this run neither read nor wrote it. Where it can't be read, nothing says so.
     pub fn other_file(&self) -> Option<String> {
         let found = self.file().ok().flatten()?;
-        let other = !self.guard.wrote(&found);
+        let other = !self.guard.has_files() || !self.guard.wrote(&found);
         other.then(|| String::from_utf8_lossy(&found).into_owned())
     }
 

@@ -107,6 +107,9 @@ impl Performer<'_> {
             Action::ConnectLb => self.tolerating(action, Cause::is_already_there),
             Action::CopyConfig(servers) => {
                 let text = self.write_config(servers, self.version_of_new_lb()?)?;
+                if self.guard.has_company() {
+                    self.others().none_started(&text)?;
+                }
                 self.copy_first_config(action, &text)
             }
             Action::CopyFiles => {
@@ -249,8 +252,8 @@ impl Performer<'_> {
     fn remove(&self, action: &Action) -> Result<Done, Failure> {
         let mut failure = None;
         for argv in self.calls(action) {
-            // A network is not left by what could not be removed, however long we wait.
-            let removed = if self.memo().left_over {
+            // A network is not left by what could not be removed, nor by what is somebody else's, however long we wait.
+            let removed = if self.memo().left_over || self.guard.met_others() {
                 self.docker.change(&argv)
             } else {
                 self.change(&argv)
@@ -477,7 +480,7 @@ impl Performer<'_> {
         let listed = look::listed(&self.docker, &self.spec.names)?;
         let listed = listed.iter().find(|listed| listed.name == name);
         if let Some(listed) = alike.and(listed) {
-            self.guard.made(name, &listed.id);
+            self.guard.adopts(name, &listed.id);
             self.ui
                 .status(&format!("{name} was made meanwhile by somebody else"));
             Ok(Done::ByOthers)
@@ -626,6 +629,7 @@ impl Performer<'_> {
                     ));
                     self.sleep(AGAIN_AFTER);
                     self.check_interrupt()?;
+                    self.others().none_started(text)?;
                     self.write_text(text)?;
                 }
                 // Where it can't be read back, docker's word has to do.

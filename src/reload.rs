@@ -55,6 +55,20 @@ pub struct Workers {
     moved: bool,
     /// When a refusal showed last.
     refused: Option<Instant>,
+    /// A signal of which HAProxy still loads.
+    unfinished: Option<Before>,
+}
+
+/// What was there before a signal.
+#[derive(Debug)]
+struct Before {
+    /// The log's last time.
+    mark: Option<Moment>,
+    look: Option<Look>,
+    /// The pid file, where nothing can be asked.
+    pid_file: Option<String>,
+    /// Whether the new configuration names the runtime socket.
+    answers: bool,
 }
 
 /// Makes the load balancer run `text`, which lies in the local haproxy.cfg.
@@ -267,6 +281,10 @@ fn sends_to_all(performer: &Performer<'_>) -> Result<(), Failure> {
 /// `leaving`: instances may be taken away for not being in that configuration.
 fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
     let lb = performer.spec.names.lb.as_str();
+    let unfinished = performer.memo().workers.unfinished.take();
+    if let Some(before) = unfinished {
+        has_loaded(Watch { performer, before })?;
+    }
     for _ in 0..2 {
         keep_apart(performer);
         let (watch, others) = thread::scope(|scope| {
@@ -280,7 +298,7 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
             // Before the call: one that fails may have sent it all the same.
             let workers = &mut performer.memo().workers;
             workers.last_hup = Some(Instant::now());
-            workers.last_mark = watch.mark;
+            workers.last_mark = watch.before.mark;
             workers.elsewhere = true;
         }
         signals::hup(performer).map_err(|error| {
@@ -301,7 +319,10 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
             }
             Verdict::Ended(alerts) if alerts.is_empty() => return Err(ended(performer)),
             Verdict::Ended(alerts) => return Err(not_taken(performer).worded(alerts.join("\n"))),
-            Verdict::Loading => return Err(still_loading(performer)),
+            Verdict::Loading => {
+                performer.memo().workers.unfinished = Some(watch.before);
+                return Err(still_loading(performer));
+            }
             Verdict::Unknown => return unproved(performer, leaving),
             Verdict::Unheard => performer
                 .ui
@@ -311,6 +332,28 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
     Err(Failure::failed(format!(
         "the load balancer `{lb}` does not react to being asked to reload"
     )))
+}
+
+/// HAProxy hears no signal while it loads: another one would be lost, and what it is loading would come into force after all.
+fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
+    let performer = watch.performer;
+    let lb = performer.spec.names.lb.as_str();
+    performer.ui.status(&format!(
+        "HAProxy in {lb} hears nothing while it loads: waiting for it"
+    ));
+    match watch.outcome()? {
+        Verdict::Loading => {}
+        Verdict::InForce(by) => {
+            watch.note_success(by);
+            return Ok(());
+        }
+        _ => return Ok(()),
+    }
+    performer.memo().workers.unfinished = Some(watch.before);
+    let what = format!(
+        "HAProxy in `{lb}` is still loading the haproxy.cfg that was to be taken back, and will run it then"
+    );
+    Err(Failure::failed(what).hinted("once it has loaded, `vch-lb status` tells how it stands"))
 }
 
 fn not_taken(performer: &Performer<'_>) -> Failure {
@@ -365,29 +408,23 @@ fn keep_apart(performer: &Performer<'_>) {
 /// Watches one signal: what was there before it, and what comes of it.
 struct Watch<'a> {
     performer: &'a Performer<'a>,
-    /// The log's last time before.
-    mark: Option<Moment>,
-    before: Option<Look>,
-    /// The pid file before, where nothing can be asked.
-    pid_file: Option<String>,
-    /// Whether the new configuration names the runtime socket.
-    answers: bool,
+    before: Before,
 }
 
 impl<'a> Watch<'a> {
     fn begin(performer: &'a Performer<'a>, text: &str) -> Result<Self, Failure> {
-        let before = ask(performer, &[])?;
-        let pid_file = match before {
+        let look = ask(performer, &[])?;
+        let pid_file = match look {
             Some(_) => None,
             None => pid_file(performer),
         };
-        Ok(Self {
-            performer,
+        let before = Before {
             mark: mark(performer)?,
-            before,
+            look,
             pid_file,
             answers: channel::is_named_in(text),
-        })
+        };
+        Ok(Self { performer, before })
     }
 
     /// What became of the signal. As long as HAProxy is at work it gets the time that `--wait` gives.
@@ -413,7 +450,7 @@ impl<'a> Watch<'a> {
 
     fn look(&self) -> Result<Verdict, Failure> {
         let Self { performer, .. } = *self;
-        let former = self.before.as_ref().map(Look::listening);
+        let former = self.before.look.as_ref().map(Look::listening);
         let (now, ended) = match &former {
             Some(former) => match asked(performer, former)? {
                 Asked::Told(now) => (now, false),
@@ -421,21 +458,25 @@ impl<'a> Watch<'a> {
             },
             None => (None, false),
         };
-        let pid_file = self.pid_file.as_ref().and_then(|_| pid_file(performer));
+        let pid_file = self
+            .before
+            .pid_file
+            .as_ref()
+            .and_then(|_| pid_file(performer));
         let mut evidence = Evidence {
-            before: self.before.as_ref(),
+            before: self.before.look.as_ref(),
             now: now.as_ref(),
-            pid_file: (self.pid_file.as_deref(), pid_file.as_deref()),
+            pid_file: (self.before.pid_file.as_deref(), pid_file.as_deref()),
             said: &[],
-            answers: self.answers,
+            answers: self.before.answers,
             ended,
         };
         // Only a worker's own answer needs no words beside it.
         let first = reloaded::verdict(evidence);
-        if self.answers && matches!(first, Verdict::InForce(_)) {
+        if self.before.answers && matches!(first, Verdict::InForce(_)) {
             return Ok(first);
         }
-        let said = read_log(performer, self.mark)?;
+        let said = read_log(performer, self.before.mark)?;
         evidence.said = &said;
         Ok(reloaded::verdict(evidence))
     }
@@ -443,7 +484,7 @@ impl<'a> Watch<'a> {
     /// Whether one that served before the signal is shown to do so still. Where nothing can be asked, HAProxy's word that it
     /// goes on has to do.
     fn goes_on(&self) -> Result<bool, Failure> {
-        let Some(before) = &self.before else {
+        let Some(before) = &self.before.look else {
             return Ok(true);
         };
         Ok(match asked(self.performer, &[])? {
@@ -460,7 +501,7 @@ impl<'a> Watch<'a> {
                 "that {lb} took its haproxy.cfg rests on its log alone: nothing can be executed in it"
             ));
         }
-        let former = self.before.as_ref().map(Look::listening);
+        let former = self.before.look.as_ref().map(Look::listening);
         performer
             .memo()
             .workers

@@ -24,11 +24,9 @@ const NAMES: [&str; 9] = [
     "privatekey",
     "credential",
 ];
-/// Variables that a shell has already: a script must not take their values for others.
-const TAKEN: [&str; 14] = [
-    "HOME", "HOSTNAME", "IFS", "LANG", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL",
-    "TERM", "TMPDIR", "TZ", "USER",
-];
+/// How the script's variables begin. Names of their own, so that nobody who names a value, in a label for one, names a
+/// variable that the admin has for something else.
+const OWN: &str = "VALUE_OF_";
 
 /// How a script of ours begins that runs in a container: a screenful, which says nothing to whoever reads an error.
 const SCRIPT: &str = "# shellcheck shell=sh\n";
@@ -217,17 +215,8 @@ impl Variables {
     }
 
     fn variable(&mut self, name: &str, value: &str) -> String {
-        let mut variable: String = name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
-        let is_taken = TAKEN.contains(&variable.as_str())
-            || ["DOCKER_", "BASH", "LC_"]
-                .iter()
-                .any(|start| variable.starts_with(start));
-        if is_taken || !variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-            variable.insert_str(0, "VALUE_OF_");
-        }
+        let clean = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let mut variable = format!("{OWN}{}", name.chars().map(clean).collect::<String>());
         let plain = variable.clone();
         let mut number = 1;
         loop {
@@ -364,7 +353,7 @@ mod tests {
         assert!(!script.contains("it") && !script.contains("/x"), "{script}");
         assert!(
             script.starts_with(
-                "run -e 'A='\"$A\" --env 'B='\"$B\" '--env=PATH='\"$VALUE_OF_PATH\" -e 'A='\"$A_2\""
+                "run -e 'A='\"$VALUE_OF_A\" --env 'B='\"$VALUE_OF_B\" '--env=PATH='\"$VALUE_OF_PATH\" -e 'A='\"$VALUE_OF_A_2\""
             ),
             "{script}"
         );
@@ -402,7 +391,7 @@ mod tests {
             let script = format!("{}printf '%s\\0' {script}", variables.preamble("x"));
             let output = std::process::Command::new("bash")
                 .args(["--norc", "-c", &script])
-                .env("A", value)
+                .env("VALUE_OF_A", value)
                 .output()
                 .unwrap();
             let said = String::from_utf8(output.stdout).unwrap();

@@ -14,6 +14,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
 
+use crate::docker::words::quote;
 use crate::error::Failure;
 use crate::help::{self, TOPICS};
 use crate::settings::{IDENTITY, INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
@@ -255,6 +256,12 @@ fn not_taken(subcommand: &str, setting: &Setting, value: Option<&str>) -> String
     if about_itself(subcommand) {
         return format!("`vch-lb {subcommand}` has no use for --{flag}");
     }
+    if subcommand == "logs" && setting.name == NUM_INSTANCES {
+        let lines = value.unwrap_or("N");
+        return format!(
+            "`vch-lb logs` takes no -n\n\n  hint: `vch-lb logs --tail {lines}` shows the last lines of each"
+        );
+    }
     let other = if setting.name == NUM_INSTANCES {
         format!("scale {}", value.unwrap_or("N"))
     } else {
@@ -296,6 +303,14 @@ fn explain(mut error: clap::Error, words: &[OsString]) -> clap::Error {
         return error;
     };
     let flag = argument.split('=').next().unwrap_or(argument);
+    let rolls_out = words.iter().any(|word| word == "rollout");
+    if error.kind() == ErrorKind::UnknownArgument && rolls_out && !flag.starts_with('-') {
+        let image = quote(&[argument.as_str()]);
+        let complaint = format!(
+            "unexpected argument '{argument}' found\n\n  hint: `vch-lb rollout --instance-img {image}` names the image"
+        );
+        return error_of("rollout", ErrorKind::UnknownArgument, complaint);
+    }
     let named = |setting: &&Setting| {
         flag == format!("--{}", setting.flag())
             || setting
@@ -455,6 +470,23 @@ mod tests {
         let error = Cli::from_words(["vch-lb", "man", "-n", "5"]).unwrap_err();
         assert!(error.to_string().contains("has no use for"), "{error}");
         assert!(Cli::from_words(["vch-lb", "rollout", "--instance-img", "httpd:2"]).is_ok());
+    }
+
+    #[test]
+    fn what_is_meant_by_a_word_of_other_tools_is_told() {
+        for (line, hint) in [
+            (
+                &["vch-lb", "logs", "-n", "3"][..],
+                "hint: `vch-lb logs --tail 3` shows the last lines of each",
+            ),
+            (
+                &["vch-lb", "rollout", "httpd:2"],
+                "hint: `vch-lb rollout --instance-img httpd:2` names the image",
+            ),
+        ] {
+            let error = Cli::from_words(line).unwrap_err().to_string();
+            assert!(error.contains(hint), "{line:?}: {error}");
+        }
     }
 
     #[test]

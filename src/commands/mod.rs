@@ -328,6 +328,10 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         cli.docker.host.as_deref(),
         cli.docker.context.as_deref(),
     );
+    let again = match cli.command {
+        None | Some(Subcommands::Up(_)) => again.with_flags_of_up(&settings),
+        _ => again,
+    };
     let context = Context {
         cli,
         ui,

@@ -53,6 +53,17 @@ pub struct Look {
     pub rows: BTreeSet<Row>,
     /// Whether the image has nothing to ask the runtime socket with.
     pub mute: bool,
+    /// How old its files are.
+    pub files: Option<Files>,
+}
+
+/// When haproxy.cfg, or the certificate beside it, was put there last: by the change time of the file, which nobody sets, and
+/// not by the time that it carries. In whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Files {
+    pub age: i64,
+    /// How long the machine has been up.
+    pub uptime: i64,
 }
 
 /// What the worker is asked.
@@ -94,6 +105,13 @@ pub fn answer(stdout: &str) -> Option<Look> {
     for line in stdout.lines() {
         if let Some(words) = line.strip_prefix("process ") {
             look.processes.push(process(words)?);
+        } else if let Some(words) = line.strip_prefix("files ") {
+            let (age, uptime) = words.split_once(' ')?;
+            look.files = age
+                .parse()
+                .ok()
+                .zip(uptime.parse().ok())
+                .map(|(age, uptime)| Files { age, uptime });
         } else if let Some(words) = line.strip_prefix("said ") {
             said.push(words);
         }

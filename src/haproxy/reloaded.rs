@@ -151,6 +151,25 @@ fn loads_itself(before: &Look, now: &Look) -> bool {
     })
 }
 
+/// The kernel counts a process's start in hundredths of a second, on every platform that containers run on.
+const TICKS: i64 = 100;
+/// A file is put there a moment before it is loaded; the times are whole seconds of two clocks.
+const BEFOREHAND: i64 = 2;
+
+/// Whether the files were put there after the worker that answers had been started: it may have loaded others, that no change
+/// of its servers shows. One that was put back because HAProxy refused another one is such a file, too.
+pub fn written_later(look: &Look) -> bool {
+    let worker = look.info.as_ref().and_then(|info| {
+        let mut all = look.processes.iter();
+        all.find(|process| process.id.pid == info.pid)
+    });
+    let Some((worker, files)) = worker.zip(look.files) else {
+        return false;
+    };
+    let started = i64::try_from(worker.id.start).unwrap_or(i64::MAX) / TICKS;
+    files.age + BEFOREHAND < files.uptime.saturating_sub(started)
+}
+
 /// Whether the worker that answers is known to run something else than `config`, the file that lies beside it: it has other
 /// servers, or another statistics page. That somebody else has changed values only does not show.
 pub fn runs_another(config: &Config, look: &Look) -> bool {
@@ -473,6 +492,29 @@ mod tests {
             Verdict::Unknown
         );
         assert_eq!(told(&EXECUTING, (Some("9\n"), Some(""))), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_file_that_is_younger_than_the_worker_may_not_be_the_one_that_it_loaded() {
+        // The worker has run for 100 s.
+        for (files, later) in [
+            ("files 10 1100\n", true),
+            ("files 97 1100\n", true),
+            ("files 98 1100\n", false),
+            ("files 100 1100\n", false),
+            ("files 5000 1100\n", false),
+            ("files ? 1100\n", false),
+            ("", false),
+        ] {
+            let text = format!(
+                "process 8 1 100000 none haproxy\nsaid Version: 2.6.12\nsaid Pid: 8\nsaid Stopping: 0\n{files}whole\n"
+            );
+            assert_eq!(
+                written_later(&channel::answer(&text).unwrap()),
+                later,
+                "{files}"
+            );
+        }
     }
 
     #[test]

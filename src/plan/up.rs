@@ -193,7 +193,13 @@ fn not_ours(conflict: &Conflict, spec: &Spec, inventory: &Inventory) -> Failure 
         },
         spec.names.network()
     );
-    let other = format!("choose another {setting}, or remove that container");
+    let other = match conflict.other_prefix(&spec.names, spec.external_net.as_str()) {
+        // Most likely it serves.
+        Some(prefix) => format!(
+            "if it is of the service with {INSTANCE_CTR_PREFIX}={prefix}, say so; else choose another {setting}"
+        ),
+        None => format!("choose another {setting}, or remove that container"),
+    };
     let half_off = is_lb && conflict.networks == [spec.external_net.as_str()];
     let taken_off = conflict.networks.is_empty() || half_off;
     // A VCH connects none that has been started.
@@ -781,6 +787,7 @@ impl Planner<'_> {
         let outdated = files.is_some()
             || self.inventory.aim != Aim::Right
             || self.inventory.not_in_force
+            || self.inventory.written_later
             || !self.config_is(&servers);
         if differs || (last.is_none() && (outdated || may_be_sent_to)) {
             let needs = Self::needs(&[last.or(files)]);
@@ -1000,6 +1007,11 @@ impl Planner<'_> {
             ));
         }
         let lb = &self.plan.spec.names.lb;
+        if self.inventory.written_later {
+            reasons.push(format!(
+                "the haproxy.cfg in `{lb}`, or its certificate, is younger than what HAProxy runs: it loads that, to be sure"
+            ));
+        }
         match &self.inventory.aim {
             Aim::Right => {}
             Aim::Off(numbers) => reasons.push(format!(

@@ -125,6 +125,7 @@ prop_compose! {
         vch in prop::bool::weighted(0.2),
         aim in 0..8_u8,
         not_in_force in prop::bool::weighted(0.1),
+        written_later in prop::bool::weighted(0.1),
         known in prop::option::of(any::<bool>()),
     ) -> Inventory {
         let spec = spec(&[]);
@@ -151,6 +152,7 @@ prop_compose! {
             };
         }
         inventory.not_in_force = not_in_force && serves;
+        inventory.written_later = written_later && serves && !not_in_force;
         inventory.images = IMAGES
             .iter()
             .filter_map(|image| Some(((*image).to_owned(), if known? { "new" } else { "old" }.to_owned())))

@@ -240,6 +240,13 @@ impl<'a> Reader<'a> {
         if self.inventory.not_in_force {
             self.note_up(format!("the haproxy.cfg in `{name}` is not in force: HAProxy runs with other servers or another statistics page"));
         }
+        if self.inventory.written_later {
+            let what = format!(
+                "the haproxy.cfg in `{name}`, or its certificate, was put there after HAProxy loaded what it runs; whether that is \
+                 the same cannot be told"
+            );
+            self.notes.push(Note::unsure(what, self.mends.up()));
+        }
         self.aim();
         if lb.health == Health::Unhealthy {
             let what = format!("`{name}` is unhealthy, by its own health check");

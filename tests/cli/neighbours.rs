@@ -135,7 +135,7 @@ fn a_load_balancers_name_is_one_services_alone() {
             .stdout("")
             .stderr_has("error: a container called `lb` is there and does not belong to this service: it was made from `haproxy:1.7`")
             .stderr_has("not on `api-net`")
-            .stderr_has("choose another LB_CTR_NAME, or remove that container");
+            .stderr_has("hint: if it is of the service with INSTANCE_CTR_PREFIX=web, say so; else choose another LB_CTR_NAME\n");
         assert!(sandbox.changing_calls().is_empty());
         sandbox.assert_state(&before, "");
         for command in [vec!["scale", "2"], vec!["rollout"], vec!["logs"]] {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::sandbox::{FLAVORS, Flavor, Ran, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, on_both, quickly};
+use super::scene::{ANSWER, CONFIG, on_both, quickly, reload_calls};
 
 const HUP: &str = "docker kill -s HUP lb";
 /// A template whose second port can't be bound: on none of its networks has the load balancer that address.
@@ -397,4 +397,27 @@ fn where_the_socket_cannot_be_asked_the_kernel_tells() {
     other.script_has_run(2);
     other.quick("scale", &["1"]).success().stdout(ANSWER);
     assert_eq!(other.loaded_config("lb"), Some(script_config(1)));
+}
+
+#[test]
+fn a_file_that_is_younger_than_what_haproxy_runs_is_loaded_to_be_sure() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _lb = sandbox.serve();
+        let settings = ["--lb-img", "haproxy:2.6", "--lb-balance", "leastconn"];
+        sandbox.up(&settings).success();
+        sandbox.config(json!({"files": "1 99999999999"}));
+        let status = sandbox.tool(&["status"]).success();
+        assert!(
+            status
+                .stdout
+                .contains("or its certificate, was put there after HAProxy loaded what it runs"),
+            "{status}"
+        );
+        let (ran, calls) = sandbox.changes_of(|| sandbox.up(&settings));
+        ran.success().stderr_has("it loads that, to be sure");
+        assert_eq!(calls, reload_calls());
+        sandbox.config(json!({"files": "99999999999 99999999999"}));
+        sandbox.up(&settings).success().stderr_has("up to date");
+    });
 }

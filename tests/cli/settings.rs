@@ -765,8 +765,8 @@ fn secrets_are_not_shown() {
             .success();
         // The script has to run: it says where the values are, and takes them from the environment.
         assert!(
-            ran.stdout.contains("'PASSWORD='\"$PASSWORD\"")
-                && ran.stdout.contains("--env=KEY='\"$KEY\""),
+            ran.stdout.contains("'PASSWORD='\"$VALUE_OF_PASSWORD\"")
+                && ran.stdout.contains("--env=KEY='\"$VALUE_OF_KEY\""),
             "{ran}"
         );
         assert!(

@@ -75,6 +75,9 @@ pub(crate) struct Config {
     pub(crate) refused_port: Option<u16>,
     /// Whether it ends where it could not bind in a reload, as 2.0.0 and 2.4.0 do.
     pub(crate) ends_after_refusal: bool,
+    /// How long ago its files were put there, and how long the machine has been up, in seconds; not told, as where there is no
+    /// `stat`, by default.
+    pub(crate) files: Option<String>,
     /// At which HUP it ends, from 1, without a word.
     pub(crate) ends_at_hup: Option<usize>,
     /// How many execs say that they succeeded, but did not run.
@@ -134,6 +137,7 @@ impl Default for Config {
             bind_ms: 2300,
             refused_port: None,
             ends_after_refusal: false,
+            files: None,
             ends_at_hup: None,
             idle_execs: 0,
             empty_archives: 0,

@@ -159,6 +159,9 @@ fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Repl
         for line in &processes {
             reply.out(line);
         }
+        if let Some(files) = &config.files {
+            reply.out(&format!("files {files}"));
+        }
         if let Some(mut lines) = haproxy::info(&container) {
             if question.contains("show stat") {
                 lines.extend(haproxy::rows(&container));

@@ -3,7 +3,7 @@
 use crate::doctor::{Check, Wanted};
 use crate::inventory::{Conflict, Inventory};
 use crate::settings::{INSTANCE_CTR_PREFIX, LB_CTR_NAME, SERVER_ADDRESS};
-use crate::spec::names::{Count, Names};
+use crate::spec::names::{Count, Names, NetworkName};
 use crate::spec::running;
 use crate::spec::tuning::ServerAddress;
 use crate::text::plural;
@@ -13,7 +13,9 @@ pub(super) const ABOUT: &str = "names";
 /// The containers' names: free, ours, or taken by something else.
 pub(super) fn checks(names: &Names, wanted: &Wanted, inventory: &Inventory) -> Vec<Check> {
     let conflicts = inventory.conflicts.iter();
-    let taken = conflicts.map(|conflict| taken(names, conflict));
+    let external_net = wanted.external_net.as_ref();
+    let external_net = external_net.map_or("", NetworkName::as_str);
+    let taken = conflicts.map(|conflict| taken(names, external_net, conflict));
     let left_over = inventory.lb_aside.iter().map(|aside| {
         let found = format!(
             "`{}` is left over from replacing `{}`",
@@ -42,7 +44,7 @@ pub(super) fn addressing(wanted: &Wanted, inventory: &Inventory) -> Option<Check
     Some(Check::ok("servers", found))
 }
 
-fn taken(names: &Names, conflict: &Conflict) -> Check {
+fn taken(names: &Names, external_net: &str, conflict: &Conflict) -> Check {
     let Conflict { name, image, .. } = conflict;
     let network = names.network();
     let found =
@@ -52,7 +54,12 @@ fn taken(names: &Names, conflict: &Conflict) -> Check {
     } else {
         INSTANCE_CTR_PREFIX
     };
-    let remedy = format!("choose another {setting}, or remove it with `docker rm -f {name}`");
+    let remedy = match conflict.other_prefix(names, external_net) {
+        Some(prefix) => format!(
+            "if it is of the service with {INSTANCE_CTR_PREFIX}={prefix}, say so; else choose another {setting}"
+        ),
+        None => format!("choose another {setting}, or remove it with `docker rm -f {name}`"),
+    };
     Check::failure(ABOUT, found, remedy)
 }
 

@@ -105,6 +105,7 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
             inventory.config = Some(config(spec, servers));
             inventory.aim = Aim::Right;
             inventory.not_in_force = false;
+            inventory.written_later = false;
             all_resolve(inventory);
         }
         Action::AwaitService | Action::AwaitReady(_) => {
