@@ -33,8 +33,8 @@ pub struct Known {
     files: Vec<String>,
     /// Whether something was found that is somebody else's.
     others: bool,
-    /// Whether something was made by somebody else just as this run would have made it.
-    adopted: bool,
+    /// Whether something was done by somebody else just as this run would have done it.
+    company: bool,
 }
 
 impl Guard {
@@ -83,12 +83,17 @@ impl Guard {
     /// `name` was made by somebody else just as this run would have made it.
     pub fn adopts(&self, name: &str, id: &str) {
         self.made(name, id);
-        self.known().adopted = true;
+        self.note_company();
+    }
+
+    /// Somebody else did what this run would have done.
+    pub fn note_company(&self) {
+        self.known().company = true;
     }
 
     /// Whether somebody else is known to make the same service.
     pub fn has_company(&self) -> bool {
-        self.known().adopted
+        self.known().company
     }
 
     /// These are going to be removed, or turned out to be somebody else's.

@@ -104,7 +104,7 @@ impl Performer<'_> {
             Action::CreateNetwork => self.create_network(action),
             Action::Run(number) => self.make_container(action, &self.spec.names.instance(*number)),
             Action::CreateLb { .. } => self.make_container(action, self.spec.names.lb.as_str()),
-            Action::ConnectLb => self.tolerating(action, Cause::is_already_there),
+            Action::ConnectLb => self.connect_lb(action),
             Action::CopyConfig(servers) => {
                 let text = self.write_config(servers, self.version_of_new_lb()?)?;
                 if self.guard.has_company() {
@@ -235,6 +235,20 @@ impl Performer<'_> {
                     return Err(self.not_done(action, &error));
                 }
                 _ => {}
+            }
+        }
+        Ok(Done::ByUs)
+    }
+
+    /// Where somebody else has connected it, that is done; and somebody else is making the same service.
+    fn connect_lb(&self, action: &Action) -> Result<Done, Failure> {
+        for argv in self.calls(action) {
+            match self.change(&argv) {
+                Err(error) if error.cause().is_some_and(Cause::is_already_there) => {
+                    self.guard.note_company();
+                }
+                Err(error) => return Err(self.not_done(action, &error)),
+                Ok(_) => {}
             }
         }
         Ok(Done::ByUs)
