@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::autopsy;
+use crate::entrance;
 use crate::error::Failure;
 use crate::haproxy::log::Checks;
 use crate::http::{self, Reply, Within};
@@ -171,9 +172,9 @@ impl Waiting<'_> {
     /// Whether the service itself says so: HAProxy's own word counts at once, and for anything else it is asked again, since a
     /// connection may get lost.
     fn nobody_is_left(&self, over: bool) -> bool {
-        for attempt in 0..reach::STILL_ATTEMPTS {
+        for attempt in 0..entrance::ATTEMPTS {
             if attempt > 0 {
-                self.performer.sleep(reach::STILL_AGAIN_AFTER);
+                self.performer.sleep(entrance::AGAIN_AFTER);
             }
             match self.asked(over) {
                 Some(Reply::NoServer) => return true,

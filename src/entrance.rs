@@ -19,9 +19,27 @@ pub const ALREADY_THERE: Within = Within {
     respond: Duration::from_secs(5),
 };
 
-/// What a service that is there replies. Two questions at a time, and the better answer counts: one of them may be handed
-/// to an instance that has died.
+/// A service that is there is asked so often before it counts as one that does not answer, and again after so long: a
+/// connection may get lost, to a reload for one.
+pub const ATTEMPTS: u32 = 2;
+pub const AGAIN_AFTER: Duration = Duration::from_millis(300);
+
+/// What a service that is there replies.
 pub(crate) fn ask(place: &Place, speaks: Speaks) -> Reply {
+    let mut reply = ask_twice(place, speaks);
+    for _ in 1..ATTEMPTS {
+        // HAProxy's own word counts at once.
+        if !matches!(reply, Reply::Refused | Reply::Closed) {
+            break;
+        }
+        thread::sleep(AGAIN_AFTER);
+        reply = ask_twice(place, speaks);
+    }
+    reply
+}
+
+/// Two questions at a time, and the better answer counts: one of them may be handed to an instance that has died.
+fn ask_twice(place: &Place, speaks: Speaks) -> Reply {
     let (sender, replies) = mpsc::channel();
     for _ in 0..2 {
         let (sender, place) = (sender.clone(), place.clone());
@@ -136,5 +154,54 @@ impl<'a> Entrance<'a> {
             &connections::workstation(place),
             |nobody| connections::intercepted(place, nobody),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn at(port: u16) -> Place {
+        Place {
+            via: place::Via::Network,
+            address: "127.0.0.1".into(),
+            port,
+        }
+    }
+
+    #[test]
+    fn one_question_that_a_dead_instance_gets_does_not_hide_the_answer_of_the_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            // The first connection is held in silence.
+            let _dead = listener.accept().unwrap();
+            let (mut alive, _) = listener.accept().unwrap();
+            let _ = alive.read(&mut [0; 1024]);
+            let _ = alive.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            std::thread::park();
+        });
+        assert_eq!(ask(&at(port), Speaks::Http).answers(), Some(true));
+    }
+
+    #[test]
+    fn a_service_that_loses_connections_once_is_asked_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            // What a reload does to those that wait to be taken.
+            for _ in 0..2 {
+                drop(listener.accept());
+            }
+            loop {
+                let (mut alive, _) = listener.accept().unwrap();
+                let _ = alive.read(&mut [0; 1024]);
+                let _ = alive.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            }
+        });
+        assert_eq!(ask(&at(port), Speaks::Http), Reply::Status(200));
     }
 }

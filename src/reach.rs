@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::autopsy;
 use crate::checks;
-use crate::entrance::{ALREADY_THERE, Entrance, Heard};
+use crate::entrance::{self, ALREADY_THERE, Entrance, Heard};
 use crate::error::Failure;
 use crate::haproxy::{Config, log};
 use crate::http::{self, Reply, Speaks, Within};
@@ -36,10 +36,6 @@ const STARTED: Within = Within {
 const LOOK_AROUND_AFTER: Duration = Duration::from_secs(2);
 /// How often it is looked whether all containers run, meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// So often a service that answered before is asked until it does not any more.
-pub const STILL_ATTEMPTS: u32 = 2;
-/// And after so long: a connection may get lost, to a reload for one.
-pub const STILL_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// So many attempts without any answer, and there is none to be had from here.
 const SILENT_ATTEMPTS: u32 = 2;
 
@@ -120,9 +116,9 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
     }
     let mut reply = Reply::Silent;
     // HAProxy's own word counts at once; a connection may get lost, and a first request may take long or fail.
-    for attempt in 0..STILL_ATTEMPTS {
+    for attempt in 0..entrance::ATTEMPTS {
         if attempt > 0 {
-            performer.sleep(STILL_AGAIN_AFTER);
+            performer.sleep(entrance::AGAIN_AFTER);
         }
         performer.check_interrupt()?;
         reply = ask_once(place, speaks, ATTEMPT);
@@ -195,13 +191,11 @@ pub fn fails(lb: &ContainerName, reply: Reply) -> String {
         Reply::Status(_) | Reply::NotHttp => {
             format!("the service behind `{lb}` {}", judge::in_words(reply))
         }
-        _ => no_answer(lb),
+        Reply::NoServer => format!("`{lb}` answers that no instance is there"),
+        Reply::Refused => format!("connections to `{lb}` are refused"),
+        Reply::Closed => format!("connections to `{lb}` are closed without an answer"),
+        Reply::Open | Reply::Mute | Reply::Silent => format!("`{lb}` does not answer"),
     }
-}
-
-/// What is said of a service that could answer and does not.
-pub fn no_answer(lb: &ContainerName) -> String {
-    format!("`{lb}` does not answer, or answers that no instance is there")
 }
 
 /// What is said of a reply that may be another's.
@@ -554,34 +548,5 @@ fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Fail
         }
         (_, Some(lb)) => autopsy::examine(&performer.docker, spec, &lb, failure),
         (_, None) => failure,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
-
-    use super::*;
-    use crate::entrance::ask;
-
-    #[test]
-    fn one_question_that_a_dead_instance_gets_does_not_hide_the_answer_of_the_other() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        std::thread::spawn(move || {
-            // The first connection is held in silence.
-            let _dead = listener.accept().unwrap();
-            let (mut alive, _) = listener.accept().unwrap();
-            let _ = alive.read(&mut [0; 1024]);
-            let _ = alive.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-            std::thread::park();
-        });
-        let place = Place {
-            via: crate::place::Via::Network,
-            address: "127.0.0.1".into(),
-            port,
-        };
-        assert_eq!(ask(&place, Speaks::Http).answers(), Some(true));
     }
 }

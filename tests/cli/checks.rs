@@ -243,7 +243,7 @@ fn a_service_with_nothing_to_do_that_does_not_answer_is_warned_of() {
     drop(lb);
     let lb = sandbox.answer_with("127.50.0.2", 80, NO_SERVER);
     again(&sandbox).stderr_has(
-        "warning: `lb` does not answer, or answers that no instance is there: `vch-lb status` and `vch-lb logs` say more",
+        "warning: `lb` answers that no instance is there: `vch-lb status` and `vch-lb logs` say more",
     );
     let json = sandbox
         .up(&["-n", "2", "--format", "json"])

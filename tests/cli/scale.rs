@@ -67,7 +67,7 @@ fn a_load_balancer_that_lost_its_address_does_not_make_a_failure_of_what_was_don
         sandbox.config(json!({"address_delay_inspects": 0}));
         sandbox.release("go");
         let ran = tool.finish().success().stdout(ANSWER);
-        ran.stderr_has("warning: `lb` does not answer, or answers that no instance is there");
+        ran.stderr_has("warning: connections to `lb` are refused");
     });
 }
 

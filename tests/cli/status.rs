@@ -654,7 +654,7 @@ fn it_says_whether_the_service_answers() {
             .tool(&["status"])
             .code(3)
             .stdout_has("service web: degraded at 127.50.0.2:80, does not answer\n")
-            .stdout_has("`lb` does not answer, or answers that no instance is there\n  to mend it: vch-lb logs\n");
+            .stdout_has("connections to `lb` are refused\n  to mend it: vch-lb logs\n");
         {
             // The service's own failure is an answer, but none that works.
             let _lb = sandbox.listen("127.50.0.2", 80, 500);

@@ -1,6 +1,6 @@
 //! The world around the endpoint: who answers on an address of the external network.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -83,12 +83,14 @@ impl Drop for Listener {
 }
 
 fn answer(mut stream: TcpStream, text: &str) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
         match stream.read(&mut buffer) {
             Ok(count @ 1..) => request.extend_from_slice(&buffer[..count]),
+            // A process that was stopped and goes on: a socket with a time limit is not asked again by the kernel (signal(7)).
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             _ => return,
         }
         // Nobody here speaks TLS: "no agreement", and that is all.
