@@ -1,7 +1,7 @@
 //! `vch-lb`: N instances of a container image behind `HAProxy`, on whatever endpoint the docker client points at.
 //!
 //! Look, plan, do: a command reads what is there (`look` into an `inventory`), computes a plan without any I/O (`plan`),
-//! and executes it (`execute`, `perform`) or shows it (`script`). Only `docker::spawn` starts processes, only `ui` prints.
+//! and executes it (`change`) or shows it (`script`). Only `docker::spawn` starts processes, only `ui` prints.
 //! No file imports what, by whatever way, imports it (`tests/cli/house.rs`).
 //! Planning, rendering and judging are pure functions, so most of the program is tested without docker.
 //!
@@ -20,28 +20,38 @@
 //! ├── calls.rs        which docker calls a step consists of
 //! ├── script.rs       a plan as a bash script, for --dry-run
 //! ├── secrets.rs      what is never shown
-//! ├── execute.rs      running a plan side by side
+//! ├── change          doing what a plan says: all that makes sure that it worked
+//! │   ├── step.rs         what each step does
+//! │   ├── schedule.rs     steps side by side, none after the first failure
+//! │   ├── run.rs          what every step takes: docker with repeats, patience, what was there before
+//! │   ├── containers.rs   containers, networks and images made and removed
+//! │   ├── files.rs        haproxy.cfg and what lies beside it, written and copied
+//! │   ├── restore.rs      the files from before, put back
+//! │   ├── reload.rs       the reload transaction, and draining
+//! │   ├── revive.rs       starting a load balancer again that ended in a reload
+//! │   ├── signals.rs      signals to the load balancer, where it has a restart policy, too
+//! │   ├── workers.rs      HAProxy's processes, over all reloads of a run
+//! │   ├── lb_log.rs       what HAProxy says in the load balancer's log
+//! │   ├── ready.rs        whether instances are ready to be sent requests
+//! │   ├── watch.rs        new instances once they are sent to
+//! │   ├── health_checks.rs  whether they pass HAProxy's own checks
+//! │   ├── serving.rs      whether the service answers, and no worse than before
+//! │   ├── probe.rs        --probe
+//! │   ├── guard.rs        what this run knows of the service: what is otherwise is somebody else's
+//! │   ├── others.rs       whether somebody else changes the service at the same time
+//! │   ├── lock.rs         one change at a time: a lock in the load balancer
+//! │   ├── lock.sh         the script that holds it there
+//! │   └── config_file.rs  haproxy.cfg on the workstation
 //! ├── moment.rs       points in time, as docker writes them
-//! ├── perform.rs      doing one step: calls, answers, repeats
-//! ├── guard.rs        what this run knows of the service: what is otherwise is somebody else's
-//! ├── others.rs       whether somebody else changes the service at the same time
-//! ├── lock.rs         one change at a time: a lock in the load balancer
-//! ├── lock.sh         the script that holds it there
 //! ├── place.rs        where the load balancer is asked, and whose a reply from there is
 //! ├── entrance.rs     the same, with docker
 //! ├── connections.rs  what connections show of who answers at a place
 //! ├── host_ports.rs   ports of the host that the load balancer wants and others have
 //! ├── advice.rs       networks and ports of an endpoint that the admin should know of
 //! ├── judge.rs        what replies and states mean: does it work, is it worse than before
-//! ├── ready.rs        whether instances are ready
-//! ├── reach.rs        whether the service answers
+//! ├── reach.rs        where the service is and what it replied there, in words
 //! ├── ambiguous.rs    several networks of one name
-//! ├── reload.rs       the reload transaction, and draining
-//! ├── revive.rs       starting a load balancer again that ended in a reload
 //! ├── ask.rs          asking HAProxy in the load balancer itself
-//! ├── signals.rs      signals to the load balancer, where it has a restart policy, too
-//! ├── checks.rs       whether instances pass HAProxy's own checks
-//! ├── probe.rs        --probe
 //! ├── receipt.rs      what its requests came to
 //! ├── http.rs         one question to a port
 //! ├── autopsy.rs      why a container died
@@ -51,7 +61,6 @@
 //! ├── text.rs         how texts are written; those of others are made harmless for a terminal
 //! ├── again.rs        commands of its own that it suggests
 //! ├── doctor          what doctor makes of its facts; in `there`, a file for each check of the endpoint
-//! ├── config_file.rs  haproxy.cfg on the workstation
 //! ├── interrupt.rs    Ctrl-C
 //! ├── help            the topics of `vch-lb help`, whose texts are in `templates/help`: as text, as manual pages; the pager
 //! ├── error.rs        failures and exit codes
@@ -100,18 +109,15 @@ pub mod ambiguous;
 pub mod ask;
 pub mod autopsy;
 pub mod calls;
-pub mod checks;
+pub mod change;
 pub mod cli;
 pub mod commands;
-pub mod config_file;
 pub mod connections;
 pub mod digest;
 pub mod docker;
 pub mod doctor;
 pub mod entrance;
 pub mod error;
-pub mod execute;
-pub mod guard;
 pub mod haproxy;
 pub mod help;
 pub mod host_ports;
@@ -119,23 +125,15 @@ pub mod http;
 pub mod interrupt;
 pub mod inventory;
 pub mod judge;
-pub mod lock;
 pub mod look;
 pub mod moment;
-pub mod others;
-pub mod perform;
 pub mod place;
 pub mod plan;
-pub mod probe;
 pub mod reach;
-pub mod ready;
 pub mod receipt;
-pub mod reload;
-pub mod revive;
 pub mod script;
 pub mod secrets;
 pub mod settings;
-pub mod signals;
 pub mod spec;
 pub mod status;
 pub mod text;

@@ -1,34 +1,38 @@
 //! What all commands that change something share: show the plan, or execute it and undo it if it fails.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Context;
+use crate::change::guard::Guard;
+use crate::change::probe::{Probe, Since};
+use crate::change::run::{self, Patience, Performer, Replied};
+use crate::change::schedule::{Done, Execution, Outcome};
+use crate::change::workers::Workers;
+use crate::change::{config_file, ready, serving, step};
 use crate::cli::{ChangeArgs, ProbeArgs};
 use crate::docker::{Docker, argv};
 use crate::entrance::Entrance;
 use crate::error::{Failure, Standing, exit};
-use crate::execute::{Done, Execution, Outcome};
-use crate::guard::Guard;
 use crate::haproxy::{Config, versions};
 use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
 use crate::judge;
 use crate::look::{self, Wanted};
-use crate::perform::{Patience, Performer};
 use crate::place::{self, Place, Via};
 use crate::plan::{Action, Plan, undo};
-use crate::probe::{Probe, Since};
-use crate::reach::{self, Reach};
+use crate::reach::Reach;
 use crate::receipt::{Phase, Receipt};
 use crate::script::{Style, script};
 use crate::settings;
 use crate::spec::names::Number;
 use crate::spec::{running, siblings};
 use crate::text::list;
-use crate::{calls, config_file, host_ports, ready};
+use crate::{calls, host_ports};
 
 /// So many requests of the probe tell enough, where nothing else was watched meanwhile.
 const ENOUGH: usize = 20;
@@ -132,27 +136,29 @@ fn by_host(docker: &Docker, before: &Inventory, plan: &Plan) -> Option<Place> {
     Some(Place { via, address, port })
 }
 
-/// Notes how service and instances are before anything is changed, for a plan that changes a service that serves: nothing
-/// may be worse than that afterwards.
-fn note_before(performer: &Performer<'_>, plan: &Plan) {
+/// How service and instances reply before anything is changed, for a plan that changes a service that serves: nothing may
+/// be worse than that afterwards.
+fn replied_before(run: &Performer<'_>, plan: &Plan) -> Replied {
     let replaces = |action: &Action| matches!(action, Action::Reload(_) | Action::SetLbAside);
-    let leaving = plan.actions().filter_map(|action| match action {
+    if !plan.actions().any(replaces) {
+        return Replied::default();
+    }
+    // Side by side: where one can't be reached, the other most often can't either.
+    thread::scope(|scope| {
+        let service = scope.spawn(|| serving::before(run));
+        let siblings = ready::siblings(run);
+        let service = service.join().ok().flatten();
+        Replied { service, siblings }
+    })
+}
+
+/// Instances that `plan` removes.
+fn removed(plan: &Plan) -> BTreeSet<Number> {
+    let removed = plan.actions().filter_map(|action| match action {
         Action::Remove(numbers) => Some(numbers),
         _ => None,
     });
-    performer.memo().leaving = leaving.flatten().copied().collect();
-    performer.memo().servers = servers(performer, plan);
-    if !plan.actions().any(replaces) {
-        return;
-    }
-    // Side by side: where one can't be reached, the other most often can't either.
-    let (service, siblings) = thread::scope(|scope| {
-        let service = scope.spawn(|| reach::before(performer));
-        let siblings = ready::siblings(performer);
-        (service.join().ok().flatten(), siblings)
-    });
-    let mut memo = performer.memo();
-    (memo.replied_before, memo.siblings) = (service, siblings);
+    removed.flatten().copied().collect()
 }
 
 /// Where the values are that a script does not show: `up` has them from the settings, other commands from what runs.
@@ -169,12 +175,12 @@ fn whence_secrets(context: &Context<'_>, title: &str) -> String {
 }
 
 /// Those that the load balancer sends to in the end.
-fn servers(performer: &Performer<'_>, plan: &Plan) -> Vec<Number> {
+fn servers(before: &Inventory, plan: &Plan) -> Vec<Number> {
     let sent_to = plan.actions().filter_map(|action| match action {
         Action::CopyConfig(servers) | Action::Reload(servers) => Some(servers),
         _ => None,
     });
-    let as_before = || performer.before.written_config().map(Config::numbers);
+    let as_before = || before.written_config().map(Config::numbers);
     sent_to
         .last()
         .cloned()
@@ -282,19 +288,25 @@ impl<'a> Change<'a> {
             self.context.ui.status(reason);
         }
         let guard = Guard::new(&plan.spec.names, self.before, !self.undoes);
-        let performer = self.performer(
-            plan,
-            &guard,
-            self.docker.clone(),
-            self.context.interrupt.clone(),
-        );
-        note_before(&performer, plan);
+        let workers = Mutex::default();
+        let mut performer = Performer {
+            servers: servers(self.before, plan),
+            leaving: removed(plan),
+            ..self.performer(
+                plan,
+                &guard,
+                &workers,
+                self.docker.clone(),
+                self.context.interrupt.clone(),
+            )
+        };
+        performer.replied = replied_before(&performer, plan);
         ready::would_pass(&performer)?;
         let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {
             let during = probe.as_ref().map(|probe| probe.during(action.phase()));
-            let done = performer.perform(action)?;
+            let done = step::perform(&performer, action)?;
             if let Some(probe) = &probe {
                 self.heed(probe, plan, action)?;
             }
@@ -318,7 +330,7 @@ impl<'a> Change<'a> {
                     }
                     performer.others().none_changed()
                 });
-                let looked = serves.then(|| reach::last_look(&performer));
+                let looked = serves.then(|| serving::last_look(&performer));
                 (looked, look::join(others))
             });
             let probed = probe
@@ -331,7 +343,7 @@ impl<'a> Change<'a> {
             None => {
                 let receipt = probe.map(Probe::finish);
                 self.context.interrupt.forget_standing();
-                let reach = performer.memo().reach.clone();
+                let reach = run::lock(&performer.reach).clone();
                 let steps = steps.into_inner().unwrap_or_default();
                 Ok(Report {
                     reach,
@@ -471,6 +483,7 @@ impl<'a> Change<'a> {
         &'p self,
         plan: &'p Plan,
         guard: &'p Guard,
+        workers: &'p Mutex<Workers>,
         docker: Docker,
         interrupt: Interrupt,
     ) -> Performer<'p> {
@@ -489,7 +502,13 @@ impl<'a> Change<'a> {
                 drain: self.args.drain,
             },
             config_path: self.config_path.clone(),
-            memo: Mutex::default(),
+            servers: Vec::new(),
+            leaving: BTreeSet::new(),
+            replied: Replied::default(),
+            workers,
+            reach: Mutex::default(),
+            passed: Mutex::default(),
+            left_over: AtomicBool::new(false),
         }
     }
 
@@ -557,15 +576,20 @@ impl<'a> Change<'a> {
         let docker = self.docker.uninterruptible();
         let deaf = Performer {
             undoing: true,
-            ..self.performer(undo, performer.guard, docker, Interrupt::default())
+            replied: Replied {
+                service: None,
+                ..performer.replied
+            },
+            ..self.performer(
+                undo,
+                performer.guard,
+                performer.workers,
+                docker,
+                Interrupt::default(),
+            )
         };
-        {
-            let (mut memo, mut before) = (deaf.memo(), performer.memo());
-            std::mem::swap(&mut memo.workers, &mut before.workers);
-            memo.workers.begin_undoing();
-            (memo.siblings, memo.revived) = (before.siblings, before.revived);
-        }
-        let perform = |action: &Action| deaf.perform(action);
+        deaf.workers().begin_undoing();
+        let perform = |action: &Action| step::perform(&deaf, action);
         self.run(undo, &perform, true, &|action, took| {
             let label = calls::label(action, &undo.spec);
             self.context.ui.step_done(&label, took);

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Context;
+use crate::change::config_file;
 use crate::cli::DoctorArgs;
 use crate::docker::answer::{self, json};
 use crate::docker::argv;
@@ -22,7 +23,7 @@ use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Por
 use crate::spec::{Spec, arguments};
 use crate::text::{self, plural};
 use crate::ui::{self, Paint};
-use crate::{config_file, look, spec};
+use crate::{look, spec};
 
 pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Failure> {
     context.listen()?;

@@ -4,11 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::change::lock::{self, Lock};
 use crate::docker::spawn::Held;
 use crate::docker::{CallError, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
-use crate::lock::{self, Lock};
 use crate::ui::Ui;
 
 /// A holder that was just killed is noticed a moment later: for so long it is waited in any case.

@@ -53,8 +53,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::change::schedule::simulate;
     use crate::docker::answer::Network;
-    use crate::execute::simulate;
     use crate::inventory::tests::{container, engine};
     use crate::inventory::{Container, State};
     use crate::spec::tests::spec;

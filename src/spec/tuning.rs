@@ -4,6 +4,7 @@
 //! can render the same file again.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::arguments::Arguments;
 use super::names::Port;
@@ -39,6 +40,9 @@ fn unsaid(name: &str) -> &'static str {
         _ => settings::setting(name).map_or("", |setting| setting.default),
     }
 }
+
+/// HAProxy begins the first check of every server within its interval of 2 s, spread, and gives each as long.
+pub const FIRST_CHECKS: Duration = Duration::from_millis(4500);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthCheck {

@@ -292,7 +292,7 @@ fn stands_for(place: &str, word: &str) -> bool {
         "RELOAD" => word == "kill -HUP 1",
         "TEXT" | "PATH" => !word.is_empty() && !word.starts_with('-'),
         "QUESTION" => ["show info", "show info;show stat"].contains(&word),
-        "LOCK" => word == include_str!("../../src/lock.sh"),
+        "LOCK" => word == include_str!("../../src/change/lock.sh"),
         "ASK" => word == include_str!("../../src/haproxy/ask.sh"),
         "IN:PATH" => word
             .split_once(':')

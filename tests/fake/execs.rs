@@ -179,7 +179,7 @@ fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Repl
     }
 }
 
-/// `src/lock.sh`: a file of the container, locked until stdin ends, or the container does. The system gives the lock up with
+/// `src/change/lock.sh`: a file of the container, locked until stdin ends, or the container does. The system gives the lock up with
 /// this process, however that ends.
 fn lock(ctx: &Ctx, container: &Container, who: &str, interactive: bool) -> Reply {
     if !ctx.config.flock {

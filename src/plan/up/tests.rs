@@ -3,8 +3,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::change::schedule::simulate;
 use crate::docker::answer::Network;
-use crate::execute::simulate;
 use crate::inventory::tests::{container, engine};
 use crate::spec::tests::spec;
 

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::run::Performer;
 use crate::ask;
 use crate::docker::argv;
 use crate::error::Failure;
@@ -12,7 +13,6 @@ use crate::haproxy::channel::Question;
 use crate::inventory::{Container, Restarts, State};
 use crate::look;
 use crate::moment::Moment;
-use crate::perform::Performer;
 use crate::text;
 
 /// How long after a refusal it is watched whether HAProxy ends: those that do have done so by then.
@@ -38,7 +38,7 @@ pub fn if_ended(performer: &Performer<'_>, watched: Option<Instant>) -> Result<b
         let Some(now) = look::container(&performer.docker, lb)? else {
             return Ok(false);
         };
-        let started_at = performer.memo().revived.or(before.started_at);
+        let started_at = performer.workers().revived.or(before.started_at);
         if ended.is_none() && now.running() && now.started_at == started_at {
             if watched.is_none_or(|until| Instant::now() >= until) {
                 return Ok(false);
@@ -49,7 +49,7 @@ pub fn if_ended(performer: &Performer<'_>, watched: Option<Instant>) -> Result<b
         let &mut (since, at) = ended.get_or_insert_with(|| (Instant::now(), first_end(&now)));
         if serves(performer, &now)? {
             tell(performer, at.zip(now.started_at));
-            performer.memo().revived = now.started_at;
+            performer.workers().revived = now.started_at;
             return Ok(asked_at.is_some());
         }
         if since.elapsed() >= SERVES_WITHIN {
@@ -119,7 +119,7 @@ fn tell(performer: &Performer<'_>, from_to: Option<(Moment, Moment)>) {
     let down = match from_to {
         Some((from, to)) => format!("it was down for {}", text::seconds(to.since(from))),
         // It ended after that.
-        None => match performer.memo().workers.last_reload() {
+        None => match performer.workers().last_reload() {
             Some((at, _)) => format!("it was down for at most {}", text::seconds(at.elapsed())),
             None => "it was down meanwhile".to_owned(),
         },

@@ -3,27 +3,26 @@
 //! Copied, read back, checked by HAProxy itself in the load balancer, signalled, verified in its log; undone where one of
 //! these fails, so that no file that would not survive a restart is left behind.
 
-use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::run::{AGAIN_AFTER, COPIES, Performer};
+use super::workers::Before;
+use super::{files, lb_log, revive, signals};
 use crate::ask;
 use crate::autopsy;
 use crate::calls;
 use crate::docker::CallError;
-use crate::docker::argv::{self, Range};
+use crate::docker::argv::Range;
 use crate::docker::cause::Cause;
 use crate::error::{Failure, printable};
 use crate::haproxy;
-use crate::haproxy::channel::{self, Id, Look, Process, Question};
+use crate::haproxy::channel::{self, Look, Process, Question};
 use crate::haproxy::log::{self, Line, Own};
 use crate::haproxy::read::Found;
 use crate::haproxy::reloaded::{self, By, Evidence, Verdict};
 use crate::look;
 use crate::moment::Moment;
-use crate::perform::{AGAIN_AFTER, COPIES, Performer};
-use crate::revive;
-use crate::signals;
 use crate::spec::names::Number;
 use crate::text;
 
@@ -35,41 +34,6 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// How many log lines are read before a reload. The sign of life of the worker that serves is among them, unless requests
 /// (LB_LOG=stdout) have pushed it out.
 const TAIL: usize = 500;
-
-/// What is known of HAProxy's worker processes.
-#[derive(Debug, Default)]
-pub struct Workers {
-    last_hup: Option<Instant>,
-    /// The log's last time before that.
-    last_mark: Option<Moment>,
-    /// The log's last time before this run's first HUP.
-    mark: Option<Moment>,
-    /// Whether its log tells when a former worker is gone: that of 1.7 never does.
-    tells_of_ends: bool,
-    former: BTreeSet<Id>,
-    /// Former workers whose process IDs are not known.
-    nameless: usize,
-    /// Whether HAProxy may run another configuration than the one from before this run.
-    elsewhere: bool,
-    /// Whether one that it sends to has been started since it last resolved names.
-    moved: bool,
-    /// When a refusal showed last.
-    refused: Option<Instant>,
-    /// A signal of which HAProxy still loads.
-    unfinished: Option<Before>,
-}
-
-/// What was there before a signal.
-#[derive(Debug)]
-struct Before {
-    /// The log's last time.
-    mark: Option<Moment>,
-    look: Option<Look>,
-    /// The pid file, where nothing can be asked.
-    pid_file: Option<String>,
-    /// Whether the new configuration names the runtime socket.
-    answers: bool,
-}
 
 /// Makes the load balancer run `text`, which lies in the local haproxy.cfg.
 pub fn reload(performer: &Performer<'_>, text: &str, servers: &[Number]) -> Result<(), Failure> {
@@ -92,14 +56,14 @@ pub fn reload(performer: &Performer<'_>, text: &str, servers: &[Number]) -> Resu
 /// Puts `text`, the configuration from before, back: in force, if HAProxy may run another one. Where it is shown to run that
 /// one still, it is not asked to reload: some can't after a refusal.
 pub fn back_to(performer: &Performer<'_>, text: &str) -> Result<(), Failure> {
-    performer.put_config(text)?;
+    files::put_config(performer, text)?;
     if start_again(performer)? {
         return Ok(());
     }
     let found = performer.before.config.as_ref();
     let is_another = found.is_some_and(|found| found.text != text);
     let needed = {
-        let workers = &performer.memo().workers;
+        let workers = performer.workers();
         workers.last_hup.is_some() && (workers.elsewhere || workers.moved || is_another)
     };
     if needed {
@@ -115,10 +79,10 @@ fn start_again(performer: &Performer<'_>) -> Result<bool, Failure> {
     if performer.guard.met_others() {
         return Ok(false);
     }
-    let refused = performer.memo().workers.refused;
+    let refused = performer.workers().refused;
     let started = revive::if_ended(performer, refused.map(|at| at + revive::ENDS_WITHIN))?;
     if started {
-        performer.memo().workers.started();
+        performer.workers().started();
     }
     Ok(started)
 }
@@ -132,7 +96,7 @@ fn leaves_some(performer: &Performer<'_>, servers: &[Number]) -> bool {
 /// After a failed reload the old worker still serves, or HAProxy has ended: then it is started again at once. The file has to
 /// be what it was.
 fn put_back(performer: &Performer<'_>, before: &Found, failure: Failure) -> Failure {
-    match performer.put_back(before) {
+    match files::put_back(performer, before) {
         Ok(()) => {
             if let Err(second) = start_again(performer) {
                 // Undoing, which comes next, has another try, with instances that may have been stopped back.
@@ -152,7 +116,7 @@ fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure>
     let spec = performer.spec;
     let lb = spec.names.lb.as_str();
     for _ in 0..COPIES {
-        performer.copy_config(text).map_err(|error| {
+        files::copy_config(performer, text).map_err(|error| {
             Failure::from_call(
                 format!("haproxy.cfg was not copied into the load balancer `{lb}`"),
                 &error,
@@ -169,7 +133,7 @@ fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure>
         performer.sleep(AGAIN_AFTER);
         performer.others().none_changed()?;
         // Whoever changes another service from the same directory writes the same file.
-        performer.write_text(text)?;
+        files::write_text(performer, text)?;
     }
     Err(Failure::failed(format!(
         "haproxy.cfg does not arrive whole in the load balancer `{lb}`"
@@ -260,10 +224,12 @@ fn every_name_resolves(lb: &str, said: &str) -> Result<(), Failure> {
 /// The same where HAProxy could not be asked before: then its log alone tells whom it left out.
 fn sends_to_all(performer: &Performer<'_>) -> Result<(), Failure> {
     let lb = performer.spec.names.lb.as_str();
-    let mark = performer.memo().workers.last_mark;
-    let lines = match log_since(performer, mark) {
+    let mark = performer.workers().last_mark;
+    let lines = match lb_log::log_since(performer, mark) {
         Ok(lines) => lines,
-        Err(error) if error.concerns_every_call() => return Err(not_read(performer, &error)),
+        Err(error) if error.concerns_every_call() => {
+            return Err(lb_log::not_read(performer, &error));
+        }
         Err(_) => return Ok(()),
     };
     let mut left_out = lines.iter().filter_map(|line| {
@@ -281,7 +247,7 @@ fn sends_to_all(performer: &Performer<'_>) -> Result<(), Failure> {
 /// `leaving`: instances may be taken away for not being in that configuration.
 fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
     let lb = performer.spec.names.lb.as_str();
-    let unfinished = performer.memo().workers.unfinished.take();
+    let unfinished = performer.workers().unfinished.take();
     if let Some(before) = unfinished {
         has_loaded(Watch { performer, before })?;
     }
@@ -293,10 +259,10 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
         });
         others?;
         let watch = watch?;
-        let was_elsewhere = performer.memo().workers.elsewhere;
+        let was_elsewhere = performer.workers().elsewhere;
         {
             // Before the call: one that fails may have sent it all the same.
-            let workers = &mut performer.memo().workers;
+            let mut workers = performer.workers();
             workers.last_hup = Some(Instant::now());
             workers.last_mark = watch.before.mark;
             workers.elsewhere = true;
@@ -304,7 +270,7 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
         signals::hup(performer).map_err(|error| {
             Failure::from_call(format!("the load balancer `{lb}` was not reloaded"), &error)
         })?;
-        performer.memo().workers.last_hup = Some(Instant::now());
+        performer.workers().last_hup = Some(Instant::now());
         match watch.outcome()? {
             Verdict::InForce(by) => {
                 watch.note_success(by);
@@ -312,7 +278,7 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
             }
             Verdict::Refused(alerts) => {
                 let goes_on = watch.goes_on()?;
-                let workers = &mut performer.memo().workers;
+                let mut workers = performer.workers();
                 workers.elsewhere = was_elsewhere || !goes_on;
                 workers.refused = Some(Instant::now());
                 return Err(not_taken(performer).worded(alerts.join("\n")));
@@ -320,7 +286,7 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
             Verdict::Ended(alerts) if alerts.is_empty() => return Err(ended(performer)),
             Verdict::Ended(alerts) => return Err(not_taken(performer).worded(alerts.join("\n"))),
             Verdict::Loading => {
-                performer.memo().workers.unfinished = Some(watch.before);
+                performer.workers().unfinished = Some(watch.before);
                 return Err(still_loading(performer));
             }
             Verdict::Unknown => return unproved(performer, leaving),
@@ -349,7 +315,7 @@ fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
         }
         _ => return Ok(()),
     }
-    performer.memo().workers.unfinished = Some(watch.before);
+    performer.workers().unfinished = Some(watch.before);
     let what = format!(
         "HAProxy in `{lb}` is still loading the haproxy.cfg that was to be taken back, and will run it then"
     );
@@ -399,7 +365,7 @@ fn unproved(performer: &Performer<'_>, leaving: bool) -> Result<(), Failure> {
 }
 
 fn keep_apart(performer: &Performer<'_>) {
-    let last = performer.memo().workers.last_hup;
+    let last = performer.workers().last_hup;
     if let Some(wait) = last.and_then(|last| APART.checked_sub(last.elapsed())) {
         thread::sleep(wait);
     }
@@ -476,7 +442,7 @@ impl<'a> Watch<'a> {
         if self.before.answers && matches!(first, Verdict::InForce(_)) {
             return Ok(first);
         }
-        let said = read_log(performer, self.before.mark)?;
+        let said = lb_log::read_log(performer, self.before.mark)?;
         evidence.said = &said;
         Ok(reloaded::verdict(evidence))
     }
@@ -502,10 +468,7 @@ impl<'a> Watch<'a> {
             ));
         }
         let former = self.before.look.as_ref().map(Look::listening);
-        performer
-            .memo()
-            .workers
-            .succeed(&former.unwrap_or_default());
+        performer.workers().succeed(&former.unwrap_or_default());
     }
 }
 
@@ -546,18 +509,17 @@ fn pid_file(performer: &Performer<'_>) -> Option<String> {
 
 /// The log's last time so far, in the endpoint's own clock; what comes later is the reload's.
 fn mark(performer: &Performer<'_>) -> Result<Option<Moment>, Failure> {
-    let log = own_lines(performer, &Range::last(TAIL), None)
-        .map_err(|error| not_read(performer, &error))?;
+    let log = lb_log::own_lines(performer, &Range::last(TAIL), None)
+        .map_err(|error| lb_log::not_read(performer, &error))?;
     let (last, full) = (log.last(), log.read() >= TAIL);
-    if performer.memo().workers.mark.is_none() {
+    if performer.workers().mark.is_none() {
         let lines = log.in_order();
         let current = newest_worker(&lines);
         let first = match current {
             None if full => first_signs(performer)?,
             _ => Vec::new(),
         };
-        let mut memo = performer.memo();
-        let workers = &mut memo.workers;
+        let mut workers = performer.workers();
         workers.mark = Some(last.unwrap_or(Moment::EARLIEST));
         workers.tells_of_ends = current.or_else(|| newest_worker(&first)).is_some();
     }
@@ -573,72 +535,14 @@ fn newest_worker(lines: &[Line]) -> Option<u32> {
 /// can't be read.
 fn first_signs(performer: &Performer<'_>) -> Result<Vec<Line>, Failure> {
     let mut own = Own::default();
-    let read = read_lines(performer, &Range::since(None), |line| {
+    let read = lb_log::read_lines(performer, &Range::since(None), |line| {
         let go_on = log::new_worker(&line.text).is_none();
         own.add(line);
         go_on
     });
     match read {
-        Err(error) if error.concerns_every_call() => Err(not_read(performer, &error)),
+        Err(error) if error.concerns_every_call() => Err(lb_log::not_read(performer, &error)),
         _ => Ok(own.in_order()),
-    }
-}
-
-impl Workers {
-    /// When the configuration in force was asked for, and the log's last time before that; `None` without a reload.
-    pub fn last_reload(&self) -> Option<(Instant, Option<Moment>)> {
-        self.last_hup.map(|at| (at, self.last_mark))
-    }
-
-    /// Whether HAProxy may run another configuration than the one from before this run.
-    pub fn may_run_another(&self) -> bool {
-        self.elsewhere
-    }
-
-    /// An instance was started: its address may be another one than before.
-    pub fn note_moved(&mut self) {
-        self.moved = true;
-    }
-
-    /// From here on only what undoing does counts: what it starts again the load balancer sent to before.
-    pub fn begin_undoing(&mut self) {
-        self.moved = false;
-    }
-
-    /// HAProxy was started, with the file from before.
-    fn started(&mut self) {
-        (self.elsewhere, self.moved, self.refused) = (false, false, None);
-    }
-
-    /// Those that served until now are former ones.
-    fn succeed(&mut self, former: &[Process]) {
-        (self.moved, self.refused) = (false, None);
-        if former.is_empty() {
-            self.nameless += 1;
-        }
-        self.former.extend(former.iter().map(|process| process.id));
-    }
-
-    /// Whether all former workers are gone, by the log since this run's first HUP; `None` where it does not tell.
-    fn gone(&self, lines: &[Line]) -> Option<bool> {
-        if self.former.is_empty() && self.nameless == 0 {
-            return Some(true);
-        }
-        let gone: BTreeSet<u32> = lines
-            .iter()
-            .filter_map(|line| log::former_worker_gone(&line.text))
-            .collect();
-        let former: BTreeSet<u32> = self.former.iter().map(|id| id.pid).collect();
-        let nameless_gone = gone.difference(&former).count();
-        if gone.is_empty() && !self.tells_of_ends {
-            return None;
-        }
-        Some(former.is_subset(&gone) && nameless_gone >= self.nameless)
-    }
-
-    /// Whether all former workers are gone, by the processes that are there; `None` where some are not known.
-    fn gone_by(&self, now: &Look) -> Option<bool> {
-        (self.nameless == 0).then(|| !self.former.iter().any(|id| now.has(*id)))
     }
 }
 
@@ -647,13 +551,15 @@ impl Workers {
 pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
     let started = Instant::now();
     let lb = &performer.spec.names.lb;
-    let mark = performer.memo().workers.mark;
+    let mark = performer.workers().mark;
     let mut pause = Duration::from_millis(50);
     loop {
         performer.check_interrupt()?;
-        let gone = match log_since(performer, mark) {
-            Ok(lines) => performer.memo().workers.gone(&lines),
-            Err(error) if error.concerns_every_call() => return Err(not_read(performer, &error)),
+        let gone = match lb_log::log_since(performer, mark) {
+            Ok(lines) => performer.workers().gone(&lines),
+            Err(error) if error.concerns_every_call() => {
+                return Err(lb_log::not_read(performer, &error));
+            }
             // Then it is as with a HAProxy that does not tell.
             Err(_) => None,
         };
@@ -681,54 +587,7 @@ pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
 /// Where the log does not tell, as that of 1.7, the processes do.
 fn gone_by_processes(performer: &Performer<'_>) -> Result<Option<bool>, Failure> {
     Ok(match asked(performer, &[])? {
-        Asked::Told(now) => now.and_then(|now| performer.memo().workers.gone_by(&now)),
+        Asked::Told(now) => now.and_then(|now| performer.workers().gone_by(&now)),
         Asked::Ended => Some(true),
     })
-}
-
-/// What HAProxy says of itself in the load balancer's log after `since`.
-pub fn read_log(performer: &Performer<'_>, since: Option<Moment>) -> Result<Vec<Line>, Failure> {
-    log_since(performer, since).map_err(|error| not_read(performer, &error))
-}
-
-fn log_since(performer: &Performer<'_>, since: Option<Moment>) -> Result<Vec<Line>, CallError> {
-    let since = since.filter(|since| *since > Moment::EARLIEST);
-    own_lines(performer, &Range::since(since), since).map(Own::in_order)
-}
-
-fn own_lines(
-    performer: &Performer<'_>,
-    range: &Range,
-    since: Option<Moment>,
-) -> Result<Own, CallError> {
-    let mut own = Own::default();
-    read_lines(performer, range, |line| {
-        // A VCH knows full seconds only: it returns a little more than was asked for.
-        if since.is_none_or(|since| line.time > since) {
-            own.add(line);
-        }
-        true
-    })?;
-    Ok(own)
-}
-
-/// Reads the load balancer's log for as long as `on_line` says so.
-fn read_lines(
-    performer: &Performer<'_>,
-    range: &Range,
-    mut on_line: impl FnMut(Line) -> bool,
-) -> Result<(), CallError> {
-    let argv = argv::logs(performer.spec.names.lb.as_str(), range, true, false);
-    let docker = &performer.docker;
-    docker.query_lines(&argv, |piece| {
-        log::line(&piece.text).is_none_or(&mut on_line)
-    })
-}
-
-fn not_read(performer: &Performer<'_>, error: &CallError) -> Failure {
-    let lb = &performer.spec.names.lb;
-    Failure::from_call(
-        format!("the log of the load balancer `{lb}` could not be read"),
-        error,
-    )
 }

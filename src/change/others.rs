@@ -3,10 +3,10 @@
 
 use std::thread;
 
+use super::guard::Guard;
 use crate::docker::Docker;
 use crate::docker::answer::ListedContainer;
 use crate::error::Failure;
-use crate::guard::Guard;
 use crate::haproxy;
 use crate::inventory::Container;
 use crate::look;

@@ -5,15 +5,15 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::run::Performer;
+use super::schedule::Done;
 use crate::calls;
 use crate::docker::CallError;
 use crate::docker::argv;
 use crate::docker::cause::Cause;
 use crate::error::Failure;
-use crate::execute::Done;
 use crate::inventory::Restarts;
 use crate::look;
-use crate::perform::Performer;
 use crate::plan::Action;
 
 /// Asks HAProxy to read its file again. That it was asked says nothing about what comes of it.

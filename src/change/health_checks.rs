@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::lb_log;
+use super::run::{Performer, lock};
 use crate::autopsy;
 use crate::entrance;
 use crate::error::Failure;
@@ -13,17 +15,13 @@ use crate::haproxy::log::Checks;
 use crate::http::{self, Reply, Within};
 use crate::inventory::Container;
 use crate::moment::Moment;
-use crate::perform::Performer;
 use crate::place::Place;
-use crate::reach;
-use crate::reload;
 use crate::settings::HEALTH_CHECK;
 use crate::spec::Spec;
 use crate::spec::names::Number;
+use crate::spec::tuning::FIRST_CHECKS;
 use crate::text;
 
-/// HAProxy begins the first check of every server within its interval of 2 s, spread, and gives each as long.
-pub const FIRST_CHECKS: Duration = Duration::from_millis(4500);
 /// How often it is looked whether nobody is left, where that is an outage.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How often it is looked whether a server that is out comes back.
@@ -42,12 +40,12 @@ struct Since {
 /// After a reload: waits until the first checks of `numbers` are over and none of them is out any more, at most `--wait`.
 /// Where those that served before are all out, that is an outage, and nothing is waited for.
 pub fn pass_after_reload(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
-    let last = performer.memo().workers.last_reload();
+    let last = performer.workers().last_reload();
     let Some((at, mark)) = last.filter(|_| performer.spec.tuning.checks()) else {
         return Ok(());
     };
     let proved = numbers.iter().all(|&number| {
-        performer.memo().passed.contains(&number) || served_before(performer, number)
+        lock(&performer.passed).contains(&number) || served_before(performer, number)
     });
     let lb = performer.before.lb.as_ref();
     let waiting = Waiting {
@@ -58,7 +56,7 @@ pub fn pass_after_reload(performer: &Performer<'_>, numbers: &[Number]) -> Resul
         place: lb.and_then(|lb| place(performer, lb)),
     };
     waiting.pass()?;
-    performer.memo().passed.extend(numbers);
+    lock(&performer.passed).extend(numbers);
     Ok(())
 }
 
@@ -124,7 +122,7 @@ fn is_news(performer: &Performer<'_>, number: Number) -> bool {
 }
 
 fn place(performer: &Performer<'_>, lb: &Container) -> Option<Place> {
-    reach::entrance(performer).place(lb, performer.spec.lb_port)
+    performer.entrance().place(lb, performer.spec.lb_port)
 }
 
 /// Waits for the checks to pass.
@@ -197,13 +195,16 @@ impl Waiting<'_> {
         let reply = http::ask(&place.address, place.port, speaks, ATTEMPT);
         let lb = spec.names.lb.as_str();
         let counts = |reply: Reply| {
-            let heard = reach::entrance(self.performer).heard(lb, spec.lb_port, place, reply);
+            let heard = self
+                .performer
+                .entrance()
+                .heard(lb, spec.lb_port, place, reply);
             heard.answers() == Some(false)
         };
         if reply.answers() != Some(false) || !counts(reply) {
             return None;
         }
-        let news = self.performer.memo().replied_before != Some(Reply::NoServer);
+        let news = self.performer.replied.service != Some(Reply::NoServer);
         (over || (reply == Reply::NoServer && news)).then_some(reply)
     }
 }
@@ -224,7 +225,7 @@ impl Found {
         since: Option<Moment>,
         judged: &dyn Fn(Number) -> bool,
     ) -> Result<Self, Failure> {
-        let lines = reload::read_log(performer, since)?;
+        let lines = lb_log::read_log(performer, since)?;
         let checks = Checks::new(lines.iter().map(|line| line.text.as_str()));
         let nobody_left = checks.nobody_left();
         let outage = nobody_left.is_some();

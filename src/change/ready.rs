@@ -7,8 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::run::Performer;
 use crate::autopsy;
-use crate::checks;
 use crate::connections;
 use crate::error::Failure;
 use crate::haproxy::Config;
@@ -17,9 +17,7 @@ use crate::inventory::{Container, Health, State};
 use crate::judge::{self, Demand, Life};
 use crate::look;
 use crate::moment::Moment;
-use crate::perform::Performer;
 use crate::place::{self, Place, Shown, Via};
-use crate::reach;
 use crate::spec::names::{Number, Port};
 use crate::spec::tuning::HealthCheck;
 use crate::text;
@@ -78,28 +76,6 @@ fn gone(waiting: &[String], found: &[Container]) -> Failure {
     Failure::failed(format!("gone before it got ready: {}", text::list(&gone)))
 }
 
-/// Watches `numbers` for the settling time: all of them have to pass HAProxy's checks, if it does any, and to stay up; and
-/// the service has to be no worse than before.
-pub fn watch(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
-    let started = Instant::now();
-    // First: a check that nobody passes is an outage for as long as it is in force.
-    checks::pass_after_reload(performer, numbers)?;
-    let settled = performer.patience.settle.saturating_sub(started.elapsed());
-    performer.sleep(settled);
-    performer.check_interrupt()?;
-    let names = performer.spec.names.instances(numbers);
-    let found = look::containers(&performer.docker, &names)?;
-    let fallen =
-        |container: &&Container| judge::life(before(performer, container), container) == Life::Lost;
-    match found.iter().find(fallen) {
-        Some(container) => Err(never_ready(performer, container)),
-        None if found.len() < names.len() => Err(Failure::failed(
-            "an instance is gone that was ready just before",
-        )),
-        None => reach::is_no_worse(performer, found.first()),
-    }
-}
-
 /// Before anything is changed: asks those that are sent to, and stay, what a check that is new to them asks, before HAProxy
 /// does: where it calls none of them right, nobody is left to serve. Those that can't be asked from here are HAProxy's to
 /// check.
@@ -113,7 +89,7 @@ pub fn would_pass(performer: &Performer<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let gate = Gate::new(performer);
-    let leaving = performer.memo().leaving.clone();
+    let leaving = &performer.leaving;
     let sent_to = config.numbers().into_iter();
     let asked: Vec<&Container> = sent_to
         .filter(|number| !leaving.contains(number))
@@ -186,7 +162,7 @@ impl<'a, 'b> Crew<'a, 'b> {
     /// Judges `found`, all that the load balancer sends to. Fails where one of them is lost.
     pub fn look(&mut self, found: &[Container]) -> Result<Crewed, Failure> {
         let performer = self.gate.performer;
-        let names = performer.spec.names.instances(&performer.memo().servers);
+        let names = performer.spec.names.instances(&performer.servers);
         if found.len() < names.len() {
             return Err(gone(&names, found));
         }
@@ -284,7 +260,7 @@ impl<'a, 'b> Gate<'a, 'b> {
     fn answer(&self, container: &Container) -> Answer {
         let Performer { spec, .. } = self.performer;
         let speaks = spec.tuning.instances_speak();
-        let siblings = self.performer.memo().siblings;
+        let siblings = self.performer.replied.siblings;
         let Some(demand) = judge::demand(&spec.tuning.health, siblings, speaks) else {
             return Answer::NotAsked;
         };
@@ -306,7 +282,10 @@ impl<'a, 'b> Gate<'a, 'b> {
 }
 
 /// The container of that name before this run.
-fn before<'b>(performer: &Performer<'b>, container: &Container) -> Option<&'b Container> {
+pub(super) fn before<'b>(
+    performer: &Performer<'b>,
+    container: &Container,
+) -> Option<&'b Container> {
     let mut before = performer.before.instances.values();
     before.find(|before| before.name == container.name)
 }
@@ -321,7 +300,7 @@ fn published(performer: &Performer<'_>, (ip, port): (&str, u16)) -> Option<Place
 /// Whether it is `instance` that answers at `at`, for its port `inside` (`80/tcp`).
 fn is_its_own(performer: &Performer<'_>, instance: &Container, inside: &str, at: &Place) -> bool {
     let number = inside.split('/').next().unwrap_or(inside);
-    reach::entrance(performer).doubt(at).is_none()
+    performer.entrance().doubt(at).is_none()
         || number.parse().is_ok_and(|port| {
             let shown = connections::shown(&performer.docker, &instance.name, port, at);
             shown == Shown::Connection
@@ -363,7 +342,7 @@ fn tcp(port: Port) -> String {
     format!("{port}/tcp")
 }
 
-fn never_ready(performer: &Performer<'_>, container: &Container) -> Failure {
+pub(super) fn never_ready(performer: &Performer<'_>, container: &Container) -> Failure {
     let unhealthy = container.running() && container.health == Health::Unhealthy;
     let how = if unhealthy {
         "is unhealthy, by its own health check".into()

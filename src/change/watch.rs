@@ -1,0 +1,34 @@
+//! New instances, once they are sent to, for as long as `--settle` says.
+
+use std::time::Instant;
+
+use super::run::Performer;
+use super::{health_checks, ready, serving};
+use crate::error::Failure;
+use crate::inventory::Container;
+use crate::judge::{self, Life};
+use crate::look;
+use crate::spec::names::Number;
+
+/// Watches `numbers` for the settling time: all of them have to pass HAProxy's checks, if it does any, and to stay up; and
+/// the service has to be no worse than before.
+pub fn watch(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
+    let started = Instant::now();
+    // First: a check that nobody passes is an outage for as long as it is in force.
+    health_checks::pass_after_reload(performer, numbers)?;
+    let settled = performer.patience.settle.saturating_sub(started.elapsed());
+    performer.sleep(settled);
+    performer.check_interrupt()?;
+    let names = performer.spec.names.instances(numbers);
+    let found = look::containers(&performer.docker, &names)?;
+    let fallen = |container: &&Container| {
+        judge::life(ready::before(performer, container), container) == Life::Lost
+    };
+    match found.iter().find(fallen) {
+        Some(container) => Err(ready::never_ready(performer, container)),
+        None if found.len() < names.len() => Err(Failure::failed(
+            "an instance is gone that was ready just before",
+        )),
+        None => serving::is_no_worse(performer, found.first()),
+    }
+}
