@@ -1,6 +1,5 @@
 //! Asking HAProxy in the load balancer itself, by one `docker exec`: what is asked and answered is `haproxy::channel`'s.
 
-use std::thread;
 use std::time::Duration;
 
 use crate::docker::argv;
@@ -41,7 +40,7 @@ pub fn haproxy(
             Err(_) => return Ok(None),
         }
         if attempt + 1 < ATTEMPTS {
-            thread::sleep(AGAIN_AFTER);
+            docker.pause(AGAIN_AFTER);
         }
     }
     Ok(None)

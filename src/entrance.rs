@@ -25,14 +25,14 @@ pub const ATTEMPTS: u32 = 2;
 pub const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// What a service that is there replies.
-pub(crate) fn ask(place: &Place, speaks: Speaks) -> Reply {
+fn ask(place: &Place, speaks: Speaks, pause: impl Fn(Duration)) -> Reply {
     let mut reply = ask_twice(place, speaks);
     for _ in 1..ATTEMPTS {
         // HAProxy's own word counts at once.
         if !matches!(reply, Reply::Refused | Reply::Closed) {
             break;
         }
-        thread::sleep(AGAIN_AFTER);
+        pause(AGAIN_AFTER);
         reply = ask_twice(place, speaks);
     }
     reply
@@ -129,7 +129,8 @@ impl<'a> Entrance<'a> {
 
     /// Asks `lb`, which serves on `port`, at `place`.
     pub fn ask(self, lb: &str, port: Port, place: &Place, speaks: Speaks) -> Heard {
-        self.heard(lb, port, place, ask(place, speaks))
+        let reply = ask(place, speaks, |pause| self.docker.pause(pause));
+        self.heard(lb, port, place, reply)
     }
 
     /// Whose reply it is that came from `place`: `lb`, asked for its own connections where that decides, serves on `port`.
@@ -164,12 +165,13 @@ mod tests {
 
     use super::*;
 
-    fn at(port: u16) -> Place {
-        Place {
+    fn asked(port: u16) -> Reply {
+        let place = Place {
             via: place::Via::Network,
             address: "127.0.0.1".into(),
             port,
-        }
+        };
+        ask(&place, Speaks::Http, thread::sleep)
     }
 
     #[test]
@@ -184,7 +186,7 @@ mod tests {
             let _ = alive.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
             std::thread::park();
         });
-        assert_eq!(ask(&at(port), Speaks::Http).answers(), Some(true));
+        assert_eq!(asked(port).answers(), Some(true));
     }
 
     #[test]
@@ -202,6 +204,6 @@ mod tests {
                 let _ = alive.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
             }
         });
-        assert_eq!(ask(&at(port), Speaks::Http), Reply::Status(200));
+        assert_eq!(asked(port), Reply::Status(200));
     }
 }

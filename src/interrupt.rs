@@ -12,6 +12,9 @@ use crate::error::{Kind, Standing};
 /// Signals so close together are one: `timeout` sends its own to the process and to its group.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
+/// A sleep ends so soon after an interrupt.
+const HEARS_WITHIN: Duration = Duration::from_millis(50);
+
 /// Shared by everyone who has to stop early; cloning is cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
@@ -57,6 +60,21 @@ impl Interrupt {
 
     pub fn raised(&self) -> bool {
         self.signal().is_some()
+    }
+
+    /// Sleeps, but not through an interrupt: `false` if one came.
+    pub fn sleep(&self, duration: Duration) -> bool {
+        let deadline = Instant::now() + duration;
+        loop {
+            if self.raised() {
+                return false;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(HEARS_WITHIN));
+        }
     }
 
     /// From here on something is changed: an end has consequences that are worth words.
@@ -156,7 +174,7 @@ impl Interrupt {
             .spawn(move || {
                 let mut first = None;
                 loop {
-                    std::thread::sleep(Duration::from_millis(50));
+                    std::thread::sleep(HEARS_WITHIN);
                     if pressed.swap(false, Ordering::Relaxed) {
                         interrupt.raise(SIGINT, &mut first, &said);
                     }

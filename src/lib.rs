@@ -24,6 +24,7 @@
 //! │   ├── step.rs         what each step does
 //! │   ├── schedule.rs     steps side by side, none after the first failure
 //! │   ├── run.rs          what every step takes: docker with repeats, patience, what was there before
+//! │   ├── poll.rs         looking again until something is so, or too late
 //! │   ├── containers.rs   containers, networks and images made and removed
 //! │   ├── files.rs        haproxy.cfg and what lies beside it, written and copied
 //! │   ├── restore.rs      the files from before, put back

@@ -468,7 +468,7 @@ fn lies_at(docker: &Docker, lb: &str, path: &str) -> Result<Option<Lies>, Failur
         match docker.query(&argv) {
             // A VCH's export may die on its way, and docker succeed: that says nothing about the file.
             Ok(answer) if answer.stdout.is_empty() && attempts < EXPORTS => {
-                thread::sleep(EXPORT_AGAIN_AFTER);
+                docker.pause(EXPORT_AGAIN_AFTER);
             }
             Ok(answer) if answer.stdout.is_empty() => {
                 let why = with_stderr(

@@ -10,6 +10,7 @@ pub mod health_checks;
 pub mod lb_log;
 pub mod lock;
 pub mod others;
+pub mod poll;
 pub mod probe;
 pub mod ready;
 pub mod reload;

@@ -27,17 +27,21 @@ const ATTEMPT: Within = Within {
     connect: Duration::from_secs(1),
     respond: Duration::from_secs(3),
 };
+/// How often it is looked whether instances are ready.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often those that serve are asked for what a new HEALTH_CHECK wants.
+const ASK_EVERY: Duration = Duration::from_millis(200);
 /// How many of the instances that serve are asked what can be expected of new ones.
 const SIBLINGS: usize = 2;
 
 /// Waits until all of `numbers` are ready; fails as soon as one of them can't get so any more, or after `--wait`.
 pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
-    let deadline = Instant::now() + performer.patience.wait;
+    let mut poll = performer.poll(performer.patience.wait, LOOK_EVERY);
     let mut gate = Gate::new(performer);
     let mut waiting: Vec<String> = performer.spec.names.instances(numbers);
-    let mut pause = Duration::from_millis(50);
+    performer.check_interrupt()?;
     loop {
-        performer.check_interrupt()?;
+        let over = poll.is_over();
         let found = look::containers(&performer.docker, &waiting)?;
         if found.len() < waiting.len() {
             return Err(gone(&waiting, &found));
@@ -55,12 +59,11 @@ pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), 
             }
         }
         let Some(late) = late else { return Ok(()) };
-        if Instant::now() >= deadline {
+        if over {
             let reply = gate.wrong.get(&late.name).copied();
             return Err(too_late(performer, &late, reply));
         }
-        performer.sleep(pause);
-        pause = (pause * 2).min(Duration::from_secs(1));
+        poll.pause()?;
     }
 }
 
@@ -96,9 +99,10 @@ pub fn would_pass(performer: &Performer<'_>) -> Result<(), Failure> {
         .filter_map(|number| before.instances.get(&number))
         .filter(|instance| instance.running())
         .collect();
-    let deadline = Instant::now() + performer.patience.settle;
+    let mut poll = performer.poll(performer.patience.settle, ASK_EVERY);
+    performer.check_interrupt()?;
     loop {
-        performer.check_interrupt()?;
+        let over = poll.is_over();
         let failing = asked
             .iter()
             .find_map(|instance| match gate.answer(instance) {
@@ -108,12 +112,12 @@ pub fn would_pass(performer: &Performer<'_>) -> Result<(), Failure> {
         let Some((instance, reply)) = failing else {
             return Ok(());
         };
-        if Instant::now() >= deadline {
+        if over {
             let what = format!("`{}` {}", instance.name, wrong(performer, reply));
             return Err(Failure::failed(what)
                 .hinted("HAProxy would send nothing to an instance that fails HEALTH_CHECK"));
         }
-        performer.sleep(Duration::from_millis(200));
+        poll.pause()?;
     }
 }
 

@@ -43,7 +43,8 @@ pub fn if_ended(performer: &Performer<'_>, watched: Option<Instant>) -> Result<b
             if watched.is_none_or(|until| Instant::now() >= until) {
                 return Ok(false);
             }
-            std::thread::sleep(LOOK_EVERY);
+            performer.sleep(LOOK_EVERY);
+            performer.check_interrupt()?;
             continue;
         }
         let &mut (since, at) = ended.get_or_insert_with(|| (Instant::now(), first_end(&now)));
@@ -89,7 +90,8 @@ pub fn if_ended(performer: &Performer<'_>, watched: Option<Instant>) -> Result<b
             })?;
             continue;
         }
-        std::thread::sleep(LOOK_EVERY);
+        performer.sleep(LOOK_EVERY);
+        performer.check_interrupt()?;
     }
 }
 

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::guard::Guard;
 use super::others::Others;
+use super::poll::Poll;
 use super::schedule::Done;
 use super::workers::Workers;
 use crate::docker::argv::Argv;
@@ -205,17 +205,12 @@ impl Performer<'_> {
 
     /// Sleeps, but not through an interrupt: `false` if one came.
     pub fn sleep(&self, duration: Duration) -> bool {
-        let deadline = Instant::now() + duration;
-        loop {
-            if self.interrupt.raised() {
-                return false;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            thread::sleep(left.min(Duration::from_millis(50)));
-        }
+        self.interrupt.sleep(duration)
+    }
+
+    /// A wait of `within`, with a look at least every `longest`.
+    pub(super) fn poll(&self, within: Duration, longest: Duration) -> Poll<'_> {
+        Poll::new(&self.interrupt, within, longest)
     }
 
     /// The failure of having been interrupted, if that is the case.

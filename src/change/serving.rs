@@ -135,11 +135,11 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
 /// At the end of a change of a load balancer that serves: all that it sends to runs and is well, by docker's own health check
 /// too, and the service is no worse than before.
 pub fn last_look(performer: &Performer<'_>) -> Result<(), Failure> {
-    let deadline = Instant::now() + performer.patience.wait;
+    let mut poll = performer.poll(performer.patience.wait, LOOK_EVERY);
     let mut crew = Crew::new(performer);
-    let mut pause = Duration::from_millis(50);
+    performer.check_interrupt()?;
     loop {
-        performer.check_interrupt()?;
+        let over = poll.is_over();
         let (lb, instances) = both(performer)?;
         if !lb.is_some_and(|lb| lb.running()) {
             let lb = &performer.spec.names.lb;
@@ -148,13 +148,12 @@ pub fn last_look(performer: &Performer<'_>) -> Result<(), Failure> {
         }
         match crew.look(&instances)? {
             Crewed::Up { .. } => return is_no_worse(performer, instances.first()),
-            Crewed::Coming(instance) if Instant::now() >= deadline => {
+            Crewed::Coming(instance) if over => {
                 return Err(ready::too_late(performer, &instance, None));
             }
             Crewed::Coming(_) => {}
         }
-        performer.sleep(pause);
-        pause = (pause * 2).min(LOOK_EVERY);
+        poll.pause()?;
     }
 }
 

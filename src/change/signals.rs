@@ -2,8 +2,7 @@
 //!
 //! Which calls that takes is said in `calls`: with a `--restart` policy they are others.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::run::Performer;
 use super::schedule::Done;
@@ -15,6 +14,9 @@ use crate::error::Failure;
 use crate::inventory::Restarts;
 use crate::look;
 use crate::plan::Action;
+
+/// How often it is looked whether HAProxy has ended.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Asks HAProxy to read its file again. That it was asked says nothing about what comes of it.
 pub fn hup(performer: &Performer<'_>) -> Result<(), CallError> {
@@ -44,14 +46,12 @@ pub fn stop(performer: &Performer<'_>, action: &Action) -> Result<Done, Failure>
     performer.tolerating(action, |cause| {
         cause.is_not_found() || cause.is_not_running()
     })?;
-    let deadline = Instant::now() + Duration::from_secs(calls::GRACE);
-    let mut pause = Duration::from_millis(20);
-    while Instant::now() < deadline {
+    let mut poll = performer.poll(Duration::from_secs(calls::GRACE), LOOK_EVERY);
+    while !poll.is_over() {
         match look::container(&performer.docker, performer.spec.names.lb.as_str())? {
-            Some(lb) if lb.running() => thread::sleep(pause),
+            Some(lb) if lb.running() => poll.pause()?,
             _ => break,
         }
-        pause = (pause * 2).min(Duration::from_secs(1));
     }
     Ok(Done::ByUs)
 }

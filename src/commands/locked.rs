@@ -1,7 +1,6 @@
 //! Taking the service's lock for a command that changes something, and waiting for it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::change::lock::{self, Lock};
@@ -88,7 +87,7 @@ impl Taker<'_> {
                 ui.status(&format!("waiting for another command: {who}"));
             }
             waited = true;
-            thread::sleep(AGAIN_AFTER);
+            self.interrupt.sleep(AGAIN_AFTER);
             if let Some(signal) = self.interrupt.signal() {
                 return Err(Failure::interrupted(signal));
             }

@@ -1,7 +1,7 @@
 //! `vch-lb status`: the service as it is.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::Context;
 use crate::cli::StatusArgs;
@@ -38,21 +38,13 @@ pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failu
             Ok(found) => found,
         };
         context.ui.refresh(&text);
-        pause(context, every);
+        context.interrupt.sleep(every);
         if let Some(code) = context.interrupt.exit_code() {
             return Ok(code);
         }
         if context.ui.stdout_is_closed() {
             return Ok(code);
         }
-    }
-}
-
-/// Sleeps until the next look, or until the admin has seen enough.
-fn pause(context: &Context<'_>, every: Duration) {
-    let deadline = std::time::Instant::now() + every;
-    while std::time::Instant::now() < deadline && !context.interrupt.raised() {
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

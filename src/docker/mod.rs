@@ -430,6 +430,11 @@ impl Docker {
         }
     }
 
+    /// Sleeps between two calls, but not through an interrupt.
+    pub fn pause(&self, duration: Duration) {
+        self.interrupt.sleep(duration);
+    }
+
     /// The same client, deaf to interrupts: for undoing.
     #[must_use]
     pub fn uninterruptible(&self) -> Self {
