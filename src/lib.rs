@@ -21,6 +21,7 @@
 //! ├── script.rs       a plan as a bash script, for --dry-run
 //! ├── secrets.rs      what is never shown
 //! ├── change          doing what a plan says: all that makes sure that it worked
+//! │   ├── transaction.rs  a plan carried out, watched by the probe, and undone where it fails
 //! │   ├── step.rs         what each step does
 //! │   ├── schedule.rs     steps side by side, none after the first failure
 //! │   ├── run.rs          what every step takes: docker with repeats, patience, what was there before

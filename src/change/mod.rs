@@ -1,6 +1,7 @@
 //! Changing what is there: a plan's steps, side by side, each with all that makes sure that it worked.
 //!
-//! `step` says what each step does; what it takes is in `run`, below everything else here. Nothing imports `step`.
+//! `step` says what each step does; what it takes is in `run`, below everything else here. Nothing but `transaction`, a plan as a whole, imports
+//! `step`.
 
 pub mod config_file;
 pub mod containers;
@@ -21,5 +22,6 @@ pub mod schedule;
 pub mod serving;
 pub mod signals;
 pub mod step;
+pub mod transaction;
 pub mod watch;
 pub mod workers;

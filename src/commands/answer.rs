@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::Context;
-use super::change::{Change, Report};
+use super::change::Change;
+use crate::change::transaction::Report;
 use crate::docker::Docker;
 use crate::entrance::Entrance;
 use crate::error::{Failure, exit};

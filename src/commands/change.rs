@@ -1,52 +1,23 @@
 //! What all commands that change something share: show the plan, or execute it and undo it if it fails.
 
-use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use super::Context;
-use crate::change::guard::Guard;
-use crate::change::probe::{Probe, Since};
-use crate::change::run::{self, Patience, Performer, Replied};
-use crate::change::schedule::{Done, Execution, Outcome};
-use crate::change::workers::Workers;
-use crate::change::{config_file, ready, serving, step};
+use crate::change::config_file;
+use crate::change::run::Patience;
+use crate::change::transaction::{Report, Transaction};
 use crate::cli::{ChangeArgs, ProbeArgs};
-use crate::docker::{Docker, argv};
-use crate::entrance::Entrance;
-use crate::error::{Failure, Standing, exit};
-use crate::haproxy::{Config, versions};
-use crate::interrupt::Interrupt;
+use crate::docker::Docker;
+use crate::error::{Failure, exit};
+use crate::haproxy::versions;
 use crate::inventory::Inventory;
-use crate::judge;
-use crate::look::{self, Wanted};
 use crate::place::{self, Place, Via};
-use crate::plan::{Action, Plan, undo};
-use crate::reach::Reach;
-use crate::receipt::{Phase, Receipt};
+use crate::plan::{Action, Plan};
 use crate::script::{Style, script};
 use crate::settings;
-use crate::spec::names::Number;
 use crate::spec::{running, siblings};
 use crate::text::list;
 use crate::{calls, host_ports};
-
-/// So many requests of the probe tell enough, where nothing else was watched meanwhile.
-const ENOUGH: usize = 20;
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// What an executed plan came to.
-#[derive(Debug)]
-pub(super) struct Report {
-    pub reach: Option<Reach>,
-    pub steps: Vec<(String, Duration)>,
-    pub took: Duration,
-    /// With `--probe`, where the service could be reached from here.
-    pub receipt: Option<Receipt>,
-}
 
 /// Prints the script of `plan`; the result is the exit code.
 pub(super) fn show(
@@ -136,31 +107,6 @@ fn by_host(docker: &Docker, before: &Inventory, plan: &Plan) -> Option<Place> {
     Some(Place { via, address, port })
 }
 
-/// How service and instances reply before anything is changed, for a plan that changes a service that serves: nothing may
-/// be worse than that afterwards.
-fn replied_before(run: &Performer<'_>, plan: &Plan) -> Replied {
-    let replaces = |action: &Action| matches!(action, Action::Reload(_) | Action::SetLbAside);
-    if !plan.actions().any(replaces) {
-        return Replied::default();
-    }
-    // Side by side: where one can't be reached, the other most often can't either.
-    thread::scope(|scope| {
-        let service = scope.spawn(|| serving::before(run));
-        let siblings = ready::siblings(run);
-        let service = service.join().ok().flatten();
-        Replied { service, siblings }
-    })
-}
-
-/// Instances that `plan` removes.
-fn removed(plan: &Plan) -> BTreeSet<Number> {
-    let removed = plan.actions().filter_map(|action| match action {
-        Action::Remove(numbers) => Some(numbers),
-        _ => None,
-    });
-    removed.flatten().copied().collect()
-}
-
 /// Where the values are that a script does not show: `up` has them from the settings, other commands from what runs.
 fn whence_secrets(context: &Context<'_>, title: &str) -> String {
     if title != "vch-lb up" {
@@ -172,20 +118,6 @@ fn whence_secrets(context: &Context<'_>, title: &str) -> String {
         .filter(|value| value.origin != settings::Origin::Default)
         .map(|value| format!("{} ({})", value.setting.name, value.source()));
     given.collect::<Vec<_>>().join(" and ")
-}
-
-/// Those that the load balancer sends to in the end.
-fn servers(before: &Inventory, plan: &Plan) -> Vec<Number> {
-    let sent_to = plan.actions().filter_map(|action| match action {
-        Action::CopyConfig(servers) | Action::Reload(servers) => Some(servers),
-        _ => None,
-    });
-    let as_before = || before.written_config().map(Config::numbers);
-    sent_to
-        .last()
-        .cloned()
-        .or_else(as_before)
-        .unwrap_or_default()
 }
 
 fn writes_config(plan: &Plan) -> bool {
@@ -273,7 +205,6 @@ impl<'a> Change<'a> {
 
     /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
     pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
-        let started = Instant::now();
         if writes_config(plan) {
             // First as the admin named it, for the words; what a link leads to was found out once.
             for path in [&self.args.config_out, &self.config_path] {
@@ -287,79 +218,23 @@ impl<'a> Change<'a> {
         for reason in &plan.reasons {
             self.context.ui.status(reason);
         }
-        let guard = Guard::new(&plan.spec.names, self.before, !self.undoes);
-        let workers = Mutex::default();
-        let mut performer = Performer {
-            servers: servers(self.before, plan),
-            leaving: removed(plan),
-            ..self.performer(
-                plan,
-                &guard,
-                &workers,
-                self.docker.clone(),
-                self.context.interrupt.clone(),
-            )
+        let transaction = Transaction {
+            ui: self.context.ui,
+            interrupt: self.context.interrupt,
+            docker: self.docker,
+            before: self.before,
+            jobs: usize::from(self.args.jobs),
+            patience: Patience {
+                wait: self.args.wait,
+                settle: self.args.settle,
+                drain: self.args.drain,
+            },
+            config_path: self.config_path.clone(),
+            keeps: self.args.keep,
+            undoes: self.undoes,
+            probes: self.probes,
         };
-        performer.replied = replied_before(&performer, plan);
-        ready::would_pass(&performer)?;
-        let probe = self.probe(plan);
-        let steps = Mutex::new(Vec::new());
-        let perform = |action: &Action| {
-            let during = probe.as_ref().map(|probe| probe.during(action.phase()));
-            let done = step::perform(&performer, action)?;
-            if let Some(probe) = &probe {
-                self.heed(probe, plan, action)?;
-            }
-            drop(during);
-            Ok(done)
-        };
-        let outcome = self.run(plan, &perform, false, &|action, took| {
-            let label = calls::label(action, &plan.spec);
-            self.context.ui.step_done(&label, took);
-            if let Ok(mut steps) = steps.lock() {
-                steps.push((label, took));
-            }
-        });
-        let failure = outcome.failure.clone().or_else(|| {
-            let reloads = |action: &Action| matches!(action, Action::Reload(_));
-            let serves = plan.actions().any(reloads);
-            let (looked, others) = thread::scope(|scope| {
-                let others = scope.spawn(|| {
-                    if plan.only_pulls() {
-                        return Ok(());
-                    }
-                    performer.others().none_changed()
-                });
-                let looked = serves.then(|| serving::last_look(&performer));
-                (looked, look::join(others))
-            });
-            let probed = probe
-                .as_ref()
-                .map(|probe| self.last_heed(probe, &performer));
-            let results = [others].into_iter().chain(looked).chain(probed);
-            results.into_iter().find_map(Result::err)
-        });
-        match failure {
-            None => {
-                let receipt = probe.map(Probe::finish);
-                self.context.interrupt.forget_standing();
-                let reach = run::lock(&performer.reach).clone();
-                let steps = steps.into_inner().unwrap_or_default();
-                Ok(Report {
-                    reach,
-                    steps,
-                    took: started.elapsed(),
-                    receipt,
-                })
-            }
-            Some(failure) => {
-                let undoing = probe.as_ref().map(|probe| probe.during(Phase::Undoing));
-                let failure = self.aftermath(plan, &performer, &outcome, failure);
-                drop(undoing);
-                let receipt = probe.map(Probe::finish);
-                Err(Failure { receipt, ..failure })
-            }
-        }
+        transaction.execute(plan)
     }
 
     /// HAProxy 1.7 can't hand its listening sockets over.
@@ -379,289 +254,4 @@ impl<'a> Change<'a> {
             ));
         }
     }
-
-    /// Requests through the load balancer that serves, if there is one and it can be reached.
-    fn probe(&self, plan: &Plan) -> Option<Probe> {
-        self.probes?;
-        let Some(lb) = self.before.lb.as_ref().filter(|lb| lb.running()) else {
-            let said = "--probe: nothing served before, so there is nothing to probe";
-            self.context.ui.status(said);
-            return None;
-        };
-        let config = self.before.written_config()?;
-        let entrance = Entrance::new(self.docker, self.before, &plan.spec.external_net);
-        let (port, speaks) = (config.lb_port, config.tuning.lb_speaks());
-        let warn = |what: &str| {
-            let warning = format!("--probe: {what}, so there is no receipt");
-            self.context.ui.warn(&warning);
-        };
-        let Some(place) = entrance.place(lb, port) else {
-            warn("the service has no address to ask at");
-            return None;
-        };
-        let reply = match Probe::replies(&place, speaks) {
-            Ok(reply) => reply,
-            Err(reply) => {
-                warn(&format!("the service {}", judge::in_words(reply)));
-                return None;
-            }
-        };
-        if let Some(why) = entrance.heard(&lb.name, port, &place, reply).why() {
-            let why = why.words();
-            warn(&format!(
-                "whether it is the service that answers at {place} can't be told ({why})"
-            ));
-            return None;
-        }
-        Some(Probe::start(&place, speaks))
-    }
-
-    /// After `action`: once the last reload is in force, no more requests of the probe may fail than is allowed. Looked at
-    /// before anything leaves, so that there is a way back.
-    fn heed(&self, probe: &Probe, plan: &Plan, action: &Action) -> Result<(), Failure> {
-        let reloads = plan
-            .actions()
-            .filter(|action| matches!(action, Action::Reload(_)));
-        match action {
-            Action::Reload(_) if reloads.last() == Some(action) => {
-                probe.note_last();
-                Ok(())
-            }
-            Action::Watch(_) | Action::Drain => self.allowed(probe),
-            _ => Ok(()),
-        }
-    }
-
-    /// At the end: where nothing was watched after the last reload, the probe has to see something first.
-    fn last_heed(&self, probe: &Probe, performer: &Performer<'_>) -> Result<(), Failure> {
-        let enough = || probe.since_last().is_none_or(|since| since.sent >= ENOUGH);
-        let deadline = Instant::now() + performer.patience.settle;
-        while !enough() && Instant::now() < deadline && performer.sleep(LOOK_EVERY) {}
-        performer.check_interrupt()?;
-        self.allowed(probe)
-    }
-
-    fn allowed(&self, probe: &Probe) -> Result<(), Failure> {
-        let (Some(max), Some(Since { sent, failed })) = (self.probes, probe.since_last()) else {
-            return Ok(());
-        };
-        if failed <= max {
-            return Ok(());
-        }
-        let what = format!(
-            "{failed} of {sent} requests of --probe failed since the last reload is in force, and --max-failed is {max}"
-        );
-        Err(Failure::failed(what))
-    }
-
-    fn run(
-        &self,
-        plan: &Plan,
-        perform: &(dyn Fn(&Action) -> Result<Done, Failure> + Sync),
-        go_on: bool,
-        on_done: &(dyn Fn(&Action, Duration) + Sync),
-    ) -> Outcome {
-        let deaf = Interrupt::default();
-        let progress = self.context.ui.progress(plan.steps.len());
-        let execution = Execution {
-            jobs: usize::from(self.args.jobs),
-            interrupt: if go_on { &deaf } else { self.context.interrupt },
-            go_on,
-            perform: &|action| {
-                let _running = progress.running(&calls::label(action, &plan.spec));
-                perform(action)
-            },
-            on_done: &|action, took| {
-                progress.step_done();
-                on_done(action, took);
-            },
-        };
-        execution.run(plan)
-    }
-
-    fn performer<'p>(
-        &'p self,
-        plan: &'p Plan,
-        guard: &'p Guard,
-        workers: &'p Mutex<Workers>,
-        docker: Docker,
-        interrupt: Interrupt,
-    ) -> Performer<'p> {
-        Performer {
-            docker,
-            spec: &plan.spec,
-            restarts: plan.restarts,
-            before: self.before,
-            guard,
-            undoing: false,
-            ui: self.context.ui,
-            interrupt,
-            patience: Patience {
-                wait: self.args.wait,
-                settle: self.args.settle,
-                drain: self.args.drain,
-            },
-            config_path: self.config_path.clone(),
-            servers: Vec::new(),
-            leaving: BTreeSet::new(),
-            replied: Replied::default(),
-            workers,
-            reach: Mutex::default(),
-            passed: Mutex::default(),
-            left_over: AtomicBool::new(false),
-        }
-    }
-
-    /// Undoes what was done, unless it is to be kept or there is no way back, and says what still stands.
-    fn aftermath(
-        &self,
-        plan: &Plan,
-        performer: &Performer<'_>,
-        outcome: &Outcome,
-        failure: Failure,
-    ) -> Failure {
-        let happened = undo::Happened {
-            done: &outcome.done,
-            uncertain: &outcome.uncertain,
-        };
-        let mut failure = failure;
-        let undo = undo::plan(&plan.spec, self.before, happened);
-        if !self.undoes || undo.is_empty() {
-            return failure;
-        }
-        if self.args.keep {
-            failure.aftermath = Some("kept for inspection (--keep)".into());
-            failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
-            return failure;
-        }
-        let now = self.now(plan);
-        if !undo::possible(happened, now.as_ref()) {
-            failure.aftermath = Some(
-                if performer.guard.met_others() {
-                    "not undone: what was removed does not come back"
-                } else {
-                    "not undone: what was removed does not come back; the new state is in force"
-                }
-                .into(),
-            );
-            failure.standing = self.standing(leaving(plan, outcome), now.as_ref());
-            return failure;
-        }
-        let undone = self.go_back(&undo, performer);
-        let lb_is_not_back = undone.uncertain.iter().any(Action::has_to_succeed);
-        let second = undone.failure;
-        failure
-            .undoing
-            .extend(second.map(|second| second.render().trim_end().to_owned()));
-        if !lb_is_not_back {
-            failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
-        }
-        failure.aftermath = Some(
-            if lb_is_not_back {
-                "what was done could not be undone: the load balancer may send to new instances, so they stay"
-            } else if failure.undoing.is_empty() && failure.standing.is_empty() {
-                "what was done has been undone"
-            } else {
-                "what was done could not be undone wholly"
-            }
-            .into(),
-        );
-        failure
-    }
-
-    /// Executes `undo`, deaf to interrupts.
-    fn go_back(&self, undo: &Plan, performer: &Performer<'_>) -> Outcome {
-        self.context.ui.status("undoing what was done");
-        self.context.interrupt.note_undoing();
-        let docker = self.docker.uninterruptible();
-        let deaf = Performer {
-            undoing: true,
-            replied: Replied {
-                service: None,
-                ..performer.replied
-            },
-            ..self.performer(
-                undo,
-                performer.guard,
-                performer.workers,
-                docker,
-                Interrupt::default(),
-            )
-        };
-        deaf.workers().begin_undoing();
-        let perform = |action: &Action| step::perform(&deaf, action);
-        self.run(undo, &perform, true, &|action, took| {
-            let label = calls::label(action, &undo.spec);
-            self.context.ui.step_done(&label, took);
-        })
-    }
-
-    /// The service as it is now, if that can be told.
-    fn now(&self, plan: &Plan) -> Option<Inventory> {
-        let spec = &plan.spec;
-        let wanted = Wanted::service(&spec.names, &spec.external_net);
-        look::look(&self.docker.uninterruptible(), wanted).ok()
-    }
-
-    /// Of what some actions are about, all that is there, with what removes it.
-    fn standing<'o>(
-        &self,
-        actions: impl Iterator<Item = &'o Action>,
-        now: Option<&Inventory>,
-    ) -> Vec<Standing> {
-        let Some(now) = now else {
-            return Vec::new();
-        };
-        let mut containers = Vec::new();
-        let mut network = false;
-        for action in actions {
-            match action {
-                Action::Run(number) => containers.extend(now.instances.get(number)),
-                Action::Remove(numbers) => {
-                    containers.extend(numbers.iter().filter_map(|n| now.instances.get(n)));
-                }
-                // The one from before, back at its place, is nothing to remove.
-                Action::CreateLb { .. } if !self.before.has_served() || now.lb_aside.is_some() => {
-                    containers.extend(&now.lb);
-                }
-                Action::RemoveLbAside => containers.extend(&now.lb_aside),
-                Action::CreateNetwork => network = true,
-                _ => {}
-            }
-        }
-        let shown = |call: argv::Argv| self.docker.shown(&call);
-        let mut standing: Vec<Standing> = containers
-            .into_iter()
-            .map(|container| Standing {
-                what: format!("container `{}`", container.name),
-                remove: shown(argv::rm_force(std::slice::from_ref(&container.name))),
-            })
-            .collect();
-        if let Some(bridge) = now.bridge.as_ref().filter(|_| network) {
-            standing.push(Standing {
-                what: format!("network `{}`", bridge.name),
-                remove: shown(argv::network_rm(&bridge.name)),
-            });
-        }
-        standing
-    }
-}
-
-/// The actions by which a run made, or may have made, something.
-fn made(outcome: &Outcome) -> impl Iterator<Item = &Action> {
-    let makes = |action: &&Action| {
-        matches!(
-            action,
-            Action::Run(_) | Action::CreateLb { .. } | Action::CreateNetwork
-        )
-    };
-    outcome.done.iter().chain(&outcome.uncertain).filter(makes)
-}
-
-/// The removals that were planned and not done.
-fn leaving<'o>(plan: &'o Plan, outcome: &'o Outcome) -> impl Iterator<Item = &'o Action> {
-    plan.actions().filter(|action| {
-        matches!(action, Action::Remove(_) | Action::RemoveLbAside)
-            && !outcome.done.contains(action)
-    })
 }
