@@ -81,7 +81,7 @@
 //! - a docker call: a builder in `src/docker/argv.rs`; who makes it: `src/look.rs` if it reads, `src/calls.rs` if a step
 //!   consists of it; the fake in `tests/fake`; its reason in `tests/cli/safe_list.rs`, the list of calls that are safe on
 //!   a VCH.
-//! - a step: an `Action` in `src/plan/mod.rs`, put into plans by `src/plan/up.rs` or `down.rs`; the compiler names the
+//! - a step: an `Action` in `src/plan/mod.rs`, put into plans by `src/plan/up` or `down.rs`; the compiler names the
 //!   places that have to know it.
 //! - a message of docker's: a row in the table of `src/docker/cause.rs`, from specific to general, with a hint.
 //! - a check of `doctor`: of the endpoint, a file in `src/doctor/there`; of the client and its way there,

@@ -64,7 +64,7 @@ fn spread(path: &str) -> Vec<String> {
 /// The modules that `code`, of `module`, names.
 fn named(module: &Module, code: &str, all: &BTreeMap<Module, String>) -> BTreeSet<Module> {
     let imports = Regex::new(r"\buse\s+([^;]+);").unwrap();
-    let inline = Regex::new(r"\b(?:crate|super)(?:::\w+)+").unwrap();
+    let inline = Regex::new(r"\b(?:crate|super|self)(?:::\w+)+").unwrap();
     let mut paths: Vec<String> = Vec::new();
     for import in imports.captures_iter(code) {
         paths.extend(spread(&import[1].replace('\n', " ")));
@@ -76,7 +76,7 @@ fn named(module: &Module, code: &str, all: &BTreeMap<Module, String>) -> BTreeSe
         let mut parts: Vec<&str> = path.split("::").map(str::trim).collect();
         let mut base: Module = match parts[0] {
             "crate" => Vec::new(),
-            "super" => module.clone(),
+            "super" | "self" => module.clone(),
             _ => return None,
         };
         while parts.first().is_some_and(|part| *part == "super") {
@@ -86,7 +86,7 @@ fn named(module: &Module, code: &str, all: &BTreeMap<Module, String>) -> BTreeSe
         base.extend(
             parts
                 .iter()
-                .filter(|part| **part != "crate")
+                .filter(|part| !["crate", "self"].contains(part))
                 .map(ToString::to_string),
         );
         while !base.is_empty() && !all.contains_key(&base) {

@@ -5,7 +5,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::change::schedule::simulate;
 use crate::docker::answer::Network;
+use crate::haproxy::Config;
+use crate::haproxy::read::Found;
 use crate::inventory::tests::{container, engine};
+use crate::inventory::{Aim, Container, State};
+use crate::plan::Action;
+use crate::spec::LABEL;
+use crate::spec::names::{ImageRef, Number};
 use crate::spec::tests::spec;
 
 fn wanted(count: usize) -> Spec {

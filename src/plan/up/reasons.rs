@@ -1,0 +1,106 @@
+//! Why a plan does what it does, for people.
+
+use super::lb::LbFate;
+use super::planner::Planner;
+use crate::error::printable;
+use crate::haproxy::read::Found;
+use crate::inventory::Aim;
+use crate::settings::{EXTERNAL_NET, INSTANCE_PORT, LB_ARGS, LB_PORT, SERVER_ADDRESS};
+use crate::spec::names::Number;
+use crate::text::{list, plural};
+
+impl Planner<'_> {
+    pub(super) fn reasons(&self) -> Vec<String> {
+        let names = |numbers: &[Number]| list(&self.plan.spec.names.instances(numbers));
+        let mut reasons = Vec::new();
+        let spec = &self.plan.spec;
+        if spec.auto_address && self.fate.makes_one() && self.inventory.is_vch() {
+            reasons.push(format!(
+                "{SERVER_ADDRESS}: ip, since a VCH mostly asks {EXTERNAL_NET}'s name server, which knows no instance"
+            ));
+        }
+        if self.inventory.is_empty() {
+            return reasons;
+        }
+        if !self.target.start.is_empty() {
+            reasons.push(format!(
+                "{}: to be started again",
+                names(&self.target.start)
+            ));
+        }
+        if !self.target.outdated.is_empty() {
+            reasons.push(format!("{}: to be replaced", names(&self.target.outdated)));
+            if self.options.stop_first && self.options.batch >= self.target.outdated.len() {
+                reasons.push(
+                    "all of them stop before the first successor starts: an outage".to_owned(),
+                );
+            }
+        }
+        if self.fate == LbFate::Replace {
+            reasons.push(format!(
+                "`{}`: to be replaced, a short outage",
+                self.plan.spec.names.lb
+            ));
+        }
+        reasons.extend(self.changed_settings());
+        let found = self.inventory.config.as_ref();
+        if !self.fate.makes_one() && found.is_some_and(Found::outdated) {
+            reasons.push(format!(
+                "the haproxy.cfg in `{}` is as another version of vch-lb wrote it: to be brought up to date",
+                self.plan.spec.names.lb
+            ));
+        }
+        let lb = &self.plan.spec.names.lb;
+        if self.inventory.written_later {
+            reasons.push(format!(
+                "the haproxy.cfg in `{lb}`, or its certificate, is younger than what HAProxy runs: it loads that, to be sure"
+            ));
+        }
+        match &self.inventory.aim {
+            Aim::Right => {}
+            Aim::Off(numbers) => reasons.push(format!(
+                "{}: not where `{lb}` sends to any more",
+                names(numbers)
+            )),
+            Aim::Unsure(numbers) => reasons.push(format!(
+                "{}: started after `{lb}` resolved the name; it looks again, to be sure",
+                names(numbers)
+            )),
+        }
+        if !self.target.surplus.is_empty() {
+            let wanted = plural(self.plan.spec.count.get(), "instance");
+            reasons.push(format!(
+                "{}: to leave ({wanted} asked for)",
+                names(&self.target.surplus)
+            ));
+        }
+        reasons
+    }
+
+    /// The settings in which the configuration that is there differs from the one to come: `LB_LOG: stdout → syslog`.
+    fn changed_settings(&self) -> Vec<String> {
+        let Some(before) = self.inventory.written_config() else {
+            return Vec::new();
+        };
+        let spec = &self.plan.spec;
+        let ports = [
+            (LB_PORT, before.lb_port, spec.lb_port),
+            (INSTANCE_PORT, before.instance_port, spec.instance_port),
+        ];
+        let ports = ports
+            .into_iter()
+            .filter(|(_, old, new)| old != new)
+            .map(|(name, old, new)| format!("{name}: {old} → {new}"));
+        let or_unset = |text: &str| match text {
+            "" => "unset".to_owned(),
+            _ => printable(text),
+        };
+        let travelling = before.tuning.changes(&spec.tuning);
+        // What the load balancer is created with may be secret: that it is another one has to do.
+        let travelling = travelling.map(|(name, old, new)| match name {
+            LB_ARGS => format!("{name}: changed"),
+            _ => format!("{name}: {} → {}", or_unset(old), or_unset(new)),
+        });
+        ports.chain(travelling).collect()
+    }
+}
