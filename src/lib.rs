@@ -52,7 +52,7 @@
 //! ├── advice.rs       networks and ports of an endpoint that the admin should know of
 //! ├── judge.rs        what replies and states mean: does it work, is it worse than before
 //! ├── reach.rs        where the service is and what it replied there, in words
-//! ├── ambiguous.rs    several networks of one name
+//! ├── namesakes.rs    several networks of one name
 //! ├── ask.rs          asking HAProxy in the load balancer itself
 //! ├── receipt.rs      what its requests came to
 //! ├── http.rs         one question to a port
@@ -61,8 +61,8 @@
 //! ├── docker          the docker client: calls and how they are shown, spawning, answers, what its words mean
 //! ├── status          what status makes of the inventory
 //! ├── text.rs         how texts are written; those of others are made harmless for a terminal
-//! ├── again.rs        commands of its own that it suggests
-//! ├── doctor          what doctor makes of its facts; in `there`, a file for each check of the endpoint
+//! ├── suggest.rs      commands of its own that it suggests
+//! ├── doctor          what doctor makes of its facts; in `endpoint`, a file for each check of the endpoint
 //! ├── interrupt.rs    Ctrl-C
 //! ├── help            the topics of `vch-lb help`, whose texts are in `templates/help`: as text, as manual pages; the pager
 //! ├── error.rs        failures and exit codes
@@ -84,8 +84,8 @@
 //! - a step: an `Action` in `src/plan/mod.rs`, put into plans by `src/plan/up` or `down.rs`; the compiler names the
 //!   places that have to know it.
 //! - a message of docker's: a row in the table of `src/docker/cause.rs`, from specific to general, with a hint.
-//! - a check of `doctor`: of the endpoint, a file in `src/doctor/there`; of the client and its way there,
-//!   `src/doctor/way.rs`; what it needs to know is asked in `src/commands/doctor.rs`.
+//! - a check of `doctor`: of the endpoint, a file in `src/doctor/endpoint`; of the client and its way there,
+//!   `src/doctor/client.rs`; what it needs to know is asked in `src/commands/doctor.rs`.
 //! - a topic of `help`: a text in `templates/help`, and a line of `TOPICS` in `src/help/mod.rs`.
 //!
 //! `scripts/test` runs all tests:
@@ -106,8 +106,6 @@
 //! `cargo test --lib`.
 
 pub mod advice;
-pub mod again;
-pub mod ambiguous;
 pub mod ask;
 pub mod autopsy;
 pub mod calls;
@@ -129,6 +127,7 @@ pub mod inventory;
 pub mod judge;
 pub mod look;
 pub mod moment;
+pub mod namesakes;
 pub mod place;
 pub mod plan;
 pub mod reach;
@@ -138,6 +137,7 @@ pub mod secrets;
 pub mod settings;
 pub mod spec;
 pub mod status;
+pub mod suggest;
 pub mod text;
 pub mod ui;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::run::{PAUSES, Performer};
+use super::run::{PAUSES, Run};
 use super::schedule::Done;
 use crate::docker::argv::{self, Argv};
 use crate::docker::cause::Cause;
@@ -16,7 +16,7 @@ use crate::text::printable;
 use crate::{calls, look};
 
 /// A pull tells on the way how many layers are there.
-pub fn pull(run: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
+pub fn pull(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     let label = calls::label(action, run.spec);
     for argv in run.calls(action) {
         run.repeated(&argv, || {
@@ -33,7 +33,7 @@ pub fn pull(run: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
     Ok(Done::ByUs)
 }
 
-pub fn create_network(run: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
+pub fn create_network(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     let network = run.spec.names.network();
     for argv in run.calls(action) {
         match run.change(&argv) {
@@ -57,7 +57,7 @@ pub fn create_network(run: &Performer<'_>, action: &Action) -> Result<Done, Fail
 }
 
 /// Where somebody else has connected it, that is done; and somebody else is making the same service.
-pub fn connect_lb(run: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
+pub fn connect_lb(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     for argv in run.calls(action) {
         match run.change(&argv) {
             Err(error) if error.cause().is_some_and(Cause::is_already_there) => {
@@ -71,7 +71,7 @@ pub fn connect_lb(run: &Performer<'_>, action: &Action) -> Result<Done, Failure>
 }
 
 /// `docker run` and `docker create`: repeated only after a look at what the failed call left behind.
-pub fn make_container(run: &Performer<'_>, action: &Action, name: &str) -> Result<Done, Failure> {
+pub fn make_container(run: &Run<'_>, action: &Action, name: &str) -> Result<Done, Failure> {
     let Some(argv) = run.calls(action).pop() else {
         return Ok(Done::ByUs);
     };
@@ -120,7 +120,7 @@ pub fn make_container(run: &Performer<'_>, action: &Action, name: &str) -> Resul
 
 /// Removes what a failed `run` or `create` left behind; `false` where it must not be repeated: the container is
 /// there and runs.
-fn ready_to_repeat(run: &Performer<'_>, action: &Action, name: &str) -> Result<bool, Failure> {
+fn ready_to_repeat(run: &Run<'_>, action: &Action, name: &str) -> Result<bool, Failure> {
     match look::container(&run.docker, name)? {
         None => Ok(true),
         Some(found) if found.running() => Ok(false),
@@ -136,7 +136,7 @@ fn ready_to_repeat(run: &Performer<'_>, action: &Action, name: &str) -> Result<b
 
 /// The name was free when this run looked: somebody else made the container since.
 fn made_meanwhile(
-    run: &Performer<'_>,
+    run: &Run<'_>,
     action: &Action,
     name: &str,
     error: &CallError,
@@ -155,7 +155,7 @@ fn made_meanwhile(
 }
 
 /// Whether a container that somebody else made is what this run would have made.
-fn is_alike(run: &Performer<'_>, found: &Container) -> bool {
+fn is_alike(run: &Run<'_>, found: &Container) -> bool {
     let Spec {
         names,
         external_net,
@@ -170,7 +170,7 @@ fn is_alike(run: &Performer<'_>, found: &Container) -> bool {
     there && found.image == image.as_str() && found.labels.get(LABEL) == label.as_ref()
 }
 
-pub fn remove_lb(run: &Performer<'_>, action: &Action, name: &str) -> Result<Done, Failure> {
+pub fn remove_lb(run: &Run<'_>, action: &Action, name: &str) -> Result<Done, Failure> {
     if !run.others().is_untouched(name)? {
         return Ok(Done::ByUs);
     }
@@ -179,7 +179,7 @@ pub fn remove_lb(run: &Performer<'_>, action: &Action, name: &str) -> Result<Don
 }
 
 /// A removal is done where nothing of it is left, whatever became of the call.
-pub fn remove(run: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
+pub fn remove(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     let mut failure = None;
     for argv in run.calls(action) {
         // A network is not left by what could not be removed, nor by what is somebody else's, however long we wait.
@@ -211,7 +211,7 @@ pub fn remove(run: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
 }
 
 /// Whether everything that `action` removes is gone; not, if nobody can tell.
-fn is_gone(run: &Performer<'_>, action: &Action) -> bool {
+fn is_gone(run: &Run<'_>, action: &Action) -> bool {
     let docker = run.docker.uninterruptible();
     let names = &run.spec.names;
     let gone =
@@ -229,12 +229,12 @@ fn is_gone(run: &Performer<'_>, action: &Action) -> bool {
     }
 }
 
-pub fn note_serving(run: &Performer<'_>, names: &[String]) {
+pub fn note_serving(run: &Run<'_>, names: &[String]) {
     let containers = names.iter().map(|name| format!("container `{name}`"));
     run.interrupt.note_serving(&containers.collect::<Vec<_>>());
 }
 
-fn standing(run: &Performer<'_>, what: &str, name: &str, remove: &Argv) -> Standing {
+fn standing(run: &Run<'_>, what: &str, name: &str, remove: &Argv) -> Standing {
     Standing {
         what: format!("{what} `{name}`"),
         remove: run.docker.shown(remove),

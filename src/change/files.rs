@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::config_file;
-use super::run::{AGAIN_AFTER, COPIES, Performer};
+use super::run::{AGAIN_AFTER, COPIES, Run};
 use super::schedule::Done;
 use crate::docker::{CallError, archive};
 use crate::error::Failure;
@@ -18,7 +18,7 @@ use crate::{calls, inventory, look};
 
 /// Renders haproxy.cfg for `servers` and HAProxy of `version`, and writes it on this workstation.
 pub fn write_config(
-    run: &Performer<'_>,
+    run: &Run<'_>,
     servers: &[Number],
     version: Option<Version>,
 ) -> Result<String, Failure> {
@@ -33,7 +33,7 @@ pub fn write_config(
 }
 
 /// The configuration that sends to `servers`, at the addresses that they have now.
-fn config(run: &Performer<'_>, servers: &[Number]) -> Result<Config, Failure> {
+fn config(run: &Run<'_>, servers: &[Number]) -> Result<Config, Failure> {
     if run.spec.tuning.server_address == ServerAddress::Name {
         return Ok(Config::by_name(run.spec, servers));
     }
@@ -57,7 +57,7 @@ fn config(run: &Performer<'_>, servers: &[Number]) -> Result<Config, Failure> {
 }
 
 /// HAProxy's version in the load balancer that was created: it is asked only where its image's tag does not tell.
-pub fn version_of_new_lb(run: &Performer<'_>) -> Result<Option<Version>, Failure> {
+pub fn version_of_new_lb(run: &Run<'_>) -> Result<Option<Version>, Failure> {
     if run.spec.lb_version.is_some() {
         return Ok(run.spec.lb_version);
     }
@@ -66,14 +66,14 @@ pub fn version_of_new_lb(run: &Performer<'_>) -> Result<Option<Version>, Failure
 }
 
 /// Writes `text` as the haproxy.cfg on this workstation. What an own template holds may be secret.
-pub fn write_text(run: &Performer<'_>, text: &str) -> Result<(), Failure> {
+pub fn write_text(run: &Run<'_>, text: &str) -> Result<(), Failure> {
     let secret = run.spec.template.is_some();
     config_file::write(Path::new(&run.config_path), text, secret)
 }
 
 /// Copies the haproxy.cfg on this workstation, which holds `text`, into the load balancer: as the script does it, or so
 /// that everybody may read it there, where not everybody may here.
-pub fn copy_config(run: &Performer<'_>, text: &str) -> Result<(), CallError> {
+pub fn copy_config(run: &Run<'_>, text: &str) -> Result<(), CallError> {
     let found = run.before.config.as_ref();
     // docker would write where a link leads to.
     let odd = found.is_some_and(|found| found.odd.is_some());
@@ -93,11 +93,7 @@ pub fn copy_config(run: &Performer<'_>, text: &str) -> Result<(), CallError> {
 
 /// Copies haproxy.cfg into a load balancer that does not run yet, and reads it back: whoever deploys another service from
 /// the same directory at the same time writes the same file.
-pub fn copy_first_config(
-    run: &Performer<'_>,
-    action: &Action,
-    text: &str,
-) -> Result<Done, Failure> {
+pub fn copy_first_config(run: &Run<'_>, action: &Action, text: &str) -> Result<Done, Failure> {
     let lb = run.spec.names.lb.as_str();
     for _ in 0..COPIES {
         copy_config(run, text).map_err(|error| run.not_done(action, &error))?;
@@ -123,7 +119,7 @@ pub fn copy_first_config(
 }
 
 /// Puts the certificate and the admin's own template beside haproxy.cfg.
-pub fn copy_files(run: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
+pub fn copy_files(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     for (name, content) in calls::files(run.spec) {
         put_file(run, name, content).map_err(|error| run.not_done(action, &error))?;
     }
@@ -131,7 +127,7 @@ pub fn copy_files(run: &Performer<'_>, action: &Action) -> Result<Done, Failure>
 }
 
 /// A copy into a running container may arrive truncated on a VCH: it is read back.
-pub fn put_file(run: &Performer<'_>, name: &str, content: &[u8]) -> Result<(), CallError> {
+pub fn put_file(run: &Run<'_>, name: &str, content: &[u8]) -> Result<(), CallError> {
     let lb = run.spec.names.lb.as_str();
     let argv = calls::restore(lb);
     let archive = archive::pack(name, content).map_err(|why| run.docker.bad_answer(&argv, why))?;
@@ -156,7 +152,7 @@ pub fn put_file(run: &Performer<'_>, name: &str, content: &[u8]) -> Result<(), C
 }
 
 /// Writes `text` straight into the load balancer, past the local file.
-pub fn put_config(run: &Performer<'_>, text: &str) -> Result<(), Failure> {
+pub fn put_config(run: &Run<'_>, text: &str) -> Result<(), Failure> {
     run.guard.writes(text);
     put_file(run, haproxy::CONFIG_NAME, text.as_bytes()).map_err(|error| {
         let lb = &run.spec.names.lb;
@@ -167,7 +163,7 @@ pub fn put_config(run: &Performer<'_>, text: &str) -> Result<(), Failure> {
     })
 }
 
-pub fn put_archive(run: &Performer<'_>, archive: &[u8]) -> Result<(), Failure> {
+pub fn put_archive(run: &Run<'_>, archive: &[u8]) -> Result<(), Failure> {
     let lb = run.spec.names.lb.as_str();
     let argv = calls::restore(lb);
     let put = || run.docker.change_with_stdin(&argv, archive.to_vec());
@@ -178,7 +174,7 @@ pub fn put_archive(run: &Performer<'_>, archive: &[u8]) -> Result<(), Failure> {
 }
 
 /// Puts back what `found` tells of, where HAProxy runs nothing else.
-pub fn put_found(run: &Performer<'_>, found: &Found) -> Result<(), Failure> {
+pub fn put_found(run: &Run<'_>, found: &Found) -> Result<(), Failure> {
     match &found.odd {
         Some(odd) => put_odd(run, odd, Back::Stopped),
         None => put_config(run, &found.text),
@@ -186,7 +182,7 @@ pub fn put_found(run: &Performer<'_>, found: &Found) -> Result<(), Failure> {
 }
 
 /// What lay in place of the file goes back where HAProxy does not run another one by now.
-pub fn put_odd(run: &Performer<'_>, odd: &Odd, back: Back) -> Result<(), Failure> {
+pub fn put_odd(run: &Run<'_>, odd: &Odd, back: Back) -> Result<(), Failure> {
     let runs_another = back != Back::Stopped && run.workers().may_run_another();
     match odd.archive().filter(|_| !runs_another) {
         Some(archive) => put_archive(run, archive),
@@ -199,7 +195,7 @@ pub fn put_odd(run: &Performer<'_>, odd: &Odd, back: Back) -> Result<(), Failure
 
 /// Puts the file from before back after a reload that failed, unless somebody else's is there: the old worker serves on.
 /// What others removed is not sent to again.
-pub fn put_back(run: &Performer<'_>, found: &Found) -> Result<(), Failure> {
+pub fn put_back(run: &Run<'_>, found: &Found) -> Result<(), Failure> {
     if run.others().other_file().is_some() {
         return Ok(());
     }
@@ -210,7 +206,7 @@ pub fn put_back(run: &Performer<'_>, found: &Found) -> Result<(), Failure> {
 }
 
 /// Whether all that a file sends to are there, running or not.
-pub fn has_all_servers(run: &Performer<'_>, found: &Found) -> bool {
+pub fn has_all_servers(run: &Run<'_>, found: &Found) -> bool {
     let config = found.config.as_ref();
     let numbers = config.map(Config::numbers).unwrap_or_default();
     run.others().all_there(&run.spec.names.instances(&numbers))
@@ -218,7 +214,7 @@ pub fn has_all_servers(run: &Performer<'_>, found: &Found) -> bool {
 
 /// The file from before, sending to those of its servers that can be sent to now: HAProxy takes no name that does not
 /// resolve, and one that was stopped and started again may have another address.
-pub fn text_to_go_back_to(run: &Performer<'_>, found: &Found) -> Result<String, Failure> {
+pub fn text_to_go_back_to(run: &Run<'_>, found: &Found) -> Result<String, Failure> {
     let Some(config) = found
         .config
         .as_ref()

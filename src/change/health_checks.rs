@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::lb_log;
-use super::run::{Performer, lock};
+use super::run::{Run, lock};
 use crate::autopsy;
 use crate::entrance;
 use crate::error::Failure;
@@ -39,95 +39,94 @@ struct Since {
 
 /// After a reload: waits until the first checks of `numbers` are over and none of them is out any more, at most `--wait`.
 /// Where those that served before are all out, that is an outage, and nothing is waited for.
-pub fn pass_after_reload(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
-    let last = performer.workers().last_reload();
-    let Some((at, mark)) = last.filter(|_| performer.spec.tuning.checks()) else {
+pub fn pass_after_reload(run: &Run<'_>, numbers: &[Number]) -> Result<(), Failure> {
+    let last = run.workers().last_reload();
+    let Some((at, mark)) = last.filter(|_| run.spec.tuning.checks()) else {
         return Ok(());
     };
-    let proved = numbers.iter().all(|&number| {
-        lock(&performer.passed).contains(&number) || served_before(performer, number)
-    });
-    let lb = performer.before.lb.as_ref();
+    let proved = numbers
+        .iter()
+        .all(|&number| lock(&run.passed).contains(&number) || served_before(run, number));
+    let lb = run.before.lb.as_ref();
     let waiting = Waiting {
-        performer,
+        run,
         since: Since { at, mark },
         judged: &|number| numbers.contains(&number),
         patient: !proved,
-        place: lb.and_then(|lb| place(performer, lb)),
+        place: lb.and_then(|lb| place(run, lb)),
     };
     waiting.pass()?;
-    lock(&performer.passed).extend(numbers);
+    lock(&run.passed).extend(numbers);
     Ok(())
 }
 
 /// After the start of `lb`, which took place after `started`: the same for its instances, but for those that ran before
 /// and have been checked so then already: one of those does not keep a service from being mended.
 pub fn pass_after_start(
-    performer: &Performer<'_>,
+    run: &Run<'_>,
     lb: Option<&Container>,
     started: Instant,
 ) -> Result<(), Failure> {
-    if !performer.spec.tuning.checks() {
+    if !run.spec.tuning.checks() {
         return Ok(());
     }
     Waiting {
-        performer,
+        run,
         since: Since {
             at: started,
-            mark: former_end(performer),
+            mark: former_end(run),
         },
-        judged: &|number| is_news(performer, number),
+        judged: &|number| is_news(run, number),
         patient: true,
-        place: lb.and_then(|lb| place(performer, lb)),
+        place: lb.and_then(|lb| place(run, lb)),
     }
     .pass()
 }
 
 /// The failure of a load balancer that has started and has no server.
-pub fn none_passes(performer: &Performer<'_>) -> Option<Failure> {
-    if !performer.spec.tuning.checks() {
+pub fn none_passes(run: &Run<'_>) -> Option<Failure> {
+    if !run.spec.tuning.checks() {
         return None;
     }
-    let mark = former_end(performer);
-    let found = Found::look(performer, mark, &|_| true).ok()?;
-    Some(found.failure(performer))
+    let mark = former_end(run);
+    let found = Found::look(run, mark, &|_| true).ok()?;
+    Some(found.failure(run))
 }
 
 /// When a load balancer that is started again ended: older lines of its log are about its former life.
-fn former_end(performer: &Performer<'_>) -> Option<Moment> {
-    let ended = performer.before.lb.as_ref()?.finished_at?;
+fn former_end(run: &Run<'_>) -> Option<Moment> {
+    let ended = run.before.lb.as_ref()?.finished_at?;
     // No container starts within the second in which a VCH says that it ended.
     Some(ended.at_the_latest())
 }
 
 /// Whether the load balancer sent to instance `number` before this run.
-fn served_before(performer: &Performer<'_>, number: Number) -> bool {
-    let before = performer.before;
+fn served_before(run: &Run<'_>, number: Number) -> bool {
+    let before = run.before;
     let config = before.written_config();
     let sent_to = config.is_some_and(|config| config.numbers().contains(&number));
-    sent_to && ran_before(performer, number)
+    sent_to && ran_before(run, number)
 }
 
-fn ran_before(performer: &Performer<'_>, number: Number) -> bool {
-    let instance = performer.before.instances.get(&number);
+fn ran_before(run: &Run<'_>, number: Number) -> bool {
+    let instance = run.before.instances.get(&number);
     instance.is_some_and(Container::running)
 }
 
 /// Whether it was this run that brought instance `number`, or the check.
-fn is_news(performer: &Performer<'_>, number: Number) -> bool {
-    let config = performer.before.written_config();
-    let other_check =
-        config.is_some_and(|config| config.tuning.health != performer.spec.tuning.health);
-    other_check || !ran_before(performer, number)
+fn is_news(run: &Run<'_>, number: Number) -> bool {
+    let config = run.before.written_config();
+    let other_check = config.is_some_and(|config| config.tuning.health != run.spec.tuning.health);
+    other_check || !ran_before(run, number)
 }
 
-fn place(performer: &Performer<'_>, lb: &Container) -> Option<Place> {
-    performer.entrance().place(lb, performer.spec.lb_port)
+fn place(run: &Run<'_>, lb: &Container) -> Option<Place> {
+    run.entrance().place(lb, run.spec.lb_port)
 }
 
 /// Waits for the checks to pass.
 struct Waiting<'a> {
-    performer: &'a Performer<'a>,
+    run: &'a Run<'a>,
     since: Since,
     judged: &'a dyn Fn(Number) -> bool,
     /// Whether all of them may be out for a while: nobody lost a service by that.
@@ -138,8 +137,8 @@ struct Waiting<'a> {
 
 impl Waiting<'_> {
     fn pass(&self) -> Result<(), Failure> {
-        let Self { performer, .. } = *self;
-        let deadline = Instant::now() + performer.patience.wait;
+        let Self { run, .. } = *self;
+        let deadline = Instant::now() + run.patience.wait;
         loop {
             let first_checks = FIRST_CHECKS.saturating_sub(self.since.at.elapsed());
             let until = if self.patient {
@@ -147,10 +146,10 @@ impl Waiting<'_> {
             } else {
                 first_checks.min(LOOK_EVERY)
             };
-            performer.sleep(until);
-            performer.check_interrupt()?;
+            run.sleep(until);
+            run.check_interrupt()?;
             let over = self.since.at.elapsed() >= FIRST_CHECKS;
-            let mut found = Found::look(performer, self.since.mark, self.judged)?;
+            let mut found = Found::look(run, self.since.mark, self.judged)?;
             if found.failing.is_empty() {
                 // HAProxy 1.7 and 1.8 don't tell of their checks: that nobody is left can be asked for.
                 found.outage |= self.nobody_is_left(over);
@@ -160,9 +159,9 @@ impl Waiting<'_> {
                     return Ok(());
                 }
             } else if Instant::now() >= deadline || (found.outage && !self.patient) {
-                return Err(found.failure(performer));
+                return Err(found.failure(run));
             } else if over {
-                performer.sleep(AGAIN_AFTER);
+                run.sleep(AGAIN_AFTER);
             }
         }
     }
@@ -172,7 +171,7 @@ impl Waiting<'_> {
     fn nobody_is_left(&self, over: bool) -> bool {
         for attempt in 0..entrance::ATTEMPTS {
             if attempt > 0 {
-                self.performer.sleep(entrance::AGAIN_AFTER);
+                self.run.sleep(entrance::AGAIN_AFTER);
             }
             match self.asked(over) {
                 Some(Reply::NoServer) => return true,
@@ -190,21 +189,18 @@ impl Waiting<'_> {
             return None;
         }
         let place = self.place.as_ref()?;
-        let spec = self.performer.spec;
+        let spec = self.run.spec;
         let speaks = spec.tuning.lb_speaks();
         let reply = http::ask(&place.address, place.port, speaks, ATTEMPT);
         let lb = spec.names.lb.as_str();
         let counts = |reply: Reply| {
-            let heard = self
-                .performer
-                .entrance()
-                .heard(lb, spec.lb_port, place, reply);
+            let heard = self.run.entrance().heard(lb, spec.lb_port, place, reply);
             heard.answers() == Some(false)
         };
         if reply.answers() != Some(false) || !counts(reply) {
             return None;
         }
-        let news = self.performer.replied.service != Some(Reply::NoServer);
+        let news = self.run.replied.service != Some(Reply::NoServer);
         (over || (reply == Reply::NoServer && news)).then_some(reply)
     }
 }
@@ -221,11 +217,11 @@ struct Found {
 
 impl Found {
     fn look(
-        performer: &Performer<'_>,
+        run: &Run<'_>,
         since: Option<Moment>,
         judged: &dyn Fn(Number) -> bool,
     ) -> Result<Self, Failure> {
-        let lines = lb_log::read_log(performer, since)?;
+        let lines = lb_log::read_log(run, since)?;
         let checks = Checks::new(lines.iter().map(|line| line.text.as_str()));
         let nobody_left = checks.nobody_left();
         let outage = nobody_left.is_some();
@@ -247,8 +243,8 @@ impl Found {
         self.failing.is_empty() && !self.outage
     }
 
-    fn failure(&self, performer: &Performer<'_>) -> Failure {
-        let Performer { spec, docker, .. } = performer;
+    fn failure(&self, run: &Run<'_>) -> Failure {
+        let Run { spec, docker, .. } = run;
         let lb = &spec.names.lb;
         let check = check(spec);
         let names = spec.names.instances(&self.failing);

@@ -1,6 +1,6 @@
 //! The load balancer's log, as far as HAProxy tells of itself in it.
 
-use super::run::Performer;
+use super::run::Run;
 use crate::docker::CallError;
 use crate::docker::argv::{self, Range};
 use crate::error::Failure;
@@ -8,25 +8,22 @@ use crate::haproxy::log::{self, Line, Own};
 use crate::moment::Moment;
 
 /// What HAProxy says of itself in the load balancer's log after `since`.
-pub fn read_log(performer: &Performer<'_>, since: Option<Moment>) -> Result<Vec<Line>, Failure> {
-    log_since(performer, since).map_err(|error| not_read(performer, &error))
+pub fn read_log(run: &Run<'_>, since: Option<Moment>) -> Result<Vec<Line>, Failure> {
+    log_since(run, since).map_err(|error| not_read(run, &error))
 }
 
-pub(super) fn log_since(
-    performer: &Performer<'_>,
-    since: Option<Moment>,
-) -> Result<Vec<Line>, CallError> {
+pub(super) fn log_since(run: &Run<'_>, since: Option<Moment>) -> Result<Vec<Line>, CallError> {
     let since = since.filter(|since| *since > Moment::EARLIEST);
-    own_lines(performer, &Range::since(since), since).map(Own::in_order)
+    own_lines(run, &Range::since(since), since).map(Own::in_order)
 }
 
 pub(super) fn own_lines(
-    performer: &Performer<'_>,
+    run: &Run<'_>,
     range: &Range,
     since: Option<Moment>,
 ) -> Result<Own, CallError> {
     let mut own = Own::default();
-    read_lines(performer, range, |line| {
+    read_lines(run, range, |line| {
         // A VCH knows full seconds only: it returns a little more than was asked for.
         if since.is_none_or(|since| line.time > since) {
             own.add(line);
@@ -38,19 +35,19 @@ pub(super) fn own_lines(
 
 /// Reads the load balancer's log for as long as `on_line` says so.
 pub(super) fn read_lines(
-    performer: &Performer<'_>,
+    run: &Run<'_>,
     range: &Range,
     mut on_line: impl FnMut(Line) -> bool,
 ) -> Result<(), CallError> {
-    let argv = argv::logs(performer.spec.names.lb.as_str(), range, true, false);
-    let docker = &performer.docker;
+    let argv = argv::logs(run.spec.names.lb.as_str(), range, true, false);
+    let docker = &run.docker;
     docker.query_lines(&argv, |piece| {
         log::line(&piece.text).is_none_or(&mut on_line)
     })
 }
 
-pub(super) fn not_read(performer: &Performer<'_>, error: &CallError) -> Failure {
-    let lb = &performer.spec.names.lb;
+pub(super) fn not_read(run: &Run<'_>, error: &CallError) -> Failure {
+    let lb = &run.spec.names.lb;
     Failure::from_call(
         format!("the log of the load balancer `{lb}` could not be read"),
         error,

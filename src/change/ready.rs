@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::run::Performer;
+use super::run::Run;
 use crate::autopsy;
 use crate::connections;
 use crate::error::Failure;
@@ -35,14 +35,14 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 const SIBLINGS: usize = 2;
 
 /// Waits until all of `numbers` are ready; fails as soon as one of them can't get so any more, or after `--wait`.
-pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
-    let mut poll = performer.poll(performer.patience.wait, LOOK_EVERY);
-    let mut gate = Gate::new(performer);
-    let mut waiting: Vec<String> = performer.spec.names.instances(numbers);
-    performer.check_interrupt()?;
+pub fn await_ready(run: &Run<'_>, numbers: &[Number]) -> Result<(), Failure> {
+    let mut poll = run.poll(run.patience.wait, LOOK_EVERY);
+    let mut gate = Gate::new(run);
+    let mut waiting: Vec<String> = run.spec.names.instances(numbers);
+    run.check_interrupt()?;
     loop {
         let over = poll.is_over();
-        let found = look::containers(&performer.docker, &waiting)?;
+        let found = look::containers(&run.docker, &waiting)?;
         if found.len() < waiting.len() {
             return Err(gone(&waiting, &found));
         }
@@ -51,7 +51,7 @@ pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), 
         for container in found {
             match gate.verdict(&container) {
                 Verdict::Ready => {}
-                Verdict::Never => return Err(never_ready(performer, &container)),
+                Verdict::Never => return Err(never_ready(run, &container)),
                 Verdict::NotYet => {
                     waiting.push(container.name.clone());
                     late.get_or_insert(container);
@@ -61,7 +61,7 @@ pub fn await_ready(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), 
         let Some(late) = late else { return Ok(()) };
         if over {
             let reply = gate.wrong.get(&late.name).copied();
-            return Err(too_late(performer, &late, reply));
+            return Err(too_late(run, &late, reply));
         }
         poll.pause()?;
     }
@@ -82,8 +82,8 @@ fn gone(waiting: &[String], found: &[Container]) -> Failure {
 /// Before anything is changed: asks those that are sent to, and stay, what a check that is new to them asks, before HAProxy
 /// does: where it calls none of them right, nobody is left to serve. Those that can't be asked from here are HAProxy's to
 /// check.
-pub fn would_pass(performer: &Performer<'_>) -> Result<(), Failure> {
-    let Performer { spec, before, .. } = performer;
+pub fn would_pass(run: &Run<'_>) -> Result<(), Failure> {
+    let Run { spec, before, .. } = run;
     let Some(config) = before.written_config() else {
         return Ok(());
     };
@@ -91,16 +91,16 @@ pub fn would_pass(performer: &Performer<'_>) -> Result<(), Failure> {
     if !is_new || !matches!(spec.tuning.health, HealthCheck::Http { .. }) {
         return Ok(());
     }
-    let gate = Gate::new(performer);
-    let leaving = &performer.leaving;
+    let gate = Gate::new(run);
+    let leaving = &run.leaving;
     let sent_to = config.numbers().into_iter();
     let asked: Vec<&Container> = sent_to
         .filter(|number| !leaving.contains(number))
         .filter_map(|number| before.instances.get(&number))
         .filter(|instance| instance.running())
         .collect();
-    let mut poll = performer.poll(performer.patience.settle, ASK_EVERY);
-    performer.check_interrupt()?;
+    let mut poll = run.poll(run.patience.settle, ASK_EVERY);
+    run.check_interrupt()?;
     loop {
         let over = poll.is_over();
         let failing = asked
@@ -113,7 +113,7 @@ pub fn would_pass(performer: &Performer<'_>) -> Result<(), Failure> {
             return Ok(());
         };
         if over {
-            let what = format!("`{}` {}", instance.name, wrong(performer, reply));
+            let what = format!("`{}` {}", instance.name, wrong(run, reply));
             return Err(Failure::failed(what)
                 .hinted("HAProxy would send nothing to an instance that fails HEALTH_CHECK"));
         }
@@ -123,8 +123,8 @@ pub fn would_pass(performer: &Performer<'_>) -> Result<(), Failure> {
 
 /// The best reply of those instances that serve before this run, at the port that requests were sent to; `None` where none
 /// can be asked.
-pub fn siblings(performer: &Performer<'_>) -> Option<Reply> {
-    let Performer { before, spec, .. } = performer;
+pub fn siblings(run: &Run<'_>) -> Option<Reply> {
+    let Run { before, spec, .. } = run;
     let config = before.written_config();
     let tuning = config.map_or(&spec.tuning, |config| &config.tuning);
     let speaks = tuning.instances_speak();
@@ -133,10 +133,10 @@ pub fn siblings(performer: &Performer<'_>) -> Option<Reply> {
         .filter(|instance| instance.running())
         .filter_map(|instance| {
             let (inside, at) = own_port(instance, config)?;
-            Some((instance, inside, published(performer, at)?))
+            Some((instance, inside, published(run, at)?))
         })
         .take(SIBLINGS)
-        .filter(|(instance, inside, at)| is_its_own(performer, instance, inside, at))
+        .filter(|(instance, inside, at)| is_its_own(run, instance, inside, at))
         .map(|(_, _, at)| http::ask(&at.address, at.port, speaks, ATTEMPT))
         .reduce(|one, other| judge::better(one, other, speaks))
 }
@@ -158,15 +158,15 @@ pub enum Crewed {
 }
 
 impl<'a, 'b> Crew<'a, 'b> {
-    pub fn new(performer: &'a Performer<'b>) -> Self {
-        let gate = Gate::new(performer);
+    pub fn new(run: &'a Run<'b>) -> Self {
+        let gate = Gate::new(run);
         Self { gate }
     }
 
     /// Judges `found`, all that the load balancer sends to. Fails where one of them is lost.
     pub fn look(&mut self, found: &[Container]) -> Result<Crewed, Failure> {
-        let performer = self.gate.performer;
-        let names = performer.spec.names.instances(&performer.servers);
+        let run = self.gate.run;
+        let names = run.spec.names.instances(&run.servers);
         if found.len() < names.len() {
             return Err(gone(&names, found));
         }
@@ -175,8 +175,8 @@ impl<'a, 'b> Crew<'a, 'b> {
         for container in found {
             let settled = self.gate.settled(container);
             all_settled &= settled;
-            let up = match judge::life(before(performer, container), container) {
-                Life::Lost => return Err(never_ready(performer, container)),
+            let up = match judge::life(before(run, container), container) {
+                Life::Lost => return Err(never_ready(run, container)),
                 Life::Coming => false,
                 Life::Up { .. } => true,
                 Life::Restarted => settled,
@@ -210,7 +210,7 @@ enum Answer {
 
 /// What is remembered between two looks.
 struct Gate<'a, 'b> {
-    performer: &'a Performer<'b>,
+    run: &'a Run<'b>,
     /// Since when each is seen to run, by its name and its start.
     seen_running: HashMap<(String, Option<Moment>), Instant>,
     /// The last answers that were not right.
@@ -218,16 +218,16 @@ struct Gate<'a, 'b> {
 }
 
 impl<'a, 'b> Gate<'a, 'b> {
-    fn new(performer: &'a Performer<'b>) -> Self {
+    fn new(run: &'a Run<'b>) -> Self {
         Self {
-            performer,
+            run,
             seen_running: HashMap::new(),
             wrong: HashMap::new(),
         }
     }
 
     fn verdict(&mut self, container: &Container) -> Verdict {
-        let life = judge::life(before(self.performer, container), container);
+        let life = judge::life(before(self.run, container), container);
         let (healthy, settles) = match life {
             Life::Lost => return Verdict::Never,
             Life::Coming => return Verdict::NotYet,
@@ -257,20 +257,20 @@ impl<'a, 'b> Gate<'a, 'b> {
         }
         let run = (container.name.clone(), container.started_at);
         let since = *self.seen_running.entry(run).or_insert_with(Instant::now);
-        since.elapsed() >= self.performer.patience.settle
+        since.elapsed() >= self.run.patience.settle
     }
 
     /// Published ports count only if one of an instance that serves already answers: through a tunnel, say, none does.
     fn answer(&self, container: &Container) -> Answer {
-        let Performer { spec, .. } = self.performer;
+        let Run { spec, .. } = self.run;
         let speaks = spec.tuning.instances_speak();
-        let siblings = self.performer.replied.siblings;
+        let siblings = self.run.replied.siblings;
         let Some(demand) = judge::demand(&spec.tuning.health, siblings, speaks) else {
             return Answer::NotAsked;
         };
         let reply = container
             .published_at(&tcp(spec.instance_port))
-            .and_then(|at| published(self.performer, at))
+            .and_then(|at| published(self.run, at))
             .map_or(Reply::Silent, |at| match demand {
                 Demand::Check { path, .. } => http::check(&at.address, at.port, path, ATTEMPT),
                 Demand::Works | Demand::Anything => {
@@ -286,34 +286,31 @@ impl<'a, 'b> Gate<'a, 'b> {
 }
 
 /// The container of that name before this run.
-pub(super) fn before<'b>(
-    performer: &Performer<'b>,
-    container: &Container,
-) -> Option<&'b Container> {
-    let mut before = performer.before.instances.values();
+pub(super) fn before<'b>(run: &Run<'b>, container: &Container) -> Option<&'b Container> {
+    let mut before = run.before.instances.values();
     before.find(|before| before.name == container.name)
 }
 
 /// Where this workstation would find a published port.
-fn published(performer: &Performer<'_>, (ip, port): (&str, u16)) -> Option<Place> {
-    let address = place::published_on(ip, || performer.docker.host().cloned())?;
+fn published(run: &Run<'_>, (ip, port): (&str, u16)) -> Option<Place> {
+    let address = place::published_on(ip, || run.docker.host().cloned())?;
     let via = Via::Host;
     Some(Place { via, address, port })
 }
 
 /// Whether it is `instance` that answers at `at`, for its port `inside` (`80/tcp`).
-fn is_its_own(performer: &Performer<'_>, instance: &Container, inside: &str, at: &Place) -> bool {
+fn is_its_own(run: &Run<'_>, instance: &Container, inside: &str, at: &Place) -> bool {
     let number = inside.split('/').next().unwrap_or(inside);
-    performer.entrance().doubt(at).is_none()
+    run.entrance().doubt(at).is_none()
         || number.parse().is_ok_and(|port| {
-            let shown = connections::shown(&performer.docker, &instance.name, port, at);
+            let shown = connections::shown(&run.docker, &instance.name, port, at);
             shown == Shown::Connection
         })
 }
 
 /// What is wrong with an instance's answer.
-fn wrong(performer: &Performer<'_>, reply: Reply) -> String {
-    let health = &performer.spec.tuning.health;
+fn wrong(run: &Run<'_>, reply: Reply) -> String {
+    let health = &run.spec.tuning.health;
     let answers = judge::in_words(reply);
     match health {
         HealthCheck::Http { path, status } => {
@@ -346,7 +343,7 @@ fn tcp(port: Port) -> String {
     format!("{port}/tcp")
 }
 
-pub(super) fn never_ready(performer: &Performer<'_>, container: &Container) -> Failure {
+pub(super) fn never_ready(run: &Run<'_>, container: &Container) -> Failure {
     let unhealthy = container.running() && container.health == Health::Unhealthy;
     let how = if unhealthy {
         "is unhealthy, by its own health check".into()
@@ -354,17 +351,12 @@ pub(super) fn never_ready(performer: &Performer<'_>, container: &Container) -> F
         autopsy::standing(container)
     };
     let what = format!("`{}` did not get ready: it {how}", container.name);
-    autopsy::examine(
-        &performer.docker,
-        performer.spec,
-        container,
-        Failure::failed(what),
-    )
+    autopsy::examine(&run.docker, run.spec, container, Failure::failed(what))
 }
 
 /// The failure of an instance that is not ready after `--wait`; `reply`: what it answered last, if that was not right.
-pub fn too_late(performer: &Performer<'_>, container: &Container, reply: Option<Reply>) -> Failure {
-    let waited = text::seconds(performer.patience.wait);
+pub fn too_late(run: &Run<'_>, container: &Container, reply: Option<Reply>) -> Failure {
+    let waited = text::seconds(run.patience.wait);
     let what = match (&container.state, container.health) {
         (State::Running, Health::Starting) => {
             format!(
@@ -383,19 +375,19 @@ pub fn too_late(performer: &Performer<'_>, container: &Container, reply: Option<
             )
         }
         (State::Running, _) if reply.is_some_and(judge::is_there) => {
-            let wrong = wrong(performer, reply.unwrap_or(Reply::Silent));
+            let wrong = wrong(run, reply.unwrap_or(Reply::Silent));
             format!("`{}` {wrong}, also after {waited}", container.name)
         }
         (State::Running, _) => {
             format!(
                 "`{}` does not answer on port {} after {waited}",
-                container.name, performer.spec.instance_port
+                container.name, run.spec.instance_port
             )
         }
         _ => format!("`{}` does not run after {waited}", container.name),
     };
     let failure = Failure::failed(what).hinted("--wait gives instances more time");
-    autopsy::examine(&performer.docker, performer.spec, container, failure)
+    autopsy::examine(&run.docker, run.spec, container, failure)
 }
 
 #[cfg(test)]

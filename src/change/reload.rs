@@ -6,7 +6,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::run::{AGAIN_AFTER, COPIES, Performer};
+use super::run::{AGAIN_AFTER, COPIES, Run};
 use super::workers::Before;
 use super::{files, lb_log, revive, signals};
 use crate::ask;
@@ -36,71 +36,71 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 const TAIL: usize = 500;
 
 /// Makes the load balancer run `text`, which lies in the local haproxy.cfg.
-pub fn reload(performer: &Performer<'_>, text: &str, servers: &[Number]) -> Result<(), Failure> {
-    let before = performer.before.config.as_ref();
-    let outcome = copy_and_verify(performer, text)
-        .and_then(|()| check(performer))
+pub fn reload(run: &Run<'_>, text: &str, servers: &[Number]) -> Result<(), Failure> {
+    let before = run.before.config.as_ref();
+    let outcome = copy_and_verify(run, text)
+        .and_then(|()| check(run))
         .and_then(|checked| {
-            signal(performer, text, leaves_some(performer, servers))?;
+            signal(run, text, leaves_some(run, servers))?;
             match checked {
                 Checked::Good => Ok(()),
-                Checked::Not => sends_to_all(performer),
+                Checked::Not => sends_to_all(run),
             }
         });
     match (outcome, before) {
-        (Err(failure), Some(before)) => Err(put_back(performer, before, failure)),
+        (Err(failure), Some(before)) => Err(put_back(run, before, failure)),
         (outcome, _) => outcome,
     }
 }
 
 /// Puts `text`, the configuration from before, back: in force, if HAProxy may run another one. Where it is shown to run that
 /// one still, it is not asked to reload: some can't after a refusal.
-pub fn back_to(performer: &Performer<'_>, text: &str) -> Result<(), Failure> {
-    files::put_config(performer, text)?;
-    if start_again(performer)? {
+pub fn back_to(run: &Run<'_>, text: &str) -> Result<(), Failure> {
+    files::put_config(run, text)?;
+    if start_again(run)? {
         return Ok(());
     }
-    let found = performer.before.config.as_ref();
+    let found = run.before.config.as_ref();
     let is_another = found.is_some_and(|found| found.text != text);
     let needed = {
-        let workers = performer.workers();
+        let workers = run.workers();
         workers.last_hup.is_some() && (workers.elsewhere || workers.moved || is_another)
     };
     if needed {
         // What this run made is taken away next.
-        signal(performer, text, true)?;
+        signal(run, text, true)?;
     }
     Ok(())
 }
 
 /// Starts the load balancer again if it has ended, or does so soon after a refusal. It then runs the file that lies there.
 /// Where others are at the service, it may be they who ended it.
-fn start_again(performer: &Performer<'_>) -> Result<bool, Failure> {
-    if performer.guard.met_others() {
+fn start_again(run: &Run<'_>) -> Result<bool, Failure> {
+    if run.guard.met_others() {
         return Ok(false);
     }
-    let refused = performer.workers().refused;
-    let started = revive::if_ended(performer, refused.map(|at| at + revive::ENDS_WITHIN))?;
+    let refused = run.workers().refused;
+    let started = revive::if_ended(run, refused.map(|at| at + revive::ENDS_WITHIN))?;
     if started {
-        performer.workers().started();
+        run.workers().started();
     }
     Ok(started)
 }
 
 /// Whether an instance that may have been sent to is not among `servers`.
-fn leaves_some(performer: &Performer<'_>, servers: &[Number]) -> bool {
-    let mut there = performer.before.instances.keys();
+fn leaves_some(run: &Run<'_>, servers: &[Number]) -> bool {
+    let mut there = run.before.instances.keys();
     there.any(|number| !servers.contains(number))
 }
 
 /// After a failed reload the old worker still serves, or HAProxy has ended: then it is started again at once. The file has to
 /// be what it was.
-fn put_back(performer: &Performer<'_>, before: &Found, failure: Failure) -> Failure {
-    match files::put_back(performer, before) {
+fn put_back(run: &Run<'_>, before: &Found, failure: Failure) -> Failure {
+    match files::put_back(run, before) {
         Ok(()) => {
-            if let Err(second) = start_again(performer) {
+            if let Err(second) = start_again(run) {
                 // Undoing, which comes next, has another try, with instances that may have been stopped back.
-                performer.ui.status(second.render().trim_end());
+                run.ui.status(second.render().trim_end());
             }
             failure
         }
@@ -112,28 +112,27 @@ fn put_back(performer: &Performer<'_>, before: &Found, failure: Failure) -> Fail
 }
 
 /// A copy into a running container may arrive truncated on a VCH, with exit code 0.
-fn copy_and_verify(performer: &Performer<'_>, text: &str) -> Result<(), Failure> {
-    let spec = performer.spec;
+fn copy_and_verify(run: &Run<'_>, text: &str) -> Result<(), Failure> {
+    let spec = run.spec;
     let lb = spec.names.lb.as_str();
     for _ in 0..COPIES {
-        files::copy_config(performer, text).map_err(|error| {
+        files::copy_config(run, text).map_err(|error| {
             Failure::from_call(
                 format!("haproxy.cfg was not copied into the load balancer `{lb}`"),
                 &error,
             )
         })?;
-        if look::file_in(&performer.docker, lb, haproxy::CONFIG_NAME)?.as_deref()
-            == Some(text.as_bytes())
+        if look::file_in(&run.docker, lb, haproxy::CONFIG_NAME)?.as_deref() == Some(text.as_bytes())
         {
             return Ok(());
         }
-        performer.ui.status(&format!(
+        run.ui.status(&format!(
             "haproxy.cfg did not arrive whole in {lb}: copying it again"
         ));
-        performer.sleep(AGAIN_AFTER);
-        performer.others().none_changed()?;
+        run.sleep(AGAIN_AFTER);
+        run.others().none_changed()?;
         // Whoever changes another service from the same directory writes the same file.
-        files::write_text(performer, text)?;
+        files::write_text(run, text)?;
     }
     Err(Failure::failed(format!(
         "haproxy.cfg does not arrive whole in the load balancer `{lb}`"
@@ -149,24 +148,24 @@ enum Checked {
 
 /// HAProxy's own verdict, in the load balancer, names resolved. Where nothing can be executed there, the file that was
 /// read back has to do: whether it is in force is shown later.
-fn check(performer: &Performer<'_>) -> Result<Checked, Failure> {
-    let lb = performer.spec.names.lb.as_str();
+fn check(run: &Run<'_>) -> Result<Checked, Failure> {
+    let lb = run.spec.names.lb.as_str();
     let mut said = String::new();
     for _ in 0..COPIES {
-        match performer.change(&calls::check(lb)) {
+        match run.change(&calls::check(lb)) {
             Ok(answer) => {
                 said = format!("{}\n{}", answer.text(), answer.stderr);
                 // Exit code 0 may be a VCH's that never ran it.
                 if log::says_valid(&said) {
                     return every_name_resolves(lb, &said).map(|()| Checked::Good);
                 }
-                performer.sleep(AGAIN_AFTER);
+                run.sleep(AGAIN_AFTER);
             }
-            Err(error) => return refused_or_unchecked(performer, &error),
+            Err(error) => return refused_or_unchecked(run, &error),
         }
     }
     let words = said.trim();
-    performer.ui.status(&format!(
+    run.ui.status(&format!(
         "haproxy.cfg could not be checked in {lb}: {}",
         if words.is_empty() {
             "HAProxy said nothing".to_owned()
@@ -177,8 +176,8 @@ fn check(performer: &Performer<'_>) -> Result<Checked, Failure> {
     Ok(Checked::Not)
 }
 
-fn refused_or_unchecked(performer: &Performer<'_>, error: &CallError) -> Result<Checked, Failure> {
-    let lb = performer.spec.names.lb.as_str();
+fn refused_or_unchecked(run: &Run<'_>, error: &CallError) -> Result<Checked, Failure> {
+    let lb = run.spec.names.lb.as_str();
     let said = format!(
         "{}\n{}",
         String::from_utf8_lossy(&error.stdout),
@@ -222,13 +221,13 @@ fn every_name_resolves(lb: &str, said: &str) -> Result<(), Failure> {
 }
 
 /// The same where HAProxy could not be asked before: then its log alone tells whom it left out.
-fn sends_to_all(performer: &Performer<'_>) -> Result<(), Failure> {
-    let lb = performer.spec.names.lb.as_str();
-    let mark = performer.workers().last_mark;
-    let lines = match lb_log::log_since(performer, mark) {
+fn sends_to_all(run: &Run<'_>) -> Result<(), Failure> {
+    let lb = run.spec.names.lb.as_str();
+    let mark = run.workers().last_mark;
+    let lines = match lb_log::log_since(run, mark) {
         Ok(lines) => lines,
         Err(error) if error.concerns_every_call() => {
-            return Err(lb_log::not_read(performer, &error));
+            return Err(lb_log::not_read(run, &error));
         }
         Err(_) => return Ok(()),
     };
@@ -245,32 +244,32 @@ fn sends_to_all(performer: &Performer<'_>) -> Result<(), Failure> {
 
 /// Sends HUP and waits until it shows that the new configuration is in force; once more if HAProxy did not hear it.
 /// `leaving`: instances may be taken away for not being in that configuration.
-fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
-    let lb = performer.spec.names.lb.as_str();
-    let unfinished = performer.workers().unfinished.take();
+fn signal(run: &Run<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
+    let lb = run.spec.names.lb.as_str();
+    let unfinished = run.workers().unfinished.take();
     if let Some(before) = unfinished {
-        has_loaded(Watch { performer, before })?;
+        has_loaded(Watch { run, before })?;
     }
     for _ in 0..2 {
-        keep_apart(performer);
+        keep_apart(run);
         let (watch, others) = thread::scope(|scope| {
-            let others = scope.spawn(|| performer.others().none_changed());
-            (Watch::begin(performer, text), look::join(others))
+            let others = scope.spawn(|| run.others().none_changed());
+            (Watch::begin(run, text), look::join(others))
         });
         others?;
         let watch = watch?;
-        let was_elsewhere = performer.workers().elsewhere;
+        let was_elsewhere = run.workers().elsewhere;
         {
             // Before the call: one that fails may have sent it all the same.
-            let mut workers = performer.workers();
+            let mut workers = run.workers();
             workers.last_hup = Some(Instant::now());
             workers.last_mark = watch.before.mark;
             workers.elsewhere = true;
         }
-        signals::hup(performer).map_err(|error| {
+        signals::hup(run).map_err(|error| {
             Failure::from_call(format!("the load balancer `{lb}` was not reloaded"), &error)
         })?;
-        performer.workers().last_hup = Some(Instant::now());
+        run.workers().last_hup = Some(Instant::now());
         match watch.outcome()? {
             Verdict::InForce(by) => {
                 watch.note_success(by);
@@ -278,19 +277,19 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
             }
             Verdict::Refused(alerts) => {
                 let goes_on = watch.goes_on()?;
-                let mut workers = performer.workers();
+                let mut workers = run.workers();
                 workers.elsewhere = was_elsewhere || !goes_on;
                 workers.refused = Some(Instant::now());
-                return Err(not_taken(performer).worded(alerts.join("\n")));
+                return Err(not_taken(run).worded(alerts.join("\n")));
             }
-            Verdict::Ended(alerts) if alerts.is_empty() => return Err(ended(performer)),
-            Verdict::Ended(alerts) => return Err(not_taken(performer).worded(alerts.join("\n"))),
+            Verdict::Ended(alerts) if alerts.is_empty() => return Err(ended(run)),
+            Verdict::Ended(alerts) => return Err(not_taken(run).worded(alerts.join("\n"))),
             Verdict::Loading => {
-                performer.workers().unfinished = Some(watch.before);
-                return Err(still_loading(performer));
+                run.workers().unfinished = Some(watch.before);
+                return Err(still_loading(run));
             }
-            Verdict::Unknown => return unproved(performer, leaving),
-            Verdict::Unheard => performer
+            Verdict::Unknown => return unproved(run, leaving),
+            Verdict::Unheard => run
                 .ui
                 .status(&format!("{lb} did not react to the reload: asking again")),
         }
@@ -302,9 +301,9 @@ fn signal(performer: &Performer<'_>, text: &str, leaving: bool) -> Result<(), Fa
 
 /// HAProxy hears no signal while it loads: another one would be lost, and what it is loading would come into force after all.
 fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
-    let performer = watch.performer;
-    let lb = performer.spec.names.lb.as_str();
-    performer.ui.status(&format!(
+    let run = watch.run;
+    let lb = run.spec.names.lb.as_str();
+    run.ui.status(&format!(
         "HAProxy in {lb} hears nothing while it loads: waiting for it"
     ));
     match watch.outcome()? {
@@ -315,23 +314,23 @@ fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
         }
         _ => return Ok(()),
     }
-    performer.workers().unfinished = Some(watch.before);
+    run.workers().unfinished = Some(watch.before);
     let what = format!(
         "HAProxy in `{lb}` is still loading the haproxy.cfg that was to be taken back, and will run it then"
     );
     Err(Failure::failed(what).hinted("once it has loaded, `vch-lb status` tells how it stands"))
 }
 
-fn not_taken(performer: &Performer<'_>) -> Failure {
-    let lb = &performer.spec.names.lb;
+fn not_taken(run: &Run<'_>) -> Failure {
+    let lb = &run.spec.names.lb;
     Failure::failed(format!(
         "HAProxy in `{lb}` did not take the new haproxy.cfg"
     ))
 }
 
 /// It said nothing of why.
-fn ended(performer: &Performer<'_>) -> Failure {
-    let Performer { docker, spec, .. } = performer;
+fn ended(run: &Run<'_>) -> Failure {
+    let Run { docker, spec, .. } = run;
     let lb = spec.names.lb.as_str();
     let failure = Failure::failed(format!("HAProxy in `{lb}` ended as it was to reload"));
     match look::container(docker, lb) {
@@ -340,9 +339,9 @@ fn ended(performer: &Performer<'_>) -> Failure {
     }
 }
 
-fn still_loading(performer: &Performer<'_>) -> Failure {
-    let lb = &performer.spec.names.lb;
-    let waited = text::seconds(performer.patience.wait);
+fn still_loading(run: &Run<'_>) -> Failure {
+    let lb = &run.spec.names.lb;
+    let waited = text::seconds(run.patience.wait);
     Failure::failed(format!(
         "HAProxy in `{lb}` is still loading the new haproxy.cfg after {waited}"
     ))
@@ -351,8 +350,8 @@ fn still_loading(performer: &Performer<'_>) -> Failure {
 
 /// No proof is to be had: nothing can be executed in the load balancer, and its log does not tell. Where all that served
 /// before still do, that is said; where instances are to leave, they stay: HAProxy may send to them.
-fn unproved(performer: &Performer<'_>, leaving: bool) -> Result<(), Failure> {
-    let lb = &performer.spec.names.lb;
+fn unproved(run: &Run<'_>, leaving: bool) -> Result<(), Failure> {
+    let lb = &run.spec.names.lb;
     let what = format!(
         "`{lb}` was asked to reload; that it did could not be shown: nothing can be executed in it, and its log does not tell"
     );
@@ -360,12 +359,12 @@ fn unproved(performer: &Performer<'_>, leaving: bool) -> Result<(), Failure> {
         return Err(Failure::failed(what)
             .hinted("`docker exec` has to work, or LB_IMG has to be HAProxy 2.0 or later, which tells in its log"));
     }
-    performer.ui.warn(&what);
+    run.ui.warn(&what);
     Ok(())
 }
 
-fn keep_apart(performer: &Performer<'_>) {
-    let last = performer.workers().last_hup;
+fn keep_apart(run: &Run<'_>) {
+    let last = run.workers().last_hup;
     if let Some(wait) = last.and_then(|last| APART.checked_sub(last.elapsed())) {
         thread::sleep(wait);
     }
@@ -373,24 +372,24 @@ fn keep_apart(performer: &Performer<'_>) {
 
 /// Watches one signal: what was there before it, and what comes of it.
 struct Watch<'a> {
-    performer: &'a Performer<'a>,
+    run: &'a Run<'a>,
     before: Before,
 }
 
 impl<'a> Watch<'a> {
-    fn begin(performer: &'a Performer<'a>, text: &str) -> Result<Self, Failure> {
-        let look = ask(performer, &[])?;
+    fn begin(run: &'a Run<'a>, text: &str) -> Result<Self, Failure> {
+        let look = ask(run, &[])?;
         let pid_file = match look {
             Some(_) => None,
-            None => pid_file(performer),
+            None => pid_file(run),
         };
         let before = Before {
-            mark: mark(performer)?,
+            mark: mark(run)?,
             look,
             pid_file,
             answers: channel::is_named_in(text),
         };
-        Ok(Self { performer, before })
+        Ok(Self { run, before })
     }
 
     /// What became of the signal. As long as HAProxy is at work it gets the time that `--wait` gives.
@@ -404,7 +403,7 @@ impl<'a> Watch<'a> {
                     return Ok(verdict);
                 }
                 Verdict::Unheard | Verdict::Unknown => HEARD_WITHIN,
-                Verdict::Loading => self.performer.patience.wait.max(HEARD_WITHIN),
+                Verdict::Loading => self.run.patience.wait.max(HEARD_WITHIN),
             };
             if started.elapsed() >= patience {
                 return Ok(verdict);
@@ -415,20 +414,16 @@ impl<'a> Watch<'a> {
     }
 
     fn look(&self) -> Result<Verdict, Failure> {
-        let Self { performer, .. } = *self;
+        let Self { run, .. } = *self;
         let former = self.before.look.as_ref().map(Look::listening);
         let (now, ended) = match &former {
-            Some(former) => match asked(performer, former)? {
+            Some(former) => match asked(run, former)? {
                 Asked::Told(now) => (now, false),
                 Asked::Ended => (None, true),
             },
             None => (None, false),
         };
-        let pid_file = self
-            .before
-            .pid_file
-            .as_ref()
-            .and_then(|_| pid_file(performer));
+        let pid_file = self.before.pid_file.as_ref().and_then(|_| pid_file(run));
         let mut evidence = Evidence {
             before: self.before.look.as_ref(),
             now: now.as_ref(),
@@ -442,7 +437,7 @@ impl<'a> Watch<'a> {
         if self.before.answers && matches!(first, Verdict::InForce(_)) {
             return Ok(first);
         }
-        let said = lb_log::read_log(performer, self.before.mark)?;
+        let said = lb_log::read_log(run, self.before.mark)?;
         evidence.said = &said;
         Ok(reloaded::verdict(evidence))
     }
@@ -453,30 +448,29 @@ impl<'a> Watch<'a> {
         let Some(before) = &self.before.look else {
             return Ok(true);
         };
-        Ok(match asked(self.performer, &[])? {
+        Ok(match asked(self.run, &[])? {
             Asked::Told(now) => now.is_some_and(|now| reloaded::goes_on(before, &now)),
             Asked::Ended => false,
         })
     }
 
     fn note_success(&self, by: By) {
-        let Self { performer, .. } = *self;
-        let lb = &performer.spec.names.lb;
+        let Self { run, .. } = *self;
+        let lb = &run.spec.names.lb;
         if by == By::Log {
-            performer.ui.status(&format!(
+            run.ui.status(&format!(
                 "that {lb} took its haproxy.cfg rests on its log alone: nothing can be executed in it"
             ));
         }
         let former = self.before.look.as_ref().map(Look::listening);
-        performer.workers().succeed(&former.unwrap_or_default());
+        run.workers().succeed(&former.unwrap_or_default());
     }
 }
 
 /// What HAProxy's processes in the load balancer are; `None` where that can't be asked.
-fn ask(performer: &Performer<'_>, former: &[Process]) -> Result<Option<Look>, Failure> {
-    let lb = performer.spec.names.lb.as_str();
-    ask::haproxy(&performer.docker, lb, Question::Who, former)
-        .map_err(|error| not_asked(performer, &error))
+fn ask(run: &Run<'_>, former: &[Process]) -> Result<Option<Look>, Failure> {
+    let lb = run.spec.names.lb.as_str();
+    ask::haproxy(&run.docker, lb, Question::Who, former).map_err(|error| not_asked(run, &error))
 }
 
 /// What came of asking a HAProxy that may have ended.
@@ -486,40 +480,40 @@ enum Asked {
     Ended,
 }
 
-fn asked(performer: &Performer<'_>, former: &[Process]) -> Result<Asked, Failure> {
-    let lb = performer.spec.names.lb.as_str();
-    match ask::haproxy(&performer.docker, lb, Question::Who, former) {
+fn asked(run: &Run<'_>, former: &[Process]) -> Result<Asked, Failure> {
+    let lb = run.spec.names.lb.as_str();
+    match ask::haproxy(&run.docker, lb, Question::Who, former) {
         Ok(look) => Ok(Asked::Told(look)),
         Err(error) if error.cause().is_some_and(Cause::is_not_running) => Ok(Asked::Ended),
-        Err(error) => Err(not_asked(performer, &error)),
+        Err(error) => Err(not_asked(run, &error)),
     }
 }
 
-fn not_asked(performer: &Performer<'_>, error: &CallError) -> Failure {
-    let lb = &performer.spec.names.lb;
+fn not_asked(run: &Run<'_>, error: &CallError) -> Failure {
+    let lb = &run.spec.names.lb;
     Failure::from_call(format!("HAProxy in `{lb}` could not be asked"), error)
 }
 
 /// The pid file of 1.7's wrapper.
-fn pid_file(performer: &Performer<'_>) -> Option<String> {
-    let lb = performer.spec.names.lb.as_str();
-    let found = look::file_at(&performer.docker, lb, haproxy::PID_FILE).ok()??;
+fn pid_file(run: &Run<'_>) -> Option<String> {
+    let lb = run.spec.names.lb.as_str();
+    let found = look::file_at(&run.docker, lb, haproxy::PID_FILE).ok()??;
     String::from_utf8(found).ok()
 }
 
 /// The log's last time so far, in the endpoint's own clock; what comes later is the reload's.
-fn mark(performer: &Performer<'_>) -> Result<Option<Moment>, Failure> {
-    let log = lb_log::own_lines(performer, &Range::last(TAIL), None)
-        .map_err(|error| lb_log::not_read(performer, &error))?;
+fn mark(run: &Run<'_>) -> Result<Option<Moment>, Failure> {
+    let log = lb_log::own_lines(run, &Range::last(TAIL), None)
+        .map_err(|error| lb_log::not_read(run, &error))?;
     let (last, full) = (log.last(), log.read() >= TAIL);
-    if performer.workers().mark.is_none() {
+    if run.workers().mark.is_none() {
         let lines = log.in_order();
         let current = newest_worker(&lines);
         let first = match current {
-            None if full => first_signs(performer)?,
+            None if full => first_signs(run)?,
             _ => Vec::new(),
         };
-        let mut workers = performer.workers();
+        let mut workers = run.workers();
         workers.mark = Some(last.unwrap_or(Moment::EARLIEST));
         workers.tells_of_ends = current.or_else(|| newest_worker(&first)).is_some();
     }
@@ -533,61 +527,61 @@ fn newest_worker(lines: &[Line]) -> Option<u32> {
 
 /// HAProxy's own lines from the beginning of the log to the first worker's: what this HAProxy tells of. None where that
 /// can't be read.
-fn first_signs(performer: &Performer<'_>) -> Result<Vec<Line>, Failure> {
+fn first_signs(run: &Run<'_>) -> Result<Vec<Line>, Failure> {
     let mut own = Own::default();
-    let read = lb_log::read_lines(performer, &Range::since(None), |line| {
+    let read = lb_log::read_lines(run, &Range::since(None), |line| {
         let go_on = log::new_worker(&line.text).is_none();
         own.add(line);
         go_on
     });
     match read {
-        Err(error) if error.concerns_every_call() => Err(lb_log::not_read(performer, &error)),
+        Err(error) if error.concerns_every_call() => Err(lb_log::not_read(run, &error)),
         _ => Ok(own.in_order()),
     }
 }
 
 /// Waits until the workers from before this run's reloads are gone: they keep their open connections, and their old list
 /// of servers.
-pub fn drain(performer: &Performer<'_>) -> Result<(), Failure> {
+pub fn drain(run: &Run<'_>) -> Result<(), Failure> {
     let started = Instant::now();
-    let lb = &performer.spec.names.lb;
-    let mark = performer.workers().mark;
+    let lb = &run.spec.names.lb;
+    let mark = run.workers().mark;
     let mut pause = Duration::from_millis(50);
     loop {
-        performer.check_interrupt()?;
-        let gone = match lb_log::log_since(performer, mark) {
-            Ok(lines) => performer.workers().gone(&lines),
+        run.check_interrupt()?;
+        let gone = match lb_log::log_since(run, mark) {
+            Ok(lines) => run.workers().gone(&lines),
             Err(error) if error.concerns_every_call() => {
-                return Err(lb_log::not_read(performer, &error));
+                return Err(lb_log::not_read(run, &error));
             }
             // Then it is as with a HAProxy that does not tell.
             Err(_) => None,
         };
         let gone = match gone {
-            None => gone_by_processes(performer)?,
+            None => gone_by_processes(run)?,
             told => told,
         };
         if gone == Some(true) {
             return Ok(());
         }
-        if started.elapsed() >= performer.patience.drain {
-            let waited = text::seconds(performer.patience.drain);
+        if started.elapsed() >= run.patience.drain {
+            let waited = text::seconds(run.patience.drain);
             if gone == Some(false) {
-                performer.ui.warn(&format!(
+                run.ui.warn(&format!(
                     "after {waited} {lb} still has connections to instances that leave (--drain)"
                 ));
             }
             return Ok(());
         }
-        performer.sleep(pause.min(performer.patience.drain));
+        run.sleep(pause.min(run.patience.drain));
         pause = (pause * 2).min(Duration::from_millis(500));
     }
 }
 
 /// Where the log does not tell, as that of 1.7, the processes do.
-fn gone_by_processes(performer: &Performer<'_>) -> Result<Option<bool>, Failure> {
-    Ok(match asked(performer, &[])? {
-        Asked::Told(now) => now.and_then(|now| performer.workers().gone_by(&now)),
+fn gone_by_processes(run: &Run<'_>) -> Result<Option<bool>, Failure> {
+    Ok(match asked(run, &[])? {
+        Asked::Told(now) => now.and_then(|now| run.workers().gone_by(&now)),
         Asked::Ended => Some(true),
     })
 }

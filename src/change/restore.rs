@@ -1,6 +1,6 @@
 //! The load balancer's files as they were before this run.
 
-use super::run::Performer;
+use super::run::Run;
 use super::schedule::Done;
 use super::{files, reload};
 use crate::error::Failure;
@@ -11,7 +11,7 @@ use crate::spec::tuning::ServerAddress;
 use crate::{calls, look};
 
 /// Puts the file from before back into the load balancer.
-pub fn restore_config(run: &Performer<'_>, back: Back) -> Result<Done, Failure> {
+pub fn restore_config(run: &Run<'_>, back: Back) -> Result<Done, Failure> {
     let Some(found) = &run.before.config else {
         return Ok(Done::ByUs);
     };
@@ -57,7 +57,7 @@ pub fn restore_config(run: &Performer<'_>, back: Back) -> Result<Done, Failure> 
 }
 
 /// A file that this run put beside haproxy.cfg goes again. Where it can't be removed it is emptied: nothing names it.
-fn take_away(run: &Performer<'_>, name: &str) -> Result<(), Failure> {
+fn take_away(run: &Run<'_>, name: &str) -> Result<(), Failure> {
     let lb = run.spec.names.lb.as_str();
     let removed = run.docker.change(&calls::remove_file(lb, name)).is_ok();
     if removed && matches!(look::file_in(&run.docker, lb, name), Ok(None)) {
@@ -70,7 +70,7 @@ fn take_away(run: &Performer<'_>, name: &str) -> Result<(), Failure> {
 
 /// The load balancer runs without those that don't, but how many the service is to have is read off its file. Not so
 /// with addresses: those from before may be wrong by now.
-fn leave_as_found(run: &Performer<'_>, found: &Found) {
+fn leave_as_found(run: &Run<'_>, found: &Found) {
     let by_ip = found
         .config
         .as_ref()

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::run::Performer;
+use super::run::Run;
 use crate::ask;
 use crate::docker::argv;
 use crate::error::Failure;
@@ -26,39 +26,39 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Starts the load balancer again, with the file that lies there, if it has ended since this run began, or does so until
 /// `watched`. Returns whether it did; not, where a restart policy was faster: which file it took then nobody knows.
-pub fn if_ended(performer: &Performer<'_>, watched: Option<Instant>) -> Result<bool, Failure> {
-    let lb = performer.spec.names.lb.as_str();
-    let Some(before) = performer.before.lb.as_ref().filter(|lb| lb.running()) else {
+pub fn if_ended(run: &Run<'_>, watched: Option<Instant>) -> Result<bool, Failure> {
+    let lb = run.spec.names.lb.as_str();
+    let Some(before) = run.before.lb.as_ref().filter(|lb| lb.running()) else {
         return Ok(false);
     };
     let mut ended: Option<(Instant, Option<Moment>)> = None;
     let mut asked_at: Option<Instant> = None;
     loop {
         // One that is gone was taken away by somebody.
-        let Some(now) = look::container(&performer.docker, lb)? else {
+        let Some(now) = look::container(&run.docker, lb)? else {
             return Ok(false);
         };
-        let started_at = performer.workers().revived.or(before.started_at);
+        let started_at = run.workers().revived.or(before.started_at);
         if ended.is_none() && now.running() && now.started_at == started_at {
             if watched.is_none_or(|until| Instant::now() >= until) {
                 return Ok(false);
             }
-            performer.sleep(LOOK_EVERY);
-            performer.check_interrupt()?;
+            run.sleep(LOOK_EVERY);
+            run.check_interrupt()?;
             continue;
         }
         let &mut (since, at) = ended.get_or_insert_with(|| (Instant::now(), first_end(&now)));
-        if serves(performer, &now)? {
-            tell(performer, at.zip(now.started_at));
-            performer.workers().revived = now.started_at;
+        if serves(run, &now)? {
+            tell(run, at.zip(now.started_at));
+            run.workers().revived = now.started_at;
             return Ok(asked_at.is_some());
         }
         if since.elapsed() >= SERVES_WITHIN {
             let what = format!("the load balancer `{lb}` has ended and does not come back");
             let failure = Failure::failed(what).hinted("`vch-lb up` starts it");
             return Err(crate::autopsy::examine(
-                &performer.docker,
-                performer.spec,
+                &run.docker,
+                run.spec,
                 &now,
                 failure,
             ));
@@ -70,7 +70,7 @@ pub fn if_ended(performer: &Performer<'_>, watched: Option<Instant>) -> Result<b
                 Some(argv::restart(lb))
             }
             State::Running
-                if performer.restarts == Restarts::ByPolicy
+                if run.restarts == Restarts::ByPolicy
                     && asked_at.is_none()
                     && since.elapsed() >= COMES_BACK_WITHIN =>
             {
@@ -82,7 +82,7 @@ pub fn if_ended(performer: &Performer<'_>, watched: Option<Instant>) -> Result<b
             && asked_at.is_none_or(|at| at.elapsed() >= COMES_BACK_WITHIN)
         {
             asked_at = Some(Instant::now());
-            performer.change(&call).map_err(|error| {
+            run.change(&call).map_err(|error| {
                 Failure::from_call(
                     format!("the load balancer `{lb}` has ended and was not started again"),
                     &error,
@@ -90,8 +90,8 @@ pub fn if_ended(performer: &Performer<'_>, watched: Option<Instant>) -> Result<b
             })?;
             continue;
         }
-        performer.sleep(LOOK_EVERY);
-        performer.check_interrupt()?;
+        run.sleep(LOOK_EVERY);
+        run.check_interrupt()?;
     }
 }
 
@@ -101,12 +101,12 @@ fn first_end(now: &Container) -> Option<Moment> {
 }
 
 /// Whether it takes connections; where that can't be asked, whether it runs.
-fn serves(performer: &Performer<'_>, now: &Container) -> Result<bool, Failure> {
+fn serves(run: &Run<'_>, now: &Container) -> Result<bool, Failure> {
     if !now.running() {
         return Ok(false);
     }
-    let lb = performer.spec.names.lb.as_str();
-    match ask::haproxy(&performer.docker, lb, Question::Who, &[]) {
+    let lb = run.spec.names.lb.as_str();
+    match ask::haproxy(&run.docker, lb, Question::Who, &[]) {
         Ok(look) => Ok(look.is_none_or(|look| !look.listening().is_empty())),
         Err(error) if error.concerns_every_call() => Err(Failure::from_call(
             format!("HAProxy in `{lb}` could not be asked"),
@@ -116,17 +116,17 @@ fn serves(performer: &Performer<'_>, now: &Container) -> Result<bool, Failure> {
     }
 }
 
-fn tell(performer: &Performer<'_>, from_to: Option<(Moment, Moment)>) {
-    let lb = &performer.spec.names.lb;
+fn tell(run: &Run<'_>, from_to: Option<(Moment, Moment)>) {
+    let lb = &run.spec.names.lb;
     let down = match from_to {
         Some((from, to)) => format!("it was down for {}", text::seconds(to.since(from))),
         // It ended after that.
-        None => match performer.workers().last_reload() {
+        None => match run.workers().last_reload() {
             Some((at, _)) => format!("it was down for at most {}", text::seconds(at.elapsed())),
             None => "it was down meanwhile".to_owned(),
         },
     };
-    performer.ui.warn(&format!(
+    run.ui.warn(&format!(
         "`{lb}` had ended: it was started again with the haproxy.cfg from before; {down}"
     ));
 }

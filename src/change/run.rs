@@ -26,7 +26,7 @@ use crate::reach::Reach;
 use crate::spec::Spec;
 use crate::spec::names::Number;
 use crate::ui::Ui;
-use crate::{ambiguous, calls, text};
+use crate::{calls, namesakes, text};
 
 /// How long to pause before a call that met a passing trouble is repeated; after the last one it has failed.
 pub(super) const PAUSES: [Duration; 5] = [
@@ -53,7 +53,7 @@ pub struct Patience {
 }
 
 /// Everything that doing an action takes.
-pub struct Performer<'a> {
+pub struct Run<'a> {
     pub docker: Docker,
     pub spec: &'a Spec,
     /// Who starts the load balancer again when it ends.
@@ -99,7 +99,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Performer<'_> {
+impl Run<'_> {
     /// The entrance to the service that a run works on.
     pub fn entrance(&self) -> Entrance<'_> {
         Entrance::new(&self.docker, self.before, &self.spec.external_net)
@@ -187,7 +187,7 @@ impl Performer<'_> {
             return false;
         }
         *settled = true;
-        ambiguous::settle(&self.docker, self.ui, &self.spec.names.network());
+        namesakes::settle(&self.docker, self.ui, &self.spec.names.network());
         true
     }
 

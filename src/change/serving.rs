@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ready::{self, Crew, Crewed};
-use super::run::{Performer, lock};
+use super::run::{Run, lock};
 use super::{health_checks, lb_log};
 use crate::autopsy;
 use crate::entrance::{self, Heard};
@@ -47,12 +47,12 @@ fn ask_once(place: &Place, speaks: Speaks, within: Within) -> Reply {
 type Asked = (Vec<Place>, Speaks);
 
 /// Where the service is before this run, and where it will be after it, by the load balancer that runs.
-fn places(performer: &Performer<'_>) -> Option<(Asked, Asked)> {
-    let Performer { spec, before, .. } = performer;
+fn places(run: &Run<'_>) -> Option<(Asked, Asked)> {
+    let Run { spec, before, .. } = run;
     let config = before.written_config()?;
     let lb = before.lb.as_ref().filter(|lb| lb.running())?;
     let at = |port: Port, tuning: &Tuning| {
-        let ways_in = performer.entrance().ways_in(lb, port);
+        let ways_in = run.entrance().ways_in(lb, port);
         (!ways_in.is_empty()).then(|| (ways_in, tuning.lb_speaks()))
     };
     let then = at(config.lb_port, &config.tuning)?;
@@ -61,27 +61,27 @@ fn places(performer: &Performer<'_>) -> Option<(Asked, Asked)> {
 
 /// What the service replies before anything is changed; `None` where there is no place to ask at, or nobody knows who
 /// replies there.
-pub fn before(performer: &Performer<'_>) -> Option<Reply> {
-    let ((ways_in, speaks), _) = places(performer)?;
-    let port = performer.before.written_config()?.lb_port;
-    let lb = performer.spec.names.lb.as_str();
-    let heard = performer.entrance().ask(lb, port, ways_in.first()?, speaks);
+pub fn before(run: &Run<'_>) -> Option<Reply> {
+    let ((ways_in, speaks), _) = places(run)?;
+    let port = run.before.written_config()?.lb_port;
+    let lb = run.spec.names.lb.as_str();
+    let heard = run.entrance().ask(lb, port, ways_in.first()?, speaks);
     (heard.meaning == Meaning::Its).then_some(heard.reply)
 }
 
 /// Asks the service, and fails where it is worse than before this run: those that would have to answer are `instances` now.
-pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> Result<(), Failure> {
-    let Some((then, (ways_in, speaks))) = places(performer) else {
+pub fn is_no_worse(run: &Run<'_>, instance: Option<&Container>) -> Result<(), Failure> {
+    let Some((then, (ways_in, speaks))) = places(run) else {
         return Ok(());
     };
     let place = &ways_in[0];
     let elsewhere = (&then.0[0], then.1) != (place, speaks);
-    let Some(before) = performer.replied.service else {
+    let Some(before) = run.replied.service else {
         return Ok(());
     };
     let verdict = |now| judge::service(Some(before), now, speaks, elsewhere);
     let note = |reply| {
-        *lock(&performer.reach) = Some(Reach {
+        *lock(&run.reach) = Some(Reach {
             ways_in: ways_in.clone(),
             reply,
             why: None,
@@ -96,9 +96,9 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
     // HAProxy's own word counts at once; a connection may get lost, and a first request may take long or fail.
     for attempt in 0..entrance::ATTEMPTS {
         if attempt > 0 {
-            performer.sleep(entrance::AGAIN_AFTER);
+            run.sleep(entrance::AGAIN_AFTER);
         }
-        performer.check_interrupt()?;
+        run.check_interrupt()?;
         reply = ask_once(place, speaks, ATTEMPT);
         if verdict(reply) != Service::Worse {
             note(reply);
@@ -108,7 +108,7 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
             break;
         }
     }
-    let Performer { spec, docker, .. } = performer;
+    let Run { spec, docker, .. } = run;
     let lb = &spec.names.lb;
     let what = match reply {
         Reply::NoServer => {
@@ -134,22 +134,22 @@ pub fn is_no_worse(performer: &Performer<'_>, instance: Option<&Container>) -> R
 
 /// At the end of a change of a load balancer that serves: all that it sends to runs and is well, by docker's own health check
 /// too, and the service is no worse than before.
-pub fn last_look(performer: &Performer<'_>) -> Result<(), Failure> {
-    let mut poll = performer.poll(performer.patience.wait, LOOK_EVERY);
-    let mut crew = Crew::new(performer);
-    performer.check_interrupt()?;
+pub fn last_look(run: &Run<'_>) -> Result<(), Failure> {
+    let mut poll = run.poll(run.patience.wait, LOOK_EVERY);
+    let mut crew = Crew::new(run);
+    run.check_interrupt()?;
     loop {
         let over = poll.is_over();
-        let (lb, instances) = both(performer)?;
+        let (lb, instances) = both(run)?;
         if !lb.is_some_and(|lb| lb.running()) {
-            let lb = &performer.spec.names.lb;
+            let lb = &run.spec.names.lb;
             let what = format!("the load balancer `{lb}` does not run any more");
             return Err(Failure::failed(what));
         }
         match crew.look(&instances)? {
-            Crewed::Up { .. } => return is_no_worse(performer, instances.first()),
+            Crewed::Up { .. } => return is_no_worse(run, instances.first()),
             Crewed::Coming(instance) if over => {
-                return Err(ready::too_late(performer, &instance, None));
+                return Err(ready::too_late(run, &instance, None));
             }
             Crewed::Coming(_) => {}
         }
@@ -165,30 +165,30 @@ fn past(words: &str) -> String {
 /// Waits until the load balancer runs, has an address on the external network and answers there, its instances run, and
 /// have passed its checks, if it does any. No answer at all is no failure where all of them run: many workstations have no
 /// route to that network.
-pub fn await_service(performer: &Performer<'_>) -> Result<(), Failure> {
-    let mut waiting = Waiting::new(performer);
+pub fn await_service(run: &Run<'_>) -> Result<(), Failure> {
+    let mut waiting = Waiting::new(run);
     let (reach, lb) = loop {
-        performer.check_interrupt()?;
-        let (lb, instances) = both(performer)?;
+        run.check_interrupt()?;
+        let (lb, instances) = both(run)?;
         if let Some(reach) = waiting.look(lb.as_ref(), &instances)? {
             break (reach, lb);
         }
     };
     let answered = reach.answered();
-    *lock(&performer.reach) = Some(reach);
-    sends_to_all(performer, lb.as_ref())?;
+    *lock(&run.reach) = Some(reach);
+    sends_to_all(run, lb.as_ref())?;
     // Where it can't be asked, only its log tells.
     let lb = lb.as_ref().filter(|_| answered);
-    health_checks::pass_after_start(performer, lb, waiting.started)
+    health_checks::pass_after_start(run, lb, waiting.started)
 }
 
 /// The load balancer and the instances that it sends to, as they are now.
-fn both(performer: &Performer<'_>) -> Result<(Option<Container>, Vec<Container>), Failure> {
-    let names = &performer.spec.names;
-    let servers = &performer.servers;
+fn both(run: &Run<'_>) -> Result<(Option<Container>, Vec<Container>), Failure> {
+    let names = &run.spec.names;
+    let servers = &run.servers;
     let mut all = vec![names.lb.to_string()];
     all.extend(names.instances(servers));
-    let found = look::containers(&performer.docker, &all)?;
+    let found = look::containers(&run.docker, &all)?;
     let (lb, instances) = found
         .into_iter()
         .partition::<Vec<_>, _>(|container| container.name == names.lb.as_str());
@@ -196,21 +196,20 @@ fn both(performer: &Performer<'_>) -> Result<(Option<Container>, Vec<Container>)
 }
 
 /// HAProxy starts without a server whose name does not resolve, and says so in its log alone.
-fn sends_to_all(performer: &Performer<'_>, lb: Option<&Container>) -> Result<(), Failure> {
-    let by_name = performer.spec.tuning.server_address == ServerAddress::Name;
-    let config = Config::new(performer.spec, Vec::new());
+fn sends_to_all(run: &Run<'_>, lb: Option<&Container>) -> Result<(), Failure> {
+    let by_name = run.spec.tuning.server_address == ServerAddress::Name;
+    let config = Config::new(run.spec, Vec::new());
     let Some(lb) = lb.filter(|_| by_name && !config.is_the_scripts()) else {
         return Ok(());
     };
     // One that was stopped has told of former starts, too.
-    let before = performer.before.lb.as_ref();
-    let lines = lb_log::read_log(performer, before.and_then(|lb| lb.finished_at))?;
+    let before = run.before.lb.as_ref();
+    let lines = lb_log::read_log(run, before.and_then(|lb| lb.finished_at))?;
     match lines.iter().find_map(|line| log::left_out(&line.text)) {
         None => Ok(()),
         Some(name) => {
             let what = format!("`{}` sends nothing to `{name}`", lb.name);
-            let failure =
-                autopsy::examine(&performer.docker, performer.spec, lb, Failure::failed(what));
+            let failure = autopsy::examine(&run.docker, run.spec, lb, Failure::failed(what));
             Err(failure.hinted(autopsy::unresolved(name)))
         }
     }
@@ -230,7 +229,7 @@ enum Late {
 
 /// A load balancer that was started and does not serve yet.
 struct Waiting<'a, 'b> {
-    performer: &'a Performer<'b>,
+    run: &'a Run<'b>,
     crew: Crew<'a, 'b>,
     started: Instant,
     deadline: Instant,
@@ -244,13 +243,13 @@ struct Waiting<'a, 'b> {
 }
 
 impl<'a, 'b> Waiting<'a, 'b> {
-    fn new(performer: &'a Performer<'b>) -> Self {
+    fn new(run: &'a Run<'b>) -> Self {
         let started = Instant::now();
         Self {
-            performer,
-            crew: Crew::new(performer),
+            run,
+            crew: Crew::new(run),
             started,
-            deadline: started + performer.patience.wait,
+            deadline: started + run.patience.wait,
             pause: Duration::from_millis(20),
             asked: None,
             reply: None,
@@ -265,16 +264,16 @@ impl<'a, 'b> Waiting<'a, 'b> {
         lb: Option<&Container>,
         instances: &[Container],
     ) -> Result<Option<Reach>, Failure> {
-        let Self { performer, .. } = *self;
+        let Self { run, .. } = *self;
         let running = lb.filter(|lb| lb.running());
         if lb.is_none_or(|lb| {
             running.is_none() && !matches!(lb.state, State::Created | State::Starting)
         }) {
-            return Err(died(performer, lb.cloned()));
+            return Err(died(run, lb.cloned()));
         }
         let crew = self.crew.look(instances)?;
         let late = Instant::now() >= self.deadline;
-        let ways_in = running.map(|lb| performer.entrance().ways_in(lb, performer.spec.lb_port));
+        let ways_in = running.map(|lb| run.entrance().ways_in(lb, run.spec.lb_port));
         let why = match ways_in {
             None => Late::Starting,
             Some(ways_in) => match ways_in.first().cloned() {
@@ -290,12 +289,12 @@ impl<'a, 'b> Waiting<'a, 'b> {
         };
         if late {
             return Err(match crew {
-                Crewed::Coming(instance) => ready::too_late(performer, &instance, None),
-                Crewed::Up { .. } => too_late(performer, lb.cloned(), why),
+                Crewed::Coming(instance) => ready::too_late(run, &instance, None),
+                Crewed::Up { .. } => too_late(run, lb.cloned(), why),
             });
         }
         if self.asked.is_none() {
-            performer.sleep(self.pause);
+            run.sleep(self.pause);
         }
         self.pause = (self.pause * 2).min(LOOK_EVERY);
         Ok(None)
@@ -310,14 +309,14 @@ impl<'a, 'b> Waiting<'a, 'b> {
             return Heard { reply, meaning };
         }
         self.refused = Instant::now() + LOOK_AROUND_AFTER;
-        let Performer { spec, .. } = self.performer;
-        let entrance = self.performer.entrance();
+        let Run { spec, .. } = self.run;
+        let entrance = self.run.entrance();
         entrance.heard(spec.names.lb.as_str(), spec.lb_port, place, reply)
     }
 
     /// The last reply of the service, which is asked again as soon as it has replied.
     fn ask(&mut self, place: &Place, late: bool) -> Reply {
-        let speaks = self.performer.spec.tuning.lb_speaks();
+        let speaks = self.run.spec.tuning.lb_speaks();
         let replies = self.asked.take().unwrap_or_else(|| {
             let (sender, replies) = mpsc::channel();
             let place = place.clone();
@@ -345,11 +344,11 @@ impl<'a, 'b> Waiting<'a, 'b> {
     /// Whether what was heard will do, or what is missing.
     fn judge(&self, place: &Place, heard: Heard, crew: &Crewed, late: bool) -> Result<(), Late> {
         let reply = heard.counted();
-        let Performer { spec, .. } = self.performer;
+        let Run { spec, .. } = self.run;
         let speaks = spec.tuning.lb_speaks();
-        let before = self.performer.replied.service;
+        let before = self.run.replied.service;
         let worked = before.is_some_and(|before| judge::quality(before, speaks) >= Quality::Open);
-        let places = places(self.performer);
+        let places = places(self.run);
         let worked_here =
             worked && places.is_some_and(|((then, _), _)| then[0].address == place.address);
         let (up, settled) = match *crew {
@@ -381,22 +380,17 @@ impl<'a, 'b> Waiting<'a, 'b> {
     }
 }
 
-fn died(performer: &Performer<'_>, lb: Option<Container>) -> Failure {
-    let name = &performer.spec.names.lb;
+fn died(run: &Run<'_>, lb: Option<Container>) -> Failure {
+    let name = &run.spec.names.lb;
     match lb {
         Some(lb) => {
             let what = format!(
                 "the load balancer `{name}` {} right after its start",
                 autopsy::standing(&lb)
             );
-            let failure = autopsy::examine(
-                &performer.docker,
-                performer.spec,
-                &lb,
-                Failure::failed(what),
-            );
-            match fallen(performer) {
-                Some(fallen) => blame(performer, &fallen, failure),
+            let failure = autopsy::examine(&run.docker, run.spec, &lb, Failure::failed(what));
+            match fallen(run) {
+                Some(fallen) => blame(run, &fallen, failure),
                 None => failure,
             }
         }
@@ -407,16 +401,16 @@ fn died(performer: &Performer<'_>, lb: Option<Container>) -> Failure {
 }
 
 /// An instance that ended.
-fn fallen(performer: &Performer<'_>) -> Option<Container> {
+fn fallen(run: &Run<'_>) -> Option<Container> {
     // Only to say more about a failure that is there anyway.
-    let (_, instances) = both(performer).ok()?;
+    let (_, instances) = both(run).ok()?;
     let ended = |container: &Container| matches!(container.state, State::Exited { .. });
     instances.into_iter().find(ended)
 }
 
 /// Adds to the failure of the load balancer that of the instance whose name it asked for in vain.
-fn blame(performer: &Performer<'_>, instance: &Container, mut failure: Failure) -> Failure {
-    let tail = autopsy::log_tail(&performer.docker, &instance.name);
+fn blame(run: &Run<'_>, instance: &Container, mut failure: Failure) -> Failure {
+    let tail = autopsy::log_tail(&run.docker, &instance.name);
     failure.logs.push(tail);
     failure.hinted(format!(
         "`{}` {}, and the load balancer can't resolve the name of an instance that does not run",
@@ -425,10 +419,10 @@ fn blame(performer: &Performer<'_>, instance: &Container, mut failure: Failure) 
     ))
 }
 
-fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Failure {
-    let spec = performer.spec;
+fn too_late(run: &Run<'_>, lb: Option<Container>, why: Late) -> Failure {
+    let spec = run.spec;
     let lb_name = &spec.names.lb;
-    let waited = text::seconds(performer.patience.wait);
+    let waited = text::seconds(run.patience.wait);
     let what = match why {
         Late::Starting => format!("the load balancer `{lb_name}` does not run after {waited}"),
         Late::NoAddress => {
@@ -458,23 +452,17 @@ fn too_late(performer: &Performer<'_>, lb: Option<Container>, why: Late) -> Fail
         .hinted("--wait gives the service more time; --keep leaves it for inspection");
     match (why, lb) {
         (Late::NoServer, _) if spec.tuning.checks() => {
-            health_checks::none_passes(performer).unwrap_or(failure)
+            health_checks::none_passes(run).unwrap_or(failure)
         }
         (Late::NoServer, _) => {
             // All instances are alike: the first one speaks for them.
-            let first = performer
-                .before
-                .instances
-                .keys()
-                .next()
-                .copied()
-                .unwrap_or(1);
-            match look::container(&performer.docker, &spec.names.instance(first)) {
-                Ok(Some(instance)) => autopsy::examine(&performer.docker, spec, &instance, failure),
+            let first = run.before.instances.keys().next().copied().unwrap_or(1);
+            match look::container(&run.docker, &spec.names.instance(first)) {
+                Ok(Some(instance)) => autopsy::examine(&run.docker, spec, &instance, failure),
                 _ => failure,
             }
         }
-        (_, Some(lb)) => autopsy::examine(&performer.docker, spec, &lb, failure),
+        (_, Some(lb)) => autopsy::examine(&run.docker, spec, &lb, failure),
         (_, None) => failure,
     }
 }

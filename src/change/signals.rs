@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::run::Performer;
+use super::run::Run;
 use super::schedule::Done;
 use crate::calls;
 use crate::docker::CallError;
@@ -19,36 +19,36 @@ use crate::plan::Action;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Asks HAProxy to read its file again. That it was asked says nothing about what comes of it.
-pub fn hup(performer: &Performer<'_>) -> Result<(), CallError> {
-    let lb = performer.spec.names.lb.as_str();
-    let asked = performer.change(&calls::reload(lb, performer.restarts));
+pub fn hup(run: &Run<'_>) -> Result<(), CallError> {
+    let lb = run.spec.names.lb.as_str();
+    let asked = run.change(&calls::reload(lb, run.restarts));
     let Err(error) = asked else {
         return Ok(());
     };
     let nobody_there = |cause: Cause| cause.is_not_found() || cause.is_not_running();
     let hopeless =
         error.timed_out() || error.concerns_every_call() || error.cause().is_some_and(nobody_there);
-    if performer.restarts == Restarts::Never || hopeless {
+    if run.restarts == Restarts::Never || hopeless {
         return Err(error);
     }
     let kill = calls::reload(lb, Restarts::Never);
-    performer.ui.warn(&format!(
+    run.ui.warn(&format!(
         "nothing can be executed in `{lb}`, so it is reloaded by `{}`: docker takes it for stopped by hand from then on, \
          and `--restart unless-stopped` brings it back only after the next `{}`",
-        performer.docker.shown(&kill),
-        performer.docker.shown(&argv::restart(lb)),
+        run.docker.shown(&kill),
+        run.docker.shown(&argv::restart(lb)),
     ));
-    performer.change(&kill).map(|_| ())
+    run.change(&kill).map(|_| ())
 }
 
 /// Ends HAProxy. Returns once it has ended, or after the grace period: removing it by force is next.
-pub fn stop(performer: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
-    performer.tolerating(action, |cause| {
+pub fn stop(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
+    run.tolerating(action, |cause| {
         cause.is_not_found() || cause.is_not_running()
     })?;
-    let mut poll = performer.poll(Duration::from_secs(calls::GRACE), LOOK_EVERY);
+    let mut poll = run.poll(Duration::from_secs(calls::GRACE), LOOK_EVERY);
     while !poll.is_over() {
-        match look::container(&performer.docker, performer.spec.names.lb.as_str())? {
+        match look::container(&run.docker, run.spec.names.lb.as_str())? {
             Some(lb) if lb.running() => poll.pause()?,
             _ => break,
         }

@@ -1,6 +1,6 @@
 //! What each step of a plan does.
 
-use super::run::Performer;
+use super::run::Run;
 use super::schedule::Done;
 use super::{containers, files, ready, reload, restore, serving, signals, watch};
 use crate::docker::cause::Cause;
@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::inventory::Container;
 use crate::plan::Action;
 
-pub fn perform(run: &Performer<'_>, action: &Action) -> Result<Done, Failure> {
+pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     match action {
         Action::CreateNetwork => containers::create_network(run, action),
         Action::Run(number) => {

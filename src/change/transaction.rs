@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::guard::Guard;
 use super::probe::{Probe, Since};
-use super::run::{self, Patience, Performer, Replied};
+use super::run::{self, Patience, Replied, Run};
 use super::schedule::{Done, Execution, Outcome};
 use super::workers::Workers;
 use super::{ready, serving, step};
@@ -67,10 +67,10 @@ impl Transaction<'_> {
         let started = Instant::now();
         let guard = Guard::new(&plan.spec.names, self.before, !self.undoes);
         let workers = Mutex::default();
-        let mut performer = Performer {
+        let mut run = Run {
             servers: servers(self.before, plan),
             leaving: removed(plan),
-            ..self.performer(
+            ..self.prepared(
                 plan,
                 &guard,
                 &workers,
@@ -78,20 +78,20 @@ impl Transaction<'_> {
                 self.interrupt.clone(),
             )
         };
-        performer.replied = replied_before(&performer, plan);
-        ready::would_pass(&performer)?;
+        run.replied = replied_before(&run, plan);
+        ready::would_pass(&run)?;
         let probe = self.probe(plan);
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {
             let during = probe.as_ref().map(|probe| probe.during(action.phase()));
-            let done = step::perform(&performer, action)?;
+            let done = step::perform(&run, action)?;
             if let Some(probe) = &probe {
                 self.heed(probe, plan, action)?;
             }
             drop(during);
             Ok(done)
         };
-        let outcome = self.run(plan, &perform, false, &|action, took| {
+        let outcome = self.carry_out(plan, &perform, false, &|action, took| {
             let label = calls::label(action, &plan.spec);
             self.ui.step_done(&label, took);
             if let Ok(mut steps) = steps.lock() {
@@ -106,14 +106,12 @@ impl Transaction<'_> {
                     if plan.only_pulls() {
                         return Ok(());
                     }
-                    performer.others().none_changed()
+                    run.others().none_changed()
                 });
-                let looked = serves.then(|| serving::last_look(&performer));
+                let looked = serves.then(|| serving::last_look(&run));
                 (looked, look::join(others))
             });
-            let probed = probe
-                .as_ref()
-                .map(|probe| self.last_heed(probe, &performer));
+            let probed = probe.as_ref().map(|probe| self.last_heed(probe, &run));
             let results = [others].into_iter().chain(looked).chain(probed);
             results.into_iter().find_map(Result::err)
         });
@@ -121,7 +119,7 @@ impl Transaction<'_> {
             None => {
                 let receipt = probe.map(Probe::finish);
                 self.interrupt.forget_standing();
-                let reach = run::lock(&performer.reach).clone();
+                let reach = run::lock(&run.reach).clone();
                 let steps = steps.into_inner().unwrap_or_default();
                 Ok(Report {
                     reach,
@@ -132,7 +130,7 @@ impl Transaction<'_> {
             }
             Some(failure) => {
                 let undoing = probe.as_ref().map(|probe| probe.during(Phase::Undoing));
-                let failure = self.aftermath(plan, &performer, &outcome, failure);
+                let failure = self.aftermath(plan, &run, &outcome, failure);
                 drop(undoing);
                 let receipt = probe.map(Probe::finish);
                 Err(Failure { receipt, ..failure })
@@ -193,11 +191,11 @@ impl Transaction<'_> {
     }
 
     /// At the end: where nothing was watched after the last reload, the probe has to see something first.
-    fn last_heed(&self, probe: &Probe, performer: &Performer<'_>) -> Result<(), Failure> {
+    fn last_heed(&self, probe: &Probe, run: &Run<'_>) -> Result<(), Failure> {
         let enough = || probe.since_last().is_none_or(|since| since.sent >= ENOUGH);
-        let deadline = Instant::now() + performer.patience.settle;
-        while !enough() && Instant::now() < deadline && performer.sleep(LOOK_EVERY) {}
-        performer.check_interrupt()?;
+        let deadline = Instant::now() + run.patience.settle;
+        while !enough() && Instant::now() < deadline && run.sleep(LOOK_EVERY) {}
+        run.check_interrupt()?;
         self.allowed(probe)
     }
 
@@ -214,7 +212,7 @@ impl Transaction<'_> {
         Err(Failure::failed(what))
     }
 
-    fn run(
+    fn carry_out(
         &self,
         plan: &Plan,
         perform: &(dyn Fn(&Action) -> Result<Done, Failure> + Sync),
@@ -239,15 +237,15 @@ impl Transaction<'_> {
         execution.run(plan)
     }
 
-    fn performer<'p>(
+    fn prepared<'p>(
         &'p self,
         plan: &'p Plan,
         guard: &'p Guard,
         workers: &'p Mutex<Workers>,
         docker: Docker,
         interrupt: Interrupt,
-    ) -> Performer<'p> {
-        Performer {
+    ) -> Run<'p> {
+        Run {
             docker,
             spec: &plan.spec,
             restarts: plan.restarts,
@@ -272,7 +270,7 @@ impl Transaction<'_> {
     fn aftermath(
         &self,
         plan: &Plan,
-        performer: &Performer<'_>,
+        run: &Run<'_>,
         outcome: &Outcome,
         failure: Failure,
     ) -> Failure {
@@ -293,7 +291,7 @@ impl Transaction<'_> {
         let now = self.now(plan);
         if !undo::possible(happened, now.as_ref()) {
             failure.aftermath = Some(
-                if performer.guard.met_others() {
+                if run.guard.met_others() {
                     "not undone: what was removed does not come back"
                 } else {
                     "not undone: what was removed does not come back; the new state is in force"
@@ -303,7 +301,7 @@ impl Transaction<'_> {
             failure.standing = self.standing(leaving(plan, outcome), now.as_ref());
             return failure;
         }
-        let undone = self.go_back(&undo, performer);
+        let undone = self.go_back(&undo, run);
         let lb_is_not_back = undone.uncertain.iter().any(Action::has_to_succeed);
         let second = undone.failure;
         failure
@@ -326,27 +324,21 @@ impl Transaction<'_> {
     }
 
     /// Executes `undo`, deaf to interrupts.
-    fn go_back(&self, undo: &Plan, performer: &Performer<'_>) -> Outcome {
+    fn go_back(&self, undo: &Plan, run: &Run<'_>) -> Outcome {
         self.ui.status("undoing what was done");
         self.interrupt.note_undoing();
         let docker = self.docker.uninterruptible();
-        let deaf = Performer {
+        let deaf = Run {
             undoing: true,
             replied: Replied {
                 service: None,
-                ..performer.replied
+                ..run.replied
             },
-            ..self.performer(
-                undo,
-                performer.guard,
-                performer.workers,
-                docker,
-                Interrupt::default(),
-            )
+            ..self.prepared(undo, run.guard, run.workers, docker, Interrupt::default())
         };
         deaf.workers().begin_undoing();
         let perform = |action: &Action| step::perform(&deaf, action);
-        self.run(undo, &perform, true, &|action, took| {
+        self.carry_out(undo, &perform, true, &|action, took| {
             let label = calls::label(action, &undo.spec);
             self.ui.step_done(&label, took);
         })
@@ -424,7 +416,7 @@ fn leaving<'o>(plan: &'o Plan, outcome: &'o Outcome) -> impl Iterator<Item = &'o
 
 /// How service and instances reply before anything is changed, for a plan that changes a service that serves: nothing may
 /// be worse than that afterwards.
-fn replied_before(run: &Performer<'_>, plan: &Plan) -> Replied {
+fn replied_before(run: &Run<'_>, plan: &Plan) -> Replied {
     let replaces = |action: &Action| matches!(action, Action::Reload(_) | Action::SetLbAside);
     if !plan.actions().any(replaces) {
         return Replied::default();

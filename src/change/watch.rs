@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::run::Performer;
+use super::run::Run;
 use super::{health_checks, ready, serving};
 use crate::error::Failure;
 use crate::inventory::Container;
@@ -12,23 +12,23 @@ use crate::spec::names::Number;
 
 /// Watches `numbers` for the settling time: all of them have to pass HAProxy's checks, if it does any, and to stay up; and
 /// the service has to be no worse than before.
-pub fn watch(performer: &Performer<'_>, numbers: &[Number]) -> Result<(), Failure> {
+pub fn watch(run: &Run<'_>, numbers: &[Number]) -> Result<(), Failure> {
     let started = Instant::now();
     // First: a check that nobody passes is an outage for as long as it is in force.
-    health_checks::pass_after_reload(performer, numbers)?;
-    let settled = performer.patience.settle.saturating_sub(started.elapsed());
-    performer.sleep(settled);
-    performer.check_interrupt()?;
-    let names = performer.spec.names.instances(numbers);
-    let found = look::containers(&performer.docker, &names)?;
+    health_checks::pass_after_reload(run, numbers)?;
+    let settled = run.patience.settle.saturating_sub(started.elapsed());
+    run.sleep(settled);
+    run.check_interrupt()?;
+    let names = run.spec.names.instances(numbers);
+    let found = look::containers(&run.docker, &names)?;
     let fallen = |container: &&Container| {
-        judge::life(ready::before(performer, container), container) == Life::Lost
+        judge::life(ready::before(run, container), container) == Life::Lost
     };
     match found.iter().find(fallen) {
-        Some(container) => Err(ready::never_ready(performer, container)),
+        Some(container) => Err(ready::never_ready(run, container)),
         None if found.len() < names.len() => Err(Failure::failed(
             "an instance is gone that was ready just before",
         )),
-        None => serving::is_no_worse(performer, found.first()),
+        None => serving::is_no_worse(run, found.first()),
     }
 }

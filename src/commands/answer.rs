@@ -113,7 +113,7 @@ fn ask(
 
 fn warn(context: &Context<'_>, what: &str) {
     let warning = format!("{what}: `vch-lb status` and `vch-lb logs` say more");
-    context.ui.warn(&context.again.complete(&warning));
+    context.ui.warn(&context.suggest.complete(&warning));
 }
 
 /// Where the service is after an executed plan; warns where it does not answer, or is nowhere.
@@ -132,7 +132,7 @@ fn reach_after(change: &Change<'_>, spec: &Spec, report: &Report) -> Option<Reac
                     Some(why) => format!("{}: {}", reach::untold(place), why.words()),
                     None => why_no_answer(spec, before, place),
                 };
-                context.ui.warn(&context.again.complete(&warning));
+                context.ui.warn(&context.suggest.complete(&warning));
             }
             (Quality::Fails | Quality::Nobody, _) => {
                 warn(context, &reach::fails(&spec.names.lb, reach.reply));

@@ -21,9 +21,9 @@ pub(super) fn require_external(
     let endpoint = &inventory.endpoint;
     let wanted = &spec.external_net;
     let up = |flags: &[&str]| {
-        let given = context.again.settings(&context.settings, flags);
+        let given = context.suggest.settings(&context.settings, flags);
         let words: Vec<&str> = given.iter().map(String::as_str).collect();
-        context.again.command("up", &[&words, flags].concat())
+        context.suggest.command("up", &[&words, flags].concat())
     };
     if let Some(external) = &inventory.external {
         let Some(name) = advice::other_name(endpoint, external, wanted) else {
@@ -55,7 +55,7 @@ pub(super) fn warn_of_astray(context: &Context<'_>, spec: &Spec, inventory: &Inv
              says how it comes back",
             conflict.name
         );
-        context.ui.warn(&context.again.complete(&what));
+        context.ui.warn(&context.suggest.complete(&what));
     }
 }
 

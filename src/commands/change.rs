@@ -156,7 +156,7 @@ fn warn_of_siblings(context: &Context<'_>, before: &Inventory, plan: &Plan) {
     };
     let flags = lacking.flags(spec, running::up_flags(spec, &context.settings));
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let (told, up) = (lacking.told(), context.again.command("up", &flags));
+    let (told, up) = (lacking.told(), context.suggest.command("up", &flags));
     context.ui.warn(&format!(
         "{told}, and new instances are not: no label and no setting says it; `{up}` replaces all by instances with it"
     ));

@@ -11,8 +11,8 @@ use crate::cli::DoctorArgs;
 use crate::docker::answer::{self, json};
 use crate::docker::argv;
 use crate::docker::{CallError, Docker};
-use crate::doctor::there::There;
-use crate::doctor::way::{FileState, TlsFile, Way};
+use crate::doctor::client::{FileState, TlsFile, Way};
+use crate::doctor::endpoint::There;
 use crate::doctor::{Check, Facts, LocalConfig, Report, Verdict, Wanted, diagnose};
 use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
@@ -30,7 +30,7 @@ pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Fa
     let mut report = diagnose(&facts(context, args)?);
     for check in &mut report.checks {
         let remedy = check.remedy.take();
-        check.remedy = remedy.map(|remedy| context.again.complete(&remedy));
+        check.remedy = remedy.map(|remedy| context.suggest.complete(&remedy));
     }
     if context.ui.json() {
         context.ui.answer_json(&serde_json::json!({

@@ -20,14 +20,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use crate::again::Again;
-use crate::ambiguous;
 use crate::cli::{ChangeArgs, Cli, Subcommands};
 use crate::docker::{Client, Docker};
 use crate::error::{Failure, printable};
 use crate::interrupt::{Interrupt, Said};
 use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Wanted};
+use crate::namesakes;
 use crate::settings as table;
 use crate::settings::Settings;
 use crate::settings::file::Assignments;
@@ -38,6 +37,7 @@ use crate::spec::edits::{self, Beside};
 use crate::spec::names::{Names, NetworkName};
 use crate::spec::running::Own;
 use crate::spec::{self, Spec};
+use crate::suggest::Suggest;
 use crate::text;
 use crate::ui::Ui;
 use locked::{Locked, Taker};
@@ -51,7 +51,7 @@ pub struct Context<'a> {
     /// What the settings file says.
     pub file: Assignments,
     /// How commands are put that are suggested.
-    pub again: Again,
+    pub suggest: Suggest,
     /// The lock of the service that is changed, once it is taken; given back with this.
     pub lock: Locked,
 }
@@ -149,8 +149,8 @@ impl Context<'_> {
         args: &ChangeArgs,
     ) -> Result<Inventory, Failure> {
         match self.look_alone(docker, wanted, args) {
-            Err(failure) if ambiguous::in_the_way(&failure) && !args.dry_run => {
-                ambiguous::settle(docker, self.ui, &wanted.names.network());
+            Err(failure) if namesakes::in_the_way(&failure) && !args.dry_run => {
+                namesakes::settle(docker, self.ui, &wanted.names.network());
                 self.look_alone(docker, wanted, args)
             }
             looked => looked,
@@ -322,15 +322,15 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         |name| environment.get(name).cloned(),
         &file,
     );
-    let again = Again::new(
+    let suggest = Suggest::new(
         &settings,
         cli.settings_file.settings.as_deref(),
         cli.docker.host.as_deref(),
         cli.docker.context.as_deref(),
     );
-    let again = match cli.command {
-        None | Some(Subcommands::Up(_)) => again.with_flags_of_up(&settings),
-        _ => again,
+    let suggest = match cli.command {
+        None | Some(Subcommands::Up(_)) => suggest.with_flags_of_up(&settings),
+        _ => suggest,
     };
     let context = Context {
         cli,
@@ -338,12 +338,12 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         interrupt,
         settings,
         file,
-        again,
+        suggest,
         lock: Locked::default(),
     };
     run(&context).map_err(|failure| Failure {
-        what: context.again.complete(&failure.what),
-        hint: failure.hint.map(|hint| context.again.complete(&hint)),
+        what: context.suggest.complete(&failure.what),
+        hint: failure.hint.map(|hint| context.suggest.complete(&hint)),
         ..failure
     })
 }

@@ -57,7 +57,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
     let inventory = look::look(docker, wanted)?;
     let count = wanted_count(context)?;
     let mends = Mends {
-        again: &context.again,
+        suggest: &context.suggest,
         it: running::as_it_is(
             &spec.names,
             &spec.external_net,
@@ -96,7 +96,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
             status.drift.push(Drift {
                 what: reach::fails(&spec.names.lb, reply),
                 lines: Vec::new(),
-                mend: context.again.command("logs", &[]),
+                mend: context.suggest.command("logs", &[]),
             });
         }
         Some(Quality::Open | Quality::Untold) | None if status.verdict == Verdict::Healthy => {

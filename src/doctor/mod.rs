@@ -1,10 +1,10 @@
 //! What `vch-lb doctor` makes of what it found: facts to checks, each with a verdict and a remedy. Pure.
 //!
-//! `way` is about the client and its way to the endpoint, `there` about what the endpoint has. What needs neither is here:
+//! `client` is about the client and its way to the endpoint, `endpoint` about what the endpoint has. What needs neither is here:
 //! the settings, and haproxy.cfg on this workstation.
 
-pub mod there;
-pub mod way;
+pub mod client;
+pub mod endpoint;
 
 use serde::Serialize;
 
@@ -100,13 +100,13 @@ impl Check {
 /// Everything that was found out.
 #[derive(Debug)]
 pub struct Facts {
-    pub way: way::Way,
+    pub way: client::Way,
     /// The program; an error if there is none.
     pub program: Result<String, Failure>,
     /// What the client says of itself, if it got that far.
     pub client: Option<answer::ClientVersion>,
     /// What answers; `None` where no client could ask.
-    pub there: Option<Result<there::There, Failure>>,
+    pub there: Option<Result<endpoint::There, Failure>>,
     pub wanted: Wanted,
     /// What is wrong with the settings, a line each.
     pub complaints: Vec<String>,
@@ -167,15 +167,15 @@ impl Report {
 /// Judges what was found.
 pub fn diagnose(facts: &Facts) -> Report {
     let there = facts.there.as_ref().and_then(|there| there.as_ref().ok());
-    let mut checks = vec![way::client(facts, there)];
+    let mut checks = vec![client::client(facts, there)];
     if let Some(found) = &facts.there {
-        checks.extend(way::endpoint(&facts.way, found.as_ref().err()));
-        checks.extend(way::tls(&facts.way, found.is_ok()));
+        checks.extend(client::endpoint(&facts.way, found.as_ref().err()));
+        checks.extend(client::tls(&facts.way, found.is_ok()));
     }
     let mut skipped = Vec::new();
     match there {
-        Some(there) => checks.extend(there::checks(there, &facts.wanted)),
-        None => skipped.extend(there::ABOUT),
+        Some(there) => checks.extend(endpoint::checks(there, &facts.wanted)),
+        None => skipped.extend(endpoint::ABOUT),
     }
     checks.extend(settings(&facts.complaints));
     checks.push(local_config(&facts.config));
@@ -232,11 +232,11 @@ pub(crate) mod tests {
     }
 
     /// A machine on which all is well, as far as the endpoint goes.
-    pub(crate) fn facts(there: Option<Result<there::There, Failure>>) -> Facts {
+    pub(crate) fn facts(there: Option<Result<endpoint::There, Failure>>) -> Facts {
         let spec = crate::spec::tests::spec(&[]);
         let whole = Some(spec.clone());
         Facts {
-            way: way::tests::way(&[]),
+            way: client::tests::way(&[]),
             program: Ok("/usr/bin/docker".into()),
             client: Some(answer::ClientVersion {
                 version: "28.2.2".into(),
@@ -291,7 +291,7 @@ pub(crate) mod tests {
         let dead = Failure::new(Kind::Unusable, "nothing answers").hinted("look");
         let report = diagnose(&facts(Some(Err(dead))));
         assert_eq!(report.exit_code(), exit::UNUSABLE);
-        assert_eq!(report.skipped, there::ABOUT);
+        assert_eq!(report.skipped, endpoint::ABOUT);
         let report = diagnose(&Facts {
             program: Err(Failure::new(Kind::Unusable, "no docker client")),
             ..facts(None)
@@ -303,7 +303,7 @@ pub(crate) mod tests {
         );
         assert_eq!(about(&report.checks, "endpoint"), [""; 0]);
 
-        let well = || Some(Ok(there::tests::engine()));
+        let well = || Some(Ok(endpoint::tests::engine()));
         assert_eq!(
             diagnose(&facts(well())).exit_code(),
             exit::DONE,
@@ -325,9 +325,9 @@ pub(crate) mod tests {
     #[test]
     fn whatever_is_not_well_has_a_remedy() {
         let spoiled = [
-            there::tests::engine(),
-            there::tests::vch("v1.5.3-1-a"),
-            there::tests::vch("v1.1.0-1-a"),
+            endpoint::tests::engine(),
+            endpoint::tests::vch("v1.5.3-1-a"),
+            endpoint::tests::vch("v1.1.0-1-a"),
         ];
         for there in spoiled {
             for check in diagnose(&facts(Some(Ok(there)))).checks {

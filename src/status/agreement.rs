@@ -174,7 +174,7 @@ fn told(inventory: &Inventory, wanted: Option<usize>) -> (Status, AsItIs) {
         running::as_it_is(&names, &external_net, &own(), count, inventory, &defaults)
     };
     let mends = Mends {
-        again: &Again::default(),
+        suggest: &Suggest::default(),
         it: it(),
         other_lb: None,
         now: humantime::parse_rfc3339("2026-01-02T04:04:45Z").unwrap(),

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::again::Again;
 use crate::calls;
 use crate::docker::argv::{self, Argv};
 use crate::error::Failure;
@@ -19,6 +18,7 @@ use crate::spec::LABEL;
 use crate::spec::names::{Names, NetworkName, Number};
 use crate::spec::running::{self, AsItIs, OtherLb};
 use crate::spec::siblings;
+use crate::suggest::Suggest;
 use crate::text::{list, plural, seconds};
 
 /// A container that was started again and has run for so long stays: docker, too, begins its pauses between two starts anew
@@ -100,7 +100,7 @@ pub struct Status {
 
 /// How commands that mend something are put.
 pub struct Mends<'a> {
-    pub again: &'a Again,
+    pub suggest: &'a Suggest,
     /// How `up` makes of the service what it is.
     pub it: AsItIs,
     /// A load balancer of another name: nothing else can be told before it is known which one is meant.
@@ -119,7 +119,7 @@ impl Mends<'_> {
     fn up_with(&self, more: &[&str]) -> String {
         let flags = self.it.flags.iter().map(String::as_str);
         let words: Vec<&str> = flags.chain(more.iter().copied()).collect();
-        self.again.command("up", &words)
+        self.suggest.command("up", &words)
     }
 
     /// One after the other.
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
         self.aim();
         if lb.health == Health::Unhealthy {
             let what = format!("`{name}` is unhealthy, by its own health check");
-            self.note(what, self.mends.again.command("logs", &[name.as_str()]));
+            self.note(what, self.mends.suggest.command("logs", &[name.as_str()]));
         }
         self.restarts(lb);
         if let Some(aside) = &self.inventory.lb_aside {
@@ -345,7 +345,7 @@ impl<'a> Reader<'a> {
         let other = self.drift.iter().find(|drift| drift.mend.starts_with(&up));
         match other {
             Some(drift) => drift.mend.clone(),
-            None => self.mends.again.command("scale", &[&wanted.to_string()]),
+            None => self.mends.suggest.command("scale", &[&wanted.to_string()]),
         }
     }
 
@@ -354,11 +354,11 @@ impl<'a> Reader<'a> {
         match (&instance.state, sent) {
             (State::Running, true) if *health == Health::Unhealthy => {
                 let what = format!("`{name}` is unhealthy, by its own health check");
-                self.note(what, self.mends.again.command("rollout", &["--force"]));
+                self.note(what, self.mends.suggest.command("rollout", &["--force"]));
             }
             (State::Running, true) if *health == Health::Starting => {
                 let what = format!("`{name}` is not healthy yet, by its own health check");
-                self.note(what, self.mends.again.command("logs", &[name]));
+                self.note(what, self.mends.suggest.command("logs", &[name]));
             }
             (State::Running, false) if self.config.is_some() => {
                 let lb = &self.names.lb;
@@ -384,7 +384,7 @@ impl<'a> Reader<'a> {
                 "`{name}` ended and was started again {times}, last {} ago",
                 seconds(age)
             );
-            self.note(what, self.mends.again.command("logs", &[name]));
+            self.note(what, self.mends.suggest.command("logs", &[name]));
         }
     }
 
@@ -398,14 +398,14 @@ impl<'a> Reader<'a> {
         }
         if let [image] = images[..] {
             let what = format!("the instances were made from different versions of `{image}`");
-            self.note(what, self.mends.again.command("rollout", &[]));
+            self.note(what, self.mends.suggest.command("rollout", &[]));
         } else if !images.is_empty() {
             let what = format!(
                 "the instances were made from different images: {}",
                 list(&images)
             );
             let mend = ["--instance-img", "IMAGE"];
-            self.note(what, self.mends.again.command("rollout", &mend));
+            self.note(what, self.mends.suggest.command("rollout", &mend));
         }
     }
 
@@ -514,7 +514,7 @@ impl<'a> Reader<'a> {
                     lacking.told()
                 ),
                 way: "to replace all by instances with it",
-                mend: self.mends.again.command("up", &flags),
+                mend: self.mends.suggest.command("up", &flags),
             });
         }
         if let Err(failure) = &it.spec
@@ -557,7 +557,7 @@ impl<'a> Reader<'a> {
         } else {
             let what = format!("a container called `{name}` is there and is not this service's");
             let mend = ["--lb-ctr-name", "NAME"];
-            self.note(what, self.mends.again.command("up", &mend));
+            self.note(what, self.mends.suggest.command("up", &mend));
         }
     }
 
@@ -745,7 +745,7 @@ mod tests {
             ..
         } = spec(&[]);
         let mends = Mends {
-            again: &Again::default(),
+            suggest: &Suggest::default(),
             it: AsItIs {
                 flags: Vec::new(),
                 spec: running::as_found(&names, &external_net, &own(), inventory),

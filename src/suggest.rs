@@ -12,14 +12,14 @@ const TOOL: &str = "vch-lb";
 
 /// What the commands that are suggested have to repeat: flags and their values.
 #[derive(Debug, Clone, Default)]
-pub struct Again {
+pub struct Suggest {
     /// For every command.
     all: Vec<(String, String)>,
     /// For `up` besides: it takes what is not given from the defaults, and would change that.
     up: Vec<(String, String)>,
 }
 
-impl Again {
+impl Suggest {
     /// Of what the command line said: the settings file, docker's host and its context.
     pub fn new(
         settings: &Settings,
@@ -143,14 +143,14 @@ mod tests {
     #[test]
     fn a_command_repeats_what_says_which_service_is_meant() {
         let defaults = Settings::defaults();
-        let plain = Again::new(&defaults, None, None, None);
+        let plain = Suggest::new(&defaults, None, None, None);
         assert_eq!(plain.command("scale", &["4"]), "vch-lb scale 4");
-        let file = Again::new(&defaults, Some("my svc.conf"), Some("tcp://vch:2376"), None);
+        let file = Suggest::new(&defaults, Some("my svc.conf"), Some("tcp://vch:2376"), None);
         assert_eq!(
             file.command("up", &["--overwrite"]),
             "vch-lb up --host tcp://vch:2376 --settings 'my svc.conf' --overwrite"
         );
-        let flags = Again::new(&settings(), None, None, Some("vch"));
+        let flags = Suggest::new(&settings(), None, None, Some("vch"));
         assert_eq!(
             flags.command("logs", &[]),
             "vch-lb logs --context vch --instance-ctr-prefix api --external-net 'd m z'"
@@ -172,7 +172,7 @@ mod tests {
         };
         let settings = Settings::resolve(flag, |_| None, &Assignments::default());
         assert_eq!(
-            Again::default().settings(&settings, &["--publish-lb", "always"]),
+            Suggest::default().settings(&settings, &["--publish-lb", "always"]),
             [
                 "--instance-args",
                 "--env 'PASSWORD=***' --memory 64m",
@@ -191,7 +191,7 @@ mod tests {
             _ => None,
         };
         let settings = Settings::resolve(flag, |_| None, &Assignments::default());
-        let again = Again::new(&settings, Some("s.conf"), None, None).with_flags_of_up(&settings);
+        let again = Suggest::new(&settings, Some("s.conf"), None, None).with_flags_of_up(&settings);
         let text = "set it, or `vch-lb up --recreate-lb --lb-port 82`; `vch-lb status` says more";
         let complete = again.complete(text);
         assert!(
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn commands_in_a_text_are_made_complete() {
-        let again = Again::new(&Settings::defaults(), Some("svc.conf"), None, None);
+        let again = Suggest::new(&Settings::defaults(), Some("svc.conf"), None, None);
         for (text, complete) in [
             (
                 "running `vch-lb down` again goes on from here",
@@ -228,7 +228,7 @@ mod tests {
             ("`docker logs`", "`docker logs`"),
         ] {
             assert_eq!(again.complete(text), complete);
-            assert_eq!(Again::default().complete(text), text);
+            assert_eq!(Suggest::default().complete(text), text);
         }
     }
 }

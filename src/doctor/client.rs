@@ -1,6 +1,6 @@
 //! The client and its way to the endpoint: which one it is, who chose it, and TLS.
 
-use super::there::There;
+use super::endpoint::There;
 use super::{Check, Facts, Verdict, numbers};
 use crate::docker::answer::{ClientVersion, DockerContext};
 use crate::docker::words::hide_password;
@@ -399,8 +399,8 @@ fn stored(way: &Way, name: &str, context: &DockerContext, host: &str, answers: b
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::endpoint;
     use super::super::tests::{about, facts};
-    use super::super::there;
     use super::*;
     use crate::docker::answer::{ContextEndpoint, ContextEndpoints};
 
@@ -526,14 +526,14 @@ pub(crate) mod tests {
                 api_version: "1.25".into(),
                 default_api_version: newest.into(),
             });
-            let check = client(&facts, Some(&there::tests::vch("v1.5.8-1-a")));
+            let check = client(&facts, Some(&endpoint::tests::vch("v1.5.8-1-a")));
             assert_eq!(
                 check.verdict.word(),
                 expected,
                 "{version} {set:?} {check:?}"
             );
         }
-        let engine = there::tests::engine();
+        let engine = endpoint::tests::engine();
         let mut facts = facts(None);
         facts.client = Some(ClientVersion {
             version: "29.1.0".into(),
