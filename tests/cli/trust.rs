@@ -66,7 +66,7 @@ fn a_label_makes_docker_read_nothing_here() {
             assert!(!status.stdout.contains(asked), "{status}");
             let refused = "`scale` and `rollout` would refuse what the label `vch-lb` of the latest instance asks for\n  before the next one: ";
             let status = status.stdout_has(refused);
-            assert_eq!(status.stdout.matches("refuse").count(), 1, "{status}");
+            assert_eq!(status.stdout.matches("would refuse").count(), 1, "{status}");
             // Taking the service down needs no arguments.
             sandbox.quick("down", &[]).success();
         }
