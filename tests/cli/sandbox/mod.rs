@@ -9,6 +9,7 @@ mod running;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
@@ -366,8 +367,17 @@ impl Sandbox {
 
     fn bound(&self, address: &str, port: u16) -> TcpListener {
         let ip: IpAddr = self.address(address).parse().unwrap();
-        TcpListener::bind((ip, port))
-            .unwrap_or_else(|error| panic!("listen on {ip}:{port}: {error}"))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match TcpListener::bind((ip, port)) {
+                Ok(listener) => return listener,
+                // A child that another test is starting has every socket until it executes its program, closed ones, too.
+                Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => panic!("listen on {ip}:{port}: {error}"),
+            }
+        }
     }
 
     // What came of it.
