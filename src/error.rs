@@ -84,8 +84,18 @@ pub struct LogTail {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
     pub what: String,
-    /// The command that removes it, for a shell.
-    pub remove: String,
+    /// The command that removes it, for a shell; `None` where it had better stay for now.
+    pub remove: Option<String>,
+}
+
+impl Standing {
+    pub fn text(&self) -> String {
+        let Self { what, remove } = self;
+        match remove {
+            Some(remove) => format!("{what} (to remove it: {remove})"),
+            None => what.clone(),
+        }
+    }
 }
 
 /// A command that did not do what it was asked for.
@@ -176,11 +186,7 @@ impl Failure {
         if !self.standing.is_empty() {
             text.push_str("left standing:\n");
             for standing in &self.standing {
-                let _ = writeln!(
-                    text,
-                    "  {} (to remove it: {})",
-                    standing.what, standing.remove
-                );
+                let _ = writeln!(text, "  {}", standing.text());
             }
         }
         if let Some(receipt) = &self.receipt {
@@ -252,10 +258,16 @@ mod tests {
                 },
             ],
             undoing: vec!["docker rm -f -v lb: timed out".into()],
-            standing: vec![Standing {
-                what: "container `lb`".into(),
-                remove: "docker rm -f -v lb".into(),
-            }],
+            standing: vec![
+                Standing {
+                    what: "container `lb`".into(),
+                    remove: Some("docker rm -f -v lb".into()),
+                },
+                Standing {
+                    what: "container `web-4`".into(),
+                    remove: None,
+                },
+            ],
             aftermath: Some("undone: 3 containers".into()),
             receipt: Some(Receipt {
                 total: Tally {
@@ -273,7 +285,7 @@ mod tests {
             "error: the load balancer was not started\n  docker start lb\n  | Error response from daemon: no\n  \
              | exit status 1\nthe last log lines of `lb`:\n  | \u{fffd}[31m[ALERT]\n`web-1` logged nothing\nwhile undoing: \
              docker rm -f -v lb: timed out\nundone: 3 containers\nleft standing:\n  container `lb` (to remove it: docker \
-             rm -f -v lb)\nprobe: 2 sent, 2 failed\nhint: look\n"
+             rm -f -v lb)\n  container `web-4`\nprobe: 2 sent, 2 failed\nhint: look\n"
         );
     }
 

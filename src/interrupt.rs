@@ -226,7 +226,7 @@ mod tests {
         for what in ["container `web-3`", "container `web-4`"] {
             interrupt.note_standing(Standing {
                 what: what.into(),
-                remove: String::new(),
+                remove: None,
             });
         }
         interrupt.note_serving(&["container `web-1`".into(), "container `web-3`".into()]);

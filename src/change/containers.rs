@@ -237,7 +237,7 @@ pub fn note_serving(run: &Run<'_>, names: &[String]) {
 fn standing(run: &Run<'_>, what: &str, name: &str, remove: &Argv) -> Standing {
     Standing {
         what: format!("{what} `{name}`"),
-        remove: run.docker.shown(remove),
+        remove: Some(run.docker.shown(remove)),
     }
 }
 

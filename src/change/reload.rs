@@ -34,6 +34,8 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// How many log lines are read before a reload. The sign of life of the worker that serves is among them, unless requests
 /// (LB_LOG=stdout) have pushed it out.
 const TAIL: usize = 500;
+/// How often HAProxy is asked to reload that does not react.
+const ATTEMPTS: u32 = 2;
 
 /// Makes the load balancer run `text`, which lies in the local haproxy.cfg.
 pub fn reload(run: &Run<'_>, text: &str, servers: &[Number]) -> Result<(), Failure> {
@@ -248,9 +250,14 @@ fn signal(run: &Run<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
     let lb = run.spec.names.lb.as_str();
     let unfinished = run.workers().unfinished.take();
     if let Some(before) = unfinished {
-        has_loaded(Watch { run, before })?;
+        has_loaded(Watch {
+            run,
+            before,
+            under_way: None,
+        })?;
     }
-    for _ in 0..2 {
+    let (mut attempts, mut waited) = (0, false);
+    while attempts < ATTEMPTS {
         keep_apart(run);
         let (watch, others) = thread::scope(|scope| {
             let others = scope.spawn(|| run.others().none_changed());
@@ -258,6 +265,12 @@ fn signal(run: &Run<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
         });
         others?;
         let watch = watch?;
+        if let Some(mark) = watch.under_way.filter(|_| !waited) {
+            waited = true;
+            has_loaded(watch.of_earlier(mark))?;
+            continue;
+        }
+        attempts += 1;
         let was_elsewhere = run.workers().elsewhere;
         {
             // Before the call: one that fails may have sent it all the same.
@@ -288,7 +301,10 @@ fn signal(run: &Run<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
                 run.workers().unfinished = Some(watch.before);
                 return Err(still_loading(run));
             }
-            Verdict::Unknown => return unproved(run, leaving),
+            Verdict::Unknown => {
+                run.workers().unproved = true;
+                return unproved(run, leaving);
+            }
             Verdict::Unheard => run
                 .ui
                 .status(&format!("{lb} did not react to the reload: asking again")),
@@ -309,6 +325,8 @@ fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
     match watch.outcome()? {
         Verdict::Loading => {}
         Verdict::InForce(by) => {
+            let asked = run.workers().last_hup;
+            run.workers().loads_for = asked.map(|at| at.elapsed());
             watch.note_success(by);
             return Ok(());
         }
@@ -316,7 +334,7 @@ fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
     }
     run.workers().unfinished = Some(watch.before);
     let what = format!(
-        "HAProxy in `{lb}` is still loading the haproxy.cfg that was to be taken back, and will run it then"
+        "HAProxy in `{lb}` is still loading what it was asked to before, and will run that once it has"
     );
     Err(Failure::failed(what).hinted("once it has loaded, `vch-lb status` tells how it stands"))
 }
@@ -374,6 +392,8 @@ fn keep_apart(run: &Run<'_>) {
 struct Watch<'a> {
     run: &'a Run<'a>,
     before: Before,
+    /// What HAProxy loads already since this time, as an earlier command asked it to that gave up or was killed.
+    under_way: Option<Moment>,
 }
 
 impl<'a> Watch<'a> {
@@ -383,13 +403,30 @@ impl<'a> Watch<'a> {
             Some(_) => None,
             None => pid_file(run),
         };
+        let lines = last_lines(run)?;
+        let look_now = look.as_ref();
+        let under_way = look_now.and_then(|look| reloaded::under_way(look, &lines.own));
         let before = Before {
-            mark: mark(run)?,
+            mark: lines.last,
             look,
             pid_file,
             answers: channel::is_named_in(text),
         };
-        Ok(Self { run, before })
+        Ok(Self {
+            run,
+            before,
+            under_way,
+        })
+    }
+
+    /// Of what HAProxy loads already, since `mark`: what that names nobody here knows.
+    fn of_earlier(self, mark: Moment) -> Self {
+        let before = Before {
+            mark: Some(mark),
+            answers: false,
+            ..self.before
+        };
+        Self { before, ..self }
     }
 
     /// What became of the signal. As long as HAProxy is at work it gets the time that `--wait` gives.
@@ -403,7 +440,7 @@ impl<'a> Watch<'a> {
                     return Ok(verdict);
                 }
                 Verdict::Unheard | Verdict::Unknown => HEARD_WITHIN,
-                Verdict::Loading => self.run.patience.wait.max(HEARD_WITHIN),
+                Verdict::Loading => self.patience(),
             };
             if started.elapsed() >= patience {
                 return Ok(verdict);
@@ -411,6 +448,13 @@ impl<'a> Watch<'a> {
             thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(500));
         }
+    }
+
+    /// How long it may load: where it is known to take longer than --wait, it gets that, too, and half as much again.
+    fn patience(&self) -> Duration {
+        let wait = self.run.patience.wait.max(HEARD_WITHIN);
+        let took = self.run.workers().loads_for;
+        took.map_or(wait, |took| wait.max(took + took / 2))
     }
 
     fn look(&self) -> Result<Verdict, Failure> {
@@ -501,14 +545,21 @@ fn pid_file(run: &Run<'_>) -> Option<String> {
     String::from_utf8(found).ok()
 }
 
-/// The log's last time so far, in the endpoint's own clock; what comes later is the reload's.
-fn mark(run: &Run<'_>) -> Result<Option<Moment>, Failure> {
+/// The last lines of the log before a signal.
+struct Lines {
+    /// The log's last time so far, in the endpoint's own clock; what comes later is the reload's.
+    last: Option<Moment>,
+    /// Those that are HAProxy's own.
+    own: Vec<Line>,
+}
+
+fn last_lines(run: &Run<'_>) -> Result<Lines, Failure> {
     let log = lb_log::own_lines(run, &Range::last(TAIL), None)
         .map_err(|error| lb_log::not_read(run, &error))?;
     let (last, full) = (log.last(), log.read() >= TAIL);
+    let own = log.in_order();
     if run.workers().mark.is_none() {
-        let lines = log.in_order();
-        let current = newest_worker(&lines);
+        let current = newest_worker(&own);
         let first = match current {
             None if full => first_signs(run)?,
             _ => Vec::new(),
@@ -517,7 +568,7 @@ fn mark(run: &Run<'_>) -> Result<Option<Moment>, Failure> {
         workers.mark = Some(last.unwrap_or(Moment::EARLIEST));
         workers.tells_of_ends = current.or_else(|| newest_worker(&first)).is_some();
     }
-    Ok(last)
+    Ok(Lines { last, own })
 }
 
 fn newest_worker(lines: &[Line]) -> Option<u32> {

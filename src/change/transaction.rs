@@ -277,6 +277,7 @@ impl Transaction<'_> {
         let happened = undo::Happened {
             done: &outcome.done,
             uncertain: &outcome.uncertain,
+            may_come_late: run.workers().may_come_to_it(),
         };
         let mut failure = failure;
         let undo = undo::plan(&plan.spec, self.before, happened);
@@ -307,12 +308,16 @@ impl Transaction<'_> {
         failure
             .undoing
             .extend(second.map(|second| second.render().trim_end().to_owned()));
-        if !lb_is_not_back {
-            failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
+        failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
+        if lb_is_not_back {
+            for standing in &mut failure.standing {
+                standing.remove = None;
+            }
         }
         failure.aftermath = Some(
             if lb_is_not_back {
-                "what was done could not be undone: the load balancer may send to new instances, so they stay"
+                "what was done could not be undone: the load balancer may send to new instances, so they stay until \
+                 `vch-lb status` tells that it does not"
             } else if failure.undoing.is_empty() && failure.standing.is_empty() {
                 "what was done has been undone"
             } else {
@@ -382,13 +387,13 @@ impl Transaction<'_> {
             .into_iter()
             .map(|container| Standing {
                 what: format!("container `{}`", container.name),
-                remove: shown(argv::rm_force(std::slice::from_ref(&container.name))),
+                remove: Some(shown(argv::rm_force(std::slice::from_ref(&container.name)))),
             })
             .collect();
         if let Some(bridge) = now.bridge.as_ref().filter(|_| network) {
             standing.push(Standing {
                 what: format!("network `{}`", bridge.name),
-                remove: shown(argv::network_rm(&bridge.name)),
+                remove: Some(shown(argv::network_rm(&bridge.name))),
             });
         }
         standing

@@ -1,7 +1,7 @@
 //! What is known of HAProxy's worker processes over the reloads of a run, and of its undoing.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::haproxy::channel::{Id, Look, Process};
 use crate::haproxy::log::{self, Line};
@@ -30,6 +30,10 @@ pub struct Workers {
     pub(super) revived: Option<Moment>,
     /// A signal of which HAProxy still loads.
     pub(super) unfinished: Option<Before>,
+    /// How long HAProxy took to load, where it took longer than it was waited for.
+    pub(super) loads_for: Option<Duration>,
+    /// What came of a signal could not be shown.
+    pub(super) unproved: bool,
 }
 
 /// What was there before a signal.
@@ -55,6 +59,11 @@ impl Workers {
         self.elsewhere
     }
 
+    /// Whether HAProxy may run, or come to run, what it was asked to last: it still loads it, or nothing tells.
+    pub fn may_come_to_it(&self) -> bool {
+        self.elsewhere && (self.unfinished.is_some() || self.unproved)
+    }
+
     /// An instance was started: its address may be another one than before.
     pub fn note_moved(&mut self) {
         self.moved = true;
@@ -68,11 +77,12 @@ impl Workers {
     /// HAProxy was started, with the file from before.
     pub(super) fn started(&mut self) {
         (self.elsewhere, self.moved, self.refused) = (false, false, None);
+        (self.unfinished, self.unproved) = (None, false);
     }
 
     /// Those that served until now are former ones.
     pub(super) fn succeed(&mut self, former: &[Process]) {
-        (self.moved, self.refused) = (false, None);
+        (self.moved, self.refused, self.unproved) = (false, None, false);
         if former.is_empty() {
             self.nameless += 1;
         }

@@ -224,14 +224,19 @@ pub fn is_wrappers(line: &str) -> bool {
     without_priority(line).starts_with("haproxy-systemd-wrapper: ")
 }
 
-/// Whether HAProxy heard a HUP: `re-executing on SIGHUP.` (1.7), `Reexecuting Master process` (1.8 to 2.4),
-/// `Reloading HAProxy`, or anything that comes after those.
+/// Whether HAProxy heard a HUP: what it says at once, or anything that comes after that.
 pub fn begun(line: &str) -> bool {
+    hears(line) || reload_seen(line) || says_failed(line)
+}
+
+/// What HAProxy says as soon as it hears a HUP: `re-executing on SIGHUP.` (1.7), `Reexecuting Master process` (1.8 to 2.4),
+/// `Reloading HAProxy`.
+pub fn hears(line: &str) -> bool {
     let wrapper = is_wrappers(line) && line.contains("re-executing");
     let said = reported(line).is_some_and(|said| {
         said.starts_with("Reexecuting Master process") || said.starts_with("Reloading HAProxy")
     });
-    wrapper || said || reload_seen(line) || says_failed(line)
+    (wrapper || said) && !says_failed(line)
 }
 
 /// Whether HAProxy gave up a new configuration and goes on with the old one: `… in waitpid mode` (1.8 to 2.4),

@@ -11,8 +11,9 @@
 
 use std::collections::BTreeSet;
 
-use super::channel::{Id, Look, Process};
+use super::channel::{Look, Process};
 use super::{Config, log};
+use crate::moment::Moment;
 
 /// What there is to judge by.
 #[derive(Debug, Clone, Copy)]
@@ -135,20 +136,40 @@ pub fn goes_on(before: &Look, now: &Look) -> bool {
 /// Whether the master itself reads the configuration, as that of 1.8 to 3.0 does: it was executed again, with the worker
 /// from before on its command line (`-sf 8`). One that an earlier reload left there tells nothing.
 fn loads_itself(before: &Look, now: &Look) -> bool {
-    let relieves = |command: &str, Id { pid, .. }: Id| {
-        let mut words = command.split(' ').skip_while(|word| *word != "-sf").skip(1);
-        words.any(|word| word.parse() == Ok(pid))
-    };
-    let workers = before.listening();
-    let was_executed_again = |process: &&Process| {
+    let was_executed_again = |process: &Process| {
         let mut former = before.processes.iter();
         former.any(|former| former.id == process.id && former.command != process.command)
     };
-    let mut executed_again = now.processes.iter().filter(was_executed_again);
-    executed_again.any(|process| {
-        let mut workers = workers.iter();
-        workers.any(|worker| relieves(&process.command, worker.id))
-    })
+    let mut executed_again = now.processes.iter().filter(|it| was_executed_again(it));
+    executed_again.any(|process| relieves(process, &before.listening()))
+}
+
+/// Whether a process was told to take the place of one of `workers`: `-sf 8` or `-sf 8 -x sockpair@3`.
+fn relieves(process: &Process, workers: &[Process]) -> bool {
+    let words = process.command.split(' ');
+    let pids = words.skip_while(|word| *word != "-sf").skip(1);
+    let mut pids = pids.filter_map(|word| word.parse::<u32>().ok());
+    pids.any(|pid| workers.iter().any(|worker| worker.id.pid == pid))
+}
+
+/// Whether HAProxy still loads what it was asked to before, by its log and its processes: the log's time just before that
+/// began.
+pub fn under_way(look: &Look, said: &[log::Line]) -> Option<Moment> {
+    let loaded = said.iter().rposition(|line| log::says_in_force(&line.text));
+    let said = &said[loaded.map_or(0, |at| at + 1)..];
+    let asked = |line: &log::Line| log::hears(&line.text);
+    let failed = said.iter().filter(|line| log::says_failed(&line.text));
+    if said.iter().filter(|line| asked(line)).count() <= failed.count() {
+        return None;
+    }
+    // What 1.8 has loaded it never says, but then the one that was to be relieved listens no more.
+    let mut processes = look.processes.iter();
+    let relieves = processes.any(|process| relieves(process, &look.listening()));
+    let initializes = said.iter().any(|line| log::initializes(&line.text));
+    let last = said.iter().rposition(asked)?;
+    let earlier = last.checked_sub(1).and_then(|at| said.get(at));
+    let earlier = earlier.map_or(Moment::EARLIEST, |line| line.time);
+    (relieves || initializes).then_some(earlier)
 }
 
 /// The kernel counts a process's start in hundredths of a second, on every platform that containers run on.
@@ -358,6 +379,61 @@ mod tests {
             judged(&old(true), &old(true), &[alert], true),
             Verdict::Unheard
         );
+    }
+
+    #[test]
+    fn what_is_still_loaded_for_somebody_else_is_known() {
+        let relieving = look(
+            &["1 10 none haproxy -sf 8 -x s -W", "8 20 none,100"],
+            Some(8),
+        );
+        let relieved = look(
+            &["1 10 none haproxy -sf 8 -x s -W", "20 30 none,100"],
+            Some(20),
+        );
+        let (executes, forked) = (
+            "[WARNING] 330/204235 (1) : Reexecuting Master process",
+            "[NOTICE] 330/204230 (1) : New worker #1 (8) forked",
+        );
+        let waits = "[WARNING] 330/204235 (1) : Reexecuting Master process in waitpid mode";
+        let reloads = "[NOTICE]   (1) : Reloading HAProxy";
+        let initializes = "[NOTICE]   (1) : Initializing new worker (17)";
+        let loaded = "[NOTICE]   (1) : Loading success.";
+        for (look, said, loads) in [
+            (&relieving, &[forked, executes][..], true),
+            (&relieving, &[executes], true),
+            (&relieving, &[loaded, reloads], true),
+            (
+                &old(true),
+                &[initializes, loaded, reloads, initializes],
+                true,
+            ),
+            // 1.8, which never says that it is done.
+            (&relieved, &[executes], false),
+            (&relieving, &[forked], false),
+            // Refused: the command line stays.
+            (&relieving, &[forked, CANNOT_BIND, waits, executes], false),
+            (&relieving, &[forked, executes, waits, executes], true),
+            (
+                &relieving,
+                &[loaded, reloads, "[WARNING]  (1) : Loading failure!"],
+                false,
+            ),
+            (
+                &old(true),
+                &[
+                    loaded,
+                    reloads,
+                    initializes,
+                    "[WARNING]  (1) : Failed to load worker (17) exited",
+                ],
+                false,
+            ),
+            (&old(true), &[loaded, reloads, initializes, loaded], false),
+            (&relieving, &[], false),
+        ] {
+            assert_eq!(under_way(look, &lines(said)).is_some(), loads, "{said:?}");
+        }
     }
 
     #[test]

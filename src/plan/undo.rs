@@ -16,6 +16,8 @@ pub struct Happened<'a> {
     pub done: &'a [Action],
     /// Actions that failed and may have taken effect all the same.
     pub uncertain: &'a [Action],
+    /// Whether HAProxy may come to run what a reload that failed asked for.
+    pub may_come_late: bool,
 }
 
 /// Whether there is a way back: what was removed does not come back. `now` tells how far a removal that failed has come;
@@ -58,7 +60,7 @@ pub fn plan(spec: &Spec, before: &Inventory, happened: Happened<'_>) -> Plan {
         traces.add(action, before);
     }
     let reload = |action: &Action| matches!(action, Action::Reload(_));
-    traces.elsewhere = happened.done.iter().any(reload);
+    traces.elsewhere = happened.may_come_late || happened.done.iter().any(reload);
     traces.undo(spec, before)
 }
 
@@ -72,7 +74,7 @@ struct Traces {
     aside: bool,
     copied: bool,
     reloaded: bool,
-    /// One of the reloads succeeded.
+    /// One of the reloads succeeded, or may still do.
     elsewhere: bool,
     made: BTreeSet<Number>,
     started: BTreeSet<Number>,
@@ -211,7 +213,15 @@ mod tests {
     }
 
     fn undone(numbers: &[Number], done: &[Action], uncertain: &[Action]) -> Vec<Action> {
-        let plan = plan(&spec(&[]), &before(numbers), Happened { done, uncertain });
+        let plan = plan(
+            &spec(&[]),
+            &before(numbers),
+            Happened {
+                done,
+                uncertain,
+                may_come_late: false,
+            },
+        );
         plan.actions().cloned().collect()
     }
 
@@ -303,6 +313,7 @@ mod tests {
             let happened = Happened {
                 done: &done,
                 uncertain: &[],
+                may_come_late: false,
             };
             assert_eq!(possible(happened, None), there_is_a_way, "{done:?}");
         }
@@ -314,6 +325,7 @@ mod tests {
         let happened = Happened {
             done: &[],
             uncertain: &uncertain,
+            may_come_late: false,
         };
         assert!(possible(happened, Some(&before(&[1, 2, 3]))));
         assert!(!possible(happened, Some(&before(&[1, 3]))));

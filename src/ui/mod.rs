@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Failure, Kind, Standing};
+use crate::error::{Failure, Kind};
 use crate::interrupt::Left;
 use crate::text::{self, reason, seconds};
 
@@ -244,11 +244,8 @@ impl Ui {
             return;
         }
         let mut text = what.to_owned();
-        for Standing { what, remove } in left.standing {
-            let _ = write!(
-                text,
-                "\n  may be left standing: {what} (to remove it: {remove})"
-            );
+        for standing in left.standing {
+            let _ = write!(text, "\n  may be left standing: {}", standing.text());
         }
         if let Some(hint) = hint {
             let _ = write!(text, "\nhint: {hint}");

@@ -486,6 +486,17 @@ fn failures(judge: &Judge, flavor: Flavor) {
     );
     failed["probe"] = nothing_got_through(&[&CHANGING[..], &[Phase::Undoing]].concat());
     judge.check("vch-lb/error/1", &failed);
+
+    // What the load balancer may send to is not to be removed.
+    let sandbox = Sandbox::new(flavor);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(1);
+    for when in [["stop", "web-1"], ["-", "lb:*"]] {
+        sandbox.rule(json!({"when": when, "nth": 0, "exit": 1, "stderr": "no such luck"}));
+    }
+    let failed = quick_json(&sandbox, "rollout", &["--instance-img", "httpd:2"]);
+    let failed = judge.error(failed, 1);
+    assert!(failed["standing"][0]["remove"].is_null(), "{failed:#}");
 }
 
 /// Interrupted, once and twice.

@@ -196,6 +196,75 @@ fn names_that_resolve_slowly_are_waited_for() {
     });
 }
 
+/// HAProxy hears no HUP while it loads: the file from before is asked for after that, and the worker that comes first is not
+/// the one that runs it.
+#[test]
+fn a_reload_that_takes_longer_than_wait_is_taken_back_once_it_has_loaded() {
+    thread::scope(|scope| {
+        for lb_img in ["haproxy:1.7", "haproxy:1.8", "haproxy:2.6", "haproxy:3.2"] {
+            scope.spawn(move || {
+                let sandbox = Sandbox::new(Flavor::Engine);
+                let _lb = sandbox.serve();
+                sandbox.up(&["-n", "1", "--lb-img", lb_img]).success();
+                let (before, loaded) = (sandbox.state(), sandbox.loaded_config("lb"));
+                sandbox.config(json!({"load_ms": 8000}));
+                sandbox.forget_calls();
+                scale(&sandbox, "2", "2s")
+                    .code(1)
+                    .stderr_has("is still loading the new haproxy.cfg after 2.0 s")
+                    .stderr_has("HAProxy in lb hears nothing while it loads: waiting for it")
+                    .stderr_has("what was done has been undone");
+                assert_eq!(hups(&sandbox), 2, "{lb_img}");
+                assert_eq!(sandbox.loaded_config("lb"), loaded, "{lb_img}");
+                sandbox.assert_state(&before, lb_img);
+            });
+        }
+    });
+}
+
+/// Whom it may come to send to stays, whoever takes it back: the command itself, or the next one.
+#[test]
+fn whom_a_reload_sends_to_that_does_not_end_in_time_stays() {
+    thread::scope(|scope| {
+        for lb_img in ["haproxy:1.8", "haproxy:2.6", "haproxy:3.2"] {
+            scope.spawn(move || {
+                let sandbox = Sandbox::new(Flavor::Engine);
+                let _lb = sandbox.serve();
+                let up = ["-n", "1", "--lb-img", lb_img, "--lb-balance", "leastconn"];
+                sandbox.up(&up).success();
+                let file = sandbox.file_in("lb", CONFIG);
+                // As the file that was put back is to HAProxy.
+                sandbox.config(json!({"load_ms": 24000, "files": "1 99999999999"}));
+                scale(&sandbox, "2", "2s")
+                    .code(1)
+                    .stderr_has("is still loading the new haproxy.cfg after 2.0 s")
+                    .stderr_has(
+                        "while undoing: error: HAProxy in `lb` is still loading what it was asked to before, and will run \
+                         that once it has",
+                    )
+                    .stderr_has("the load balancer may send to new instances, so they stay")
+                    .stderr_has("left standing:\n  container `web-2`\n");
+                assert_eq!(sandbox.file_in("lb", CONFIG), file, "{lb_img}");
+                // Nor does another command take the worker that comes for its own.
+                sandbox
+                    .up(&up)
+                    .code(1)
+                    .stderr_has("error: HAProxy in `lb` is still loading what it was asked to before");
+                assert_eq!(sandbox.containers(), ["lb", "web-1", "web-2"]);
+                sandbox.config(json!({"load_ms": 0, "files": "1 99999999999"}));
+                sandbox.wait_until("HAProxy to have loaded", || {
+                    let told = sandbox.tool(&["status"]).code(3);
+                    let not_in_force = told.stdout.contains("is not in force");
+                    not_in_force.then_some(())
+                });
+                sandbox.up(&up).success();
+                assert_eq!(sandbox.loaded_config("lb"), file, "{lb_img}");
+                assert_eq!(sandbox.containers(), ["lb", "web-1"]);
+            });
+        }
+    });
+}
+
 #[test]
 fn as_long_as_the_old_worker_takes_connections_nothing_goes_on() {
     on_both(|flavor| {

@@ -816,7 +816,8 @@ fn nobody_leaves_whom_the_load_balancer_still_sends_to() {
             .quick("rollout", &["--instance-img", "httpd:2"])
             .code(1)
             .stderr_has("while undoing: error: the haproxy.cfg from before is not back in `lb`")
-            .stderr_has("the load balancer may send to new instances, so they stay\n")
+            .stderr_has("the load balancer may send to new instances, so they stay until `vch-lb status` tells")
+            .stderr_has("left standing:\n  container `web-3`\n  container `web-4`\n")
             .stderr_lacks("to remove it");
         let serving = sandbox.loaded_config("lb").unwrap();
         assert!(serving.contains("web-3:80") && serving.contains("web-4:80"));

@@ -29,5 +29,6 @@ mod restarts;
 mod scaling;
 mod series;
 mod service;
+mod slow_names;
 mod traffic;
 mod unreachable;
