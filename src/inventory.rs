@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::docker::answer;
+use crate::haproxy::channel::Standing;
 use crate::haproxy::read::Found;
 use crate::haproxy::versions::Version;
 use crate::haproxy::{Config, Server};
@@ -329,6 +330,8 @@ pub struct Inventory {
     pub not_in_force: bool,
     /// That file, or the certificate beside it, was put there after HAProxy had loaded what it runs: that may be another one.
     pub written_later: bool,
+    /// What HAProxy makes of its servers, where it was asked.
+    pub servers: BTreeMap<Number, Standing>,
     /// The IDs of all containers that have one of our names, ours or not, as they were listed.
     pub ids: HashMap<String, String>,
     /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
@@ -361,6 +364,7 @@ impl Inventory {
             aim: Aim::Right,
             not_in_force: false,
             written_later: false,
+            servers: BTreeMap::new(),
             ids: HashMap::new(),
             images: BTreeMap::new(),
             environments: BTreeMap::new(),

@@ -13,7 +13,7 @@ use crate::docker::argv::{self, Argv, Range};
 use crate::docker::cause::Cause;
 use crate::docker::{Answer, CallError, Docker};
 use crate::error::{Failure, Kind};
-use crate::haproxy::channel::{self, Question};
+use crate::haproxy::channel::{self, Look, Question};
 use crate::haproxy::read::{Found, Odd};
 use crate::haproxy::{self, Config};
 use crate::haproxy::{log, reloaded};
@@ -143,9 +143,12 @@ pub fn look_with(
     inventory.images = images?;
     if look_into_lb {
         inventory.aim = aim(docker, &inventory)?;
-        let (runs_another, written_later) = in_force(docker, &inventory)?;
-        inventory.not_in_force = runs_another;
-        inventory.written_later = written_later && !runs_another;
+        if let Some((config, look)) = in_force(docker, &inventory)? {
+            let runs_another = reloaded::runs_another(&config, &look);
+            inventory.not_in_force = runs_another;
+            inventory.written_later = reloaded::written_later(&look) && !runs_another;
+            inventory.servers = reloaded::servers(&look);
+        }
     }
     Ok(inventory)
 }
@@ -494,17 +497,17 @@ fn lies_at(docker: &Docker, lb: &str, path: &str) -> Result<Option<Lies>, Failur
     }))
 }
 
-/// Whether HAProxy itself, asked where its file names the runtime socket, runs something else than that file, and whether the
-/// file is younger than what HAProxy runs: somebody was stopped between the copy and the reload. One exec, beside nothing
-/// else.
-fn in_force(docker: &Docker, inventory: &Inventory) -> Result<(bool, bool), Failure> {
+/// The file in the load balancer, and what HAProxy itself, asked where that names the runtime socket, runs and makes of its
+/// servers. It may be something else, or the file younger: somebody was stopped between the copy and the reload. One exec,
+/// beside nothing else.
+fn in_force(docker: &Docker, inventory: &Inventory) -> Result<Option<(Config, Look)>, Failure> {
     let lb = inventory.lb.as_ref().filter(|lb| lb.running());
     let found = inventory.config.as_ref().filter(|found| !found.edited());
     let asked = lb
         .zip(found)
         .filter(|(_, found)| channel::is_named_in(&found.text));
     let Some((lb, found)) = asked else {
-        return Ok((false, false));
+        return Ok(None);
     };
     let look = match ask::haproxy(docker, &lb.name, Question::What, &[]) {
         Ok(look) => look,
@@ -513,13 +516,7 @@ fn in_force(docker: &Docker, inventory: &Inventory) -> Result<(bool, bool), Fail
         }
         Err(_) => None,
     };
-    let config = found.config.as_ref();
-    Ok(config.zip(look).map_or((false, false), |(config, look)| {
-        (
-            reloaded::runs_another(config, &look),
-            reloaded::written_later(&look),
-        )
-    }))
+    Ok(found.config.clone().zip(look))
 }
 
 /// Whether the load balancer sends to where its instances are. Addresses stand in its file. Names it resolves when it reads

@@ -16,6 +16,7 @@ use crate::place::{Place, Via};
 use crate::plan::Plan;
 use crate::reach::{self, Reach};
 use crate::spec::{Publish, Spec};
+use crate::status::servers;
 use crate::text::{plural, seconds};
 
 /// What is said where nothing proved that the service works.
@@ -48,6 +49,10 @@ pub(super) fn nothing_to_do(
     said: &str,
 ) -> Result<u8, Failure> {
     context.ui.status(said);
+    let left_out = inventory.written_config().into_iter();
+    for (_, _, what) in left_out.flat_map(|config| servers::left_out(inventory, config)) {
+        context.ui.warn(&what);
+    }
     let found = ways_in(docker, spec, inventory, inventory.lb.as_ref());
     if found.is_empty() {
         return Err(Failure::failed(no_address(spec)));

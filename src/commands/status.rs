@@ -9,6 +9,7 @@ use crate::docker::Docker;
 use crate::entrance::{ALREADY_THERE, Entrance, Heard};
 use crate::error::{Failure, exit, printable};
 use crate::haproxy::Config;
+use crate::haproxy::channel::Standing;
 use crate::http::{self, Reply, Speaks};
 use crate::inventory::Inventory;
 use crate::judge::{self, Demand, Quality};
@@ -257,9 +258,7 @@ fn cells(row: &Row, now: SystemTime) -> [String; 7] {
     let or_dash = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "-".into());
     let since = row.started_at.map(SystemTime::from);
     let age = since.map(|since| text::seconds(now.duration_since(since).unwrap_or_default()));
-    let in_lb = row
-        .in_lb
-        .map(|sent| if sent { "yes" } else { "no" }.to_owned());
+    let in_lb = row.in_lb.map(|sent| in_lb(sent, row.haproxy.as_ref()));
     [
         row.name.clone(),
         row.state.clone(),
@@ -271,12 +270,52 @@ fn cells(row: &Row, now: SystemTime) -> [String; 7] {
     ]
 }
 
+/// Whether the load balancer sends to an instance: in HAProxy's own words where it checks it, or was told otherwise.
+fn in_lb(sent: bool, standing: Option<&Standing>) -> String {
+    match standing.filter(|it| sent && !it.is_unchecked()) {
+        None => if sent { "yes" } else { "no" }.to_owned(),
+        Some(Standing { status, check }) => match check {
+            // What has passed is not worth a word.
+            Some(check) if status != "up" => format!("{status}: {check}"),
+            _ => status.clone(),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::Reply;
     use crate::moment::Moment;
     use crate::place::{Meaning, Via};
+
+    #[test]
+    fn haproxy_has_its_say_where_it_checks() {
+        for (sent, said, cell) in [
+            (true, None, "yes"),
+            (false, None, "no"),
+            (true, Some(("no check", None)), "yes"),
+            (true, Some(("up", Some("L7OK 200"))), "up"),
+            (
+                true,
+                Some(("up 1/3", Some("L7STS 503"))),
+                "up 1/3: L7STS 503",
+            ),
+            (true, Some(("down", Some("L4CON"))), "down: L4CON"),
+            (
+                true,
+                Some(("maint (resolution)", None)),
+                "maint (resolution)",
+            ),
+            (false, Some(("up", Some("L7OK 200"))), "no"),
+        ] {
+            let standing = said.map(|(status, check)| Standing {
+                status: status.into(),
+                check: check.map(Into::into),
+            });
+            assert_eq!(in_lb(sent, standing.as_ref()), cell);
+        }
+    }
 
     #[test]
     fn a_status_is_a_table_and_its_drift() {
@@ -288,6 +327,7 @@ mod tests {
             published: None,
             started_at: Moment::parse("2026-01-02T03:04:05.123456789Z"),
             in_lb,
+            haproxy: None,
         };
         let drift = |what: &str, lines: &[&str], mend: &str| Drift {
             what: what.into(),

@@ -4,7 +4,9 @@
 //! passes on what the one says that answers on the runtime socket, through socat, perl or nc, whichever the image has. A VCH
 //! may answer an exec that it never ran with exit code 0 and words of its own: only an answer with the script's last line counts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
 
 /// The runtime socket that our haproxy.cfg names.
 pub const SOCKET: &str = "/tmp/haproxy.sock";
@@ -43,6 +45,32 @@ pub struct Info {
 /// A proxy, and a server of it, or `FRONTEND` or `BACKEND` for itself.
 pub type Row = (String, String);
 
+/// What HAProxy makes of a server, by its checks and what it was told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Its own word, in lowercase: `up`, `down`, `up 1/3` (about to go down), `down 1/2`, `no check`, `maint (resolution)`, …
+    pub status: String,
+    /// What its last check came to: `L7STS 503`, `L4CON`; `None` where there was none.
+    pub check: Option<String>,
+}
+
+impl Standing {
+    /// Whether its check failed too often, so that nothing is sent to it.
+    pub fn is_down(&self) -> bool {
+        self.status.starts_with("down")
+    }
+
+    /// Whether it was taken out otherwise: by an admin, or since its name does not resolve.
+    pub fn is_out(&self) -> bool {
+        self.status.starts_with("maint")
+    }
+
+    /// Whether no check is made.
+    pub fn is_unchecked(&self) -> bool {
+        self.status == "no check"
+    }
+}
+
 /// What was found in the load balancer at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Look {
@@ -50,7 +78,7 @@ pub struct Look {
     /// The worker that answered on the runtime socket.
     pub info: Option<Info>,
     /// What that one runs, where it was asked (`show stat`).
-    pub rows: BTreeSet<Row>,
+    pub rows: BTreeMap<Row, Standing>,
     /// Whether the image has nothing to ask the runtime socket with.
     pub mute: bool,
     /// How old its files are.
@@ -119,7 +147,7 @@ pub fn answer(stdout: &str) -> Option<Look> {
     look.mute = said == ["no-client"];
     let (info, rows) = said.split_at(said.iter().position(is_head).unwrap_or(said.len()));
     look.info = read_info(info);
-    look.rows = rows.iter().skip(1).filter_map(|line| row(line)).collect();
+    look.rows = read_rows(rows);
     Some(look)
 }
 
@@ -166,11 +194,47 @@ fn is_head(line: &&str) -> bool {
     line.starts_with("# pxname,svname,")
 }
 
-/// The first two columns; none of the names that HAProxy takes needs quotes.
-fn row(line: &str) -> Option<Row> {
-    let mut columns = line.split(',');
-    let (proxy, server) = (columns.next()?, columns.next()?);
-    Some((proxy.to_owned(), server.to_owned()))
+/// `show stat`: its first line names the columns, of which each version has more.
+fn read_rows(lines: &[&str]) -> BTreeMap<Row, Standing> {
+    let Some((head, rows)) = lines.split_first() else {
+        return BTreeMap::new();
+    };
+    let head = columns(head.trim_start_matches("# "));
+    let place = |name: &str| head.iter().position(|known| known == name);
+    let (status, check, code) = (place("status"), place("check_status"), place("check_code"));
+    let row = |line: &&str| {
+        let columns = columns(line);
+        let word = |at: Option<usize>| at.and_then(|at| columns.get(at)).and_then(|it| word(it));
+        let row = (columns.first()?.clone(), columns.get(1)?.clone());
+        let check = word(check).map(|check| match word(code) {
+            Some(code) => format!("{check} {code}"),
+            None => check,
+        });
+        let status = word(status).unwrap_or_default().to_lowercase();
+        Some((row, Standing { status, check }))
+    };
+    rows.iter().filter_map(row).collect()
+}
+
+/// The columns of a line; what holds a comma or a quote is quoted.
+fn columns(line: &str) -> Vec<String> {
+    let mut columns = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ',' if !quoted => columns.push(String::new()),
+            c => columns.last_mut().into_iter().for_each(|it| it.push(c)),
+        }
+    }
+    columns
+}
+
+/// A word of HAProxy's about a server: `* ` before it says that a check is on its way.
+fn word(column: &str) -> Option<String> {
+    let word = column.trim_start_matches("* ").trim();
+    let known = !word.is_empty() && word.len() <= 40;
+    (known && word.chars().all(|c| c.is_ascii_graphic() || c == ' ')).then(|| word.to_owned())
 }
 
 impl Process {
@@ -210,8 +274,9 @@ process 1 0 104446 none haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg \n\
 process 8 1 104493 none,99610,99610 haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg \n\
 process 9 1 104494 unknown haproxy \n\
 said Name: HAProxy\nsaid Version: 2.6.12-1+deb12u4\nsaid Pid: 8\nsaid Stopping: 0\nsaid \n\
-said # pxname,svname,qcur,qmax,scur\nsaid http-in,FRONTEND,,,0\nsaid servers,server1,0,0,\"a, b\"\n\
-said servers,BACKEND,0,0,0\nsaid \nwhole\n";
+said # pxname,svname,qcur,last_chk,status,check_code,check_status,\nsaid http-in,FRONTEND,,,OPEN,,,\n\
+said servers,server1,0,\"a, b\",DOWN,503,* L7STS,\nsaid servers,server2,0,,no check,,,\n\
+said servers,server3,0,,UP 1/3,,L4CON,\nsaid servers,BACKEND,0,,UP,,,\nsaid \nwhole\n";
 
     #[test]
     fn what_haproxy_and_the_kernel_say_is_read() {
@@ -236,10 +301,20 @@ said servers,BACKEND,0,0,0\nsaid \nwhole\n";
             (info.version.as_str(), info.stopping),
             ("2.6.12-1+deb12u4", false)
         );
-        let rows: Vec<String> = look.rows.iter().map(|(p, s)| format!("{p}/{s}")).collect();
+        let rows: Vec<String> = look
+            .rows
+            .iter()
+            .map(|((proxy, server), it)| format!("{proxy}/{server} {}, {:?}", it.status, it.check))
+            .collect();
         assert_eq!(
             rows,
-            ["http-in/FRONTEND", "servers/BACKEND", "servers/server1"]
+            [
+                "http-in/FRONTEND open, None",
+                "servers/BACKEND up, None",
+                "servers/server1 down, Some(\"L7STS 503\")",
+                "servers/server2 no check, None",
+                "servers/server3 up 1/3, Some(\"L4CON\")",
+            ]
         );
     }
 

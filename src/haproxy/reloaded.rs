@@ -9,11 +9,12 @@
 //! HAProxy's log is for its words, for early refusals and for signs that it is still at work. Only where nothing can be
 //! executed in the load balancer does it have to do, and only where HAProxy states there that it took the configuration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::channel::{Look, Process};
+use super::channel::{Look, Process, Standing};
 use super::{Config, log};
 use crate::moment::Moment;
+use crate::spec::names::Number;
 
 /// What there is to judge by.
 #[derive(Debug, Clone, Copy)]
@@ -191,6 +192,23 @@ pub fn written_later(look: &Look) -> bool {
     files.age + BEFOREHAND < files.uptime.saturating_sub(started)
 }
 
+/// What HAProxy makes of each server of ours, by its number: of several proxies that have it the one that is worst off.
+pub fn servers(look: &Look) -> BTreeMap<Number, Standing> {
+    let mut servers: BTreeMap<Number, Standing> = BTreeMap::new();
+    for ((_, server), standing) in &look.rows {
+        let digits = server.strip_prefix("server").unwrap_or_default();
+        let Ok(number) = digits.parse::<Number>() else {
+            continue;
+        };
+        let is_worse =
+            |known: &Standing| !known.is_down() && (standing.is_down() || standing.is_out());
+        if !standing.status.is_empty() && servers.get(&number).is_none_or(is_worse) {
+            servers.insert(number, standing.clone());
+        }
+    }
+    servers
+}
+
 /// Whether the worker that answers is known to run something else than `config`, the file that lies beside it: it has other
 /// servers, or another statistics page. That somebody else has changed values only does not show.
 pub fn runs_another(config: &Config, look: &Look) -> bool {
@@ -199,7 +217,7 @@ pub fn runs_another(config: &Config, look: &Look) -> bool {
     };
     let servers: BTreeSet<String> = look
         .rows
-        .iter()
+        .keys()
         .filter(|(_, server)| server != "FRONTEND" && server != "BACKEND")
         .map(|(_, server)| server.clone())
         .collect();
@@ -208,7 +226,7 @@ pub fn runs_another(config: &Config, look: &Look) -> bool {
         .iter()
         .map(|number| format!("server{number}"))
         .collect();
-    let has_page = look.rows.iter().any(|(proxy, _)| proxy == "stats");
+    let has_page = look.rows.keys().any(|(proxy, _)| proxy == "stats");
     let own = config.template.is_some();
     let other_page = !own && has_page != config.tuning.stats_port.is_some();
     // Those of an own template that are called otherwise are its own business.
@@ -594,11 +612,43 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_several_proxies_is_as_the_worst_of_them() {
+        let row = |proxy: &str, server: &str, status: &str| {
+            let standing = Standing {
+                status: status.into(),
+                check: None,
+            };
+            ((proxy.to_owned(), server.to_owned()), standing)
+        };
+        let look = Look {
+            rows: [
+                row("a", "server1", "up"),
+                row("a", "server2", "down"),
+                row("b", "server1", "down 1/2"),
+                row("b", "server2", "up"),
+                row("b", "BACKEND", "up"),
+                row("b", "other", "down"),
+                row("b", "server3", ""),
+            ]
+            .into(),
+            ..Look::default()
+        };
+        let servers = servers(&look);
+        let down: Vec<_> = servers.iter().map(|(n, it)| (*n, it.is_down())).collect();
+        assert_eq!(down, [(1, true), (2, true)]);
+    }
+
+    #[test]
     fn what_haproxy_runs_is_compared_with_its_file() {
         let runs = |rows: &[(&str, &str)]| Look {
             rows: rows
                 .iter()
-                .map(|(p, s)| ((*p).to_owned(), (*s).to_owned()))
+                .map(|(p, s)| {
+                    (
+                        ((*p).to_owned(), (*s).to_owned()),
+                        channel::Standing::default(),
+                    )
+                })
                 .collect(),
             ..look(&["8 20 none,100"], Some(8))
         };

@@ -9,6 +9,7 @@ use crate::calls;
 use crate::docker::argv::{self, Argv};
 use crate::error::Failure;
 use crate::haproxy::Config;
+use crate::haproxy::channel::Standing;
 use crate::haproxy::read::Found;
 use crate::inventory::{Aim, Conflict, Container, Health, Inventory, State};
 use crate::moment::Moment;
@@ -69,6 +70,8 @@ pub struct Row {
     pub started_at: Option<Moment>,
     /// Whether the load balancer sends to it; `null` for the load balancer itself.
     pub in_lb: Option<bool>,
+    /// What HAProxy itself makes of it, where it was asked.
+    pub haproxy: Option<Standing>,
 }
 
 /// How the whole stands.
@@ -323,6 +326,7 @@ impl<'a> Reader<'a> {
         for (number, instance) in &self.inventory.instances {
             self.instance(instance, sent_to.contains(number));
         }
+        self.servers();
         self.images();
         self.unlike_new_ones();
         let there = if self.config.is_some() {
@@ -638,16 +642,21 @@ fn rows(
     let lb = inventory
         .lb
         .iter()
-        .map(|lb| row(lb, external_net.as_str(), None));
+        .map(|lb| row(lb, external_net.as_str(), None, None));
     let sends = |number: &Number| Some(sent_to.contains(number));
-    let instances = inventory
-        .instances
-        .iter()
-        .map(|(number, instance)| row(instance, &bridge, sends(number)));
+    let instances = inventory.instances.iter().map(|(number, instance)| {
+        let standing = inventory.servers.get(number);
+        row(instance, &bridge, sends(number), standing.cloned())
+    });
     lb.chain(instances).collect()
 }
 
-fn row(container: &Container, network: &str, in_lb: Option<bool>) -> Row {
+fn row(
+    container: &Container,
+    network: &str,
+    in_lb: Option<bool>,
+    haproxy: Option<Standing>,
+) -> Row {
     let started_at = container.started_at.filter(|_| container.running());
     Row {
         name: container.name.clone(),
@@ -657,6 +666,7 @@ fn row(container: &Container, network: &str, in_lb: Option<bool>) -> Row {
         published: published(container),
         started_at,
         in_lb,
+        haproxy,
     }
 }
 
@@ -680,6 +690,8 @@ fn published(container: &Container) -> Option<String> {
         format!("{host}:{port}")
     })
 }
+
+pub mod servers;
 
 #[cfg(test)]
 mod agreement;

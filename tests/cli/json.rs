@@ -487,6 +487,20 @@ fn failures(judge: &Judge, flavor: Flavor) {
     failed["probe"] = nothing_got_through(&[&CHANGING[..], &[Phase::Undoing]].concat());
     judge.check("vch-lb/error/1", &failed);
 
+    // What HAProxy makes of its servers.
+    let sandbox = Sandbox::new(flavor);
+    let _lb = sandbox.serve();
+    let checked = ["--lb-img", "haproxy:2.6", "--health-check", "tcp"];
+    quick_json(&sandbox, "up", &checked).success();
+    judge.answer("vch-lb/status/1", &json_of(&sandbox, &["status"]).success());
+    quick_json(
+        &sandbox,
+        "up",
+        &["--lb-img", "haproxy:2.6", "--lb-balance", "leastconn"],
+    )
+    .success();
+    judge.answer("vch-lb/status/1", &json_of(&sandbox, &["status"]).success());
+
     // What the load balancer may send to is not to be removed.
     let sandbox = Sandbox::new(flavor);
     let _lb = sandbox.serve();

@@ -142,6 +142,7 @@ fn the_keys_of_its_json() {
             found,
             [
                 "address",
+                "haproxy",
                 "image",
                 "in_lb",
                 "name",
@@ -937,4 +938,66 @@ fn instances_that_up_would_replace_for_their_arguments_or_their_port_are_told() 
         sandbox.up(&["-n", "2"]).success();
         assert_eq!(drifts(&sandbox, &[]), []);
     });
+}
+
+/// It runs, and docker has nothing against it.
+#[test]
+fn what_haproxy_sends_nothing_to_is_no_part_of_a_healthy_service() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    let up = [
+        "-n",
+        "3",
+        "--lb-img",
+        "haproxy:2.6",
+        "--health-check",
+        "http:/health",
+    ];
+    sandbox.up(&up).success();
+    let status = sandbox.tool(&["status"]).success();
+    assert_eq!(status.stdout.matches("  up\n").count(), 3, "{status}");
+    let calls = |run: &dyn Fn()| {
+        sandbox.forget_calls();
+        run();
+        sandbox.calls().len()
+    };
+    let before = calls(&|| drop(sandbox.tool(&["status"]).success()));
+
+    sandbox.config(json!({"server_states": {"web-2": "DOWN,L7STS,503", "web-3": "UP 1/3,L4CON,"}}));
+    let told =
+        "HAProxy sends nothing to `web-2`, which fails HEALTH_CHECK=http:/health (L7STS 503)";
+    let after = calls(&|| {
+        sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout_has("service web: degraded")
+            .stdout_has("  down: L7STS 503\n")
+            .stdout_has("  up 1/3: L4CON\n")
+            .stdout_has(&format!("{told}\n  to mend it: vch-lb logs web-2\n"));
+    });
+    assert_eq!(after, before);
+    let json = sandbox.tool(&["status", "--format", "json"]).code(3).json();
+    assert_eq!(json["verdict"], "degraded");
+    assert_eq!(
+        json["containers"][2]["haproxy"],
+        json!({"status": "down", "check": "L7STS 503"})
+    );
+    assert_eq!(json["containers"][0]["haproxy"], json!(null));
+    assert_eq!(json["drift"].as_array().unwrap().len(), 1, "{json:#}");
+    // Nothing that `up` could do about it.
+    sandbox
+        .up(&up)
+        .success()
+        .stderr_has("up to date: 3 instances")
+        .stderr_has(&format!("warning: {told}\n"));
+
+    sandbox.config(json!({"server_states": {"web-2": "MAINT,,"}}));
+    sandbox.tool(&["status"]).code(3).stdout_has(
+        "HAProxy sends nothing to `web-2`: it says `maint`\n  to mend it: docker kill -s HUP lb\n",
+    );
+    // What is known better is told once.
+    sandbox.config(json!({"server_states": {"web-2": "DOWN,L4CON,"}}));
+    sandbox.docker(&["stop", "web-2"]).success();
+    let told = drifts(&sandbox, &[]);
+    assert_eq!(told.len(), 1, "{told:?}");
 }

@@ -1,6 +1,9 @@
 //! A service that does not work is a failure, as an engine and HAProxy tell it.
 
-use crate::service::Service;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::service::{PATIENCE, Service};
 use crate::traffic::Stream;
 
 #[test]
@@ -136,4 +139,39 @@ fn a_check_that_nobody_passes_never_comes_into_force() {
     service
         .tool(&["up", "-n", "2", "--health-check", "http:/"])
         .succeeded();
+}
+
+/// Whom HAProxy's check finds failing is told, though docker and most clients have nothing against it.
+#[test]
+fn a_server_that_haproxy_calls_down_is_told() {
+    let Some(mut service) = Service::new("gate-down") else {
+        return;
+    };
+    service
+        .set("LB_IMG", "haproxy:2.6")
+        .set("HEALTH_CHECK", "http:/");
+    let up = ["up", "-n", "2", "--wait", "10s"];
+    service.tool(&up).succeeded();
+    let status = service.tool(&["status"]);
+    status.succeeded();
+    assert_eq!(status.stdout.matches("  up\n").count(), 2, "{status}");
+    // Another one in its place, which answers 503.
+    let (web, network) = (service.instance(2), service.network());
+    service.docker(&["rm", "-f", &web]);
+    let words = ["run", "-d", "--name", &web, "--net", &network];
+    service.docker(&[&words[..], &["-e", "STATUS=503", "httpd"]].concat());
+    service.docker(&["kill", "-s", "HUP", &service.lb]);
+    let told =
+        format!("HAProxy sends nothing to `{web}`, which fails HEALTH_CHECK=http:/ (L7STS 503)");
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        let status = service.tool(&["status"]);
+        if status.stdout.contains(&told) || Instant::now() > deadline {
+            break status;
+        }
+        thread::sleep(Duration::from_millis(300));
+    };
+    status.exited(3);
+    assert!(status.stdout.contains(&told), "{status}");
+    assert!(status.stdout.contains("  down: L7STS 503\n"), "{status}");
 }

@@ -80,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) files: Option<String>,
     /// At which HUP it ends, from 1, without a word.
     pub(crate) ends_at_hup: Option<usize>,
+    /// What HAProxy says of servers at these instances, as columns: `DOWN,L7STS,503`.
+    pub(crate) server_states: BTreeMap<String, String>,
     /// How many execs say that they succeeded, but did not run.
     pub(crate) idle_execs: u64,
     /// How many copies out of a container come as an archive that holds nothing.
@@ -139,6 +141,7 @@ impl Default for Config {
             ends_after_refusal: false,
             files: None,
             ends_at_hup: None,
+            server_states: BTreeMap::new(),
             idle_execs: 0,
             empty_archives: 0,
             socket_client: true,

@@ -164,7 +164,7 @@ fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Repl
         }
         if let Some(mut lines) = haproxy::info(&container) {
             if question.contains("show stat") {
-                lines.extend(haproxy::rows(&container));
+                lines.extend(haproxy::rows(config, &container));
             }
             if config.socket_client {
                 for line in &lines {

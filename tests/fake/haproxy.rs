@@ -658,22 +658,31 @@ pub(crate) fn processes(container: &Container) -> Vec<String> {
 }
 
 /// What the worker answers to `show stat`, shortened.
-pub(crate) fn rows(container: &Container) -> Vec<String> {
+pub(crate) fn rows(config: &Config, container: &Container) -> Vec<String> {
     let text = container.loaded_config.as_deref().unwrap_or_default();
-    let mut rows = vec!["# pxname,svname,qcur,qmax,scur,".to_owned()];
+    let mut rows =
+        vec!["# pxname,svname,qcur,qmax,scur,status,check_status,check_code,".to_owned()];
     let mut proxy = String::new();
     for words in text.lines().map(words) {
         match words.first().map(String::as_str) {
             Some(kind @ ("frontend" | "backend" | "listen")) => {
                 proxy = words.get(1).cloned().unwrap_or_default();
-                let svname = if kind == "backend" {
-                    "BACKEND"
+                let (svname, status) = if kind == "backend" {
+                    ("BACKEND", "UP")
                 } else {
-                    "FRONTEND"
+                    ("FRONTEND", "OPEN")
                 };
-                rows.push(format!("{proxy},{svname},0,0,0,"));
+                rows.push(format!("{proxy},{svname},0,0,0,{status},,,"));
             }
-            Some("server") => rows.push(format!("{proxy},{},0,0,0,", words[1])),
+            Some("server") => {
+                let host = words[2].split(':').next().unwrap_or_default();
+                let state = match config.server_states.get(host) {
+                    Some(state) => state.clone(),
+                    None if is_checked(&words) => "UP,L7OK,200".to_owned(),
+                    None => "no check,,".to_owned(),
+                };
+                rows.push(format!("{proxy},{},0,0,0,{state},", words[1]));
+            }
             _ => {}
         }
     }
