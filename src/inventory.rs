@@ -4,6 +4,7 @@
 //! a remembered ID, so that what the bash script made is found too.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use crate::docker::answer;
 use crate::haproxy::channel::Standing;
@@ -34,6 +35,17 @@ pub struct Endpoint {
 pub enum Kind {
     Engine,
     Vch,
+}
+
+/// For people: `Docker Engine 20.10.24 on engine`, `VCH vch1 (VIC v1.5.8)`.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, version, .. } = self;
+        match self.kind {
+            Kind::Engine => write!(f, "Docker Engine {version} on {name}"),
+            Kind::Vch => write!(f, "VCH {name} (VIC {version})"),
+        }
+    }
 }
 
 impl Endpoint {

@@ -18,6 +18,7 @@
 //! ├── digest.rs       short texts that tell whether something is still the same
 //! ├── plan            from one to the other: up, down, undo
 //! ├── calls.rs        which docker calls a step consists of
+//! ├── preview.rs      a plan for people, for --dry-run=plan and --confirm; its fingerprint
 //! ├── script.rs       a plan as a bash script, for --dry-run
 //! ├── secrets.rs      what is never shown
 //! ├── change          doing what a plan says: all that makes sure that it worked
@@ -130,6 +131,7 @@ pub mod moment;
 pub mod namesakes;
 pub mod place;
 pub mod plan;
+pub mod preview;
 pub mod reach;
 pub mod receipt;
 pub mod script;

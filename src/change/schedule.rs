@@ -211,7 +211,6 @@ impl Drop for Running<'_, '_> {
 
 /// How long `plan` takes with `jobs` side by side when each action takes as long as `length` says: the schedule of
 /// [`Execution::run`] in simulated time.
-#[cfg(test)]
 pub(crate) fn simulate(plan: &Plan, jobs: usize, length: impl Fn(&Action) -> Duration) -> Duration {
     let mut schedule = Schedule::new(plan);
     let mut running: BTreeSet<(Duration, StepId)> = BTreeSet::new();

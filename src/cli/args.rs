@@ -77,13 +77,37 @@ pub struct ManArgs {
     pub out: Option<PathBuf>,
 }
 
+/// What `--dry-run` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DryRun {
+    /// A bash script that does it
+    Script,
+    /// What changes, what that costs and how long it takes
+    Plan,
+}
+
 /// What every command that changes something takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Change")]
 pub struct ChangeArgs {
-    /// Print a bash script of what would be done instead of doing it
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Print a bash script of what would be done; =plan: a plan to read
+    #[arg(
+        long,
+        value_name = "FORM",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "script",
+        hide_possible_values = true
+    )]
+    pub dry_run: Option<DryRun>,
+
+    /// Do it only if what is there, and what is to be done, have the fingerprint that --dry-run=plan showed
+    #[arg(long = "if", value_name = "FINGERPRINT", conflicts_with = "dry_run")]
+    pub only_if: Option<String>,
+
+    /// Show the plan, and ask before doing it
+    #[arg(long, conflicts_with = "dry_run")]
+    pub confirm: bool,
 
     /// With --dry-run: exit with 3 if there is something to do
     #[arg(long, requires = "dry_run")]

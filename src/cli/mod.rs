@@ -20,9 +20,9 @@ use crate::help::{self, TOPICS};
 use crate::settings::{IDENTITY, INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
 
 pub use args::{
-    ChangeArgs, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, HelpArgs, LogsArgs, ManArgs,
-    OutputArgs, ProbeArgs, RolloutArgs, ScaleArgs, SettingsFileArgs, StatusArgs, Subcommands,
-    UpArgs,
+    ChangeArgs, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, DryRun, HelpArgs, LogsArgs,
+    ManArgs, OutputArgs, ProbeArgs, RolloutArgs, ScaleArgs, SettingsFileArgs, StatusArgs,
+    Subcommands, UpArgs,
 };
 pub use settings::SettingArgs;
 
@@ -419,6 +419,7 @@ mod tests {
                 .up
                 .change
                 .dry_run
+                .is_some()
         );
         let error = Cli::from_words(["vch-lb", "--dry-run", "up"]).unwrap_err();
         assert!(error.to_string().contains("vch-lb up --dry-run"), "{error}");

@@ -6,17 +6,18 @@ use super::Context;
 use crate::change::config_file;
 use crate::change::run::Patience;
 use crate::change::transaction::{Report, Transaction};
-use crate::cli::{ChangeArgs, ProbeArgs};
+use crate::cli::{ChangeArgs, DryRun, ProbeArgs};
 use crate::docker::Docker;
 use crate::error::{Failure, exit};
 use crate::haproxy::versions;
 use crate::inventory::Inventory;
 use crate::place::{self, Place, Via};
 use crate::plan::{Action, Plan};
+use crate::preview::{Preview, preview};
 use crate::script::{Style, script};
 use crate::settings;
 use crate::spec::{running, siblings};
-use crate::text::list;
+use crate::text::{list, printable};
 use crate::{calls, host_ports};
 
 /// Prints the script of `plan`; the result is the exit code.
@@ -50,10 +51,12 @@ pub(super) fn show(
         drain: args.drain.as_secs().max(1),
     };
     let text = script(plan, style)?;
+    let preview = seen(context, args, before, plan)?;
     warn_of_powers(context, plan);
     warn_of_siblings(context, before, plan);
     let config = Path::new(&args.config_out);
-    if writes_config(plan) && !args.overwrite && config_file::is_foreign(config) {
+    let is_script = args.dry_run != Some(DryRun::Plan);
+    if is_script && writes_config(plan) && !args.overwrite && config_file::is_foreign(config) {
         context.ui.warn(&format!(
             "the script replaces `{}`, which is no haproxy.cfg of vch-lb's or the script's",
             config.display()
@@ -70,7 +73,10 @@ pub(super) fn show(
             "reasons": plan.reasons,
             "steps": steps,
             "script": text,
+            "plan": preview,
         }));
+    } else if args.dry_run == Some(DryRun::Plan) {
+        context.ui.answer(&preview.text());
     } else {
         context.ui.answer_script(&text);
     }
@@ -79,6 +85,70 @@ pub(super) fn show(
     } else {
         exit::DONE
     })
+}
+
+/// The preview of `plan`, where settings come from as they were given.
+fn seen(
+    context: &Context<'_>,
+    args: &ChangeArgs,
+    before: &Inventory,
+    plan: &Plan,
+) -> Result<Preview, Failure> {
+    let source = |name: &str| {
+        let value = context.settings.get(name);
+        (value.origin != settings::Origin::Default).then(|| value.source())
+    };
+    let jobs = usize::from(args.jobs);
+    Ok(preview(plan, before, &patience(args), jobs, source)?)
+}
+
+fn patience(args: &ChangeArgs) -> Patience {
+    Patience {
+        wait: args.wait,
+        settle: args.settle,
+        drain: args.drain,
+    }
+}
+
+/// Fails unless `plan` is what the admin has seen and agrees to, where that was asked for.
+pub(super) fn agreed(
+    context: &Context<'_>,
+    args: &ChangeArgs,
+    before: &Inventory,
+    plan: &Plan,
+) -> Result<(), Failure> {
+    if (args.only_if.is_none() && !args.confirm) || plan.is_empty() {
+        return Ok(());
+    }
+    let preview = seen(context, args, before, plan)?;
+    let found = &preview.fingerprint;
+    if let Some(wanted) = args.only_if.as_ref().filter(|wanted| *wanted != found) {
+        let what = format!(
+            "what is there, or what is to be done, is not what --if {} stands for: the fingerprint is {found}",
+            printable(wanted)
+        );
+        return Err(Failure::failed(what).hinted(
+            "the same command with --dry-run=plan in place of --if shows what it would do now",
+        ));
+    }
+    if !args.confirm {
+        return Ok(());
+    }
+    context.ui.status(preview.text().trim_end());
+    let interrupt = context.interrupt;
+    match context.ui.ask("Do it? [y/N] ", || interrupt.raised()) {
+        Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
+        Some(_) => Err(Failure::failed("not confirmed: nothing was changed")),
+        None => Err(match interrupt.signal() {
+            Some(signal) => Failure::interrupted(signal),
+            None => Failure::failed(
+                "--confirm asks, and there is no terminal to answer at: nothing was changed",
+            )
+            .hinted(
+                "--if FINGERPRINT, with the fingerprint that --dry-run=plan shows, needs no answer",
+            ),
+        }),
+    }
 }
 
 /// Where the endpoint's host will publish the service, if it does and that can be told before the load balancer runs.
@@ -224,11 +294,7 @@ impl<'a> Change<'a> {
             docker: self.docker,
             before: self.before,
             jobs: usize::from(self.args.jobs),
-            patience: Patience {
-                wait: self.args.wait,
-                settle: self.args.settle,
-                drain: self.args.drain,
-            },
+            patience: patience(self.args),
             config_path: self.config_path.clone(),
             keeps: self.args.keep,
             undoes: self.undoes,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Context;
-use super::change::{Change, show};
+use super::change::{Change, agreed, show};
 use crate::cli::DownArgs;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
@@ -27,7 +27,7 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
     let plan = planner::plan(&spec, &inventory);
     let left_alone = left_alone(&spec.names, &inventory);
-    if args.change.dry_run {
+    if args.change.dry_run.is_some() {
         let code = show(
             context,
             &docker,
@@ -39,6 +39,7 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
         warn_of(&left_alone, context);
         return code;
     }
+    agreed(context, &args.change, &inventory, &plan)?;
     let change = Change {
         undoes: false,
         ..Change::new(context, &docker, &args.change, &inventory)

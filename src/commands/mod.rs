@@ -149,7 +149,7 @@ impl Context<'_> {
         args: &ChangeArgs,
     ) -> Result<Inventory, Failure> {
         match self.look_alone(docker, wanted, args) {
-            Err(failure) if namesakes::in_the_way(&failure) && !args.dry_run => {
+            Err(failure) if namesakes::in_the_way(&failure) && args.dry_run.is_none() => {
                 namesakes::settle(docker, self.ui, &wanted.names.network());
                 self.look_alone(docker, wanted, args)
             }
@@ -164,7 +164,7 @@ impl Context<'_> {
         wanted: Wanted<'_>,
         args: &ChangeArgs,
     ) -> Result<Inventory, Failure> {
-        if args.dry_run || self.lock.is_held() {
+        if args.dry_run.is_some() || self.lock.is_held() {
             return look::look(docker, wanted);
         }
         let lock = Taker {

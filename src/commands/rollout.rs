@@ -3,7 +3,7 @@
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
 use super::before;
-use super::change::{Change, show};
+use super::change::{Change, agreed, show};
 use crate::cli::RolloutArgs;
 use crate::docker::Docker;
 use crate::error::Failure;
@@ -40,14 +40,17 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     }
     let pull = pull(&spec, &inventory, args.pull)?;
     before::warn_of_astray(context, &spec, &inventory);
-    if args.change.dry_run {
-        // What the image will be once it is pulled is not known: as if it were another one.
+    // What the image will be once it is pulled is not known: as if it were another one.
+    let as_if = || {
         let options = Options {
             replace_all: args.force || !pull.is_empty(),
             ..options
         };
         let plan = planner::plan(&spec, &present(&spec, &inventory), options)?;
-        let plan = with_pull(&pull, plan);
+        Ok::<_, Failure>(with_pull(&pull, plan))
+    };
+    if args.change.dry_run.is_some() {
+        let plan = as_if()?;
         return show(
             context,
             &docker,
@@ -59,6 +62,7 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     }
     // What is refused is refused before anything is pulled.
     planner::plan(&spec, &present(&spec, &inventory), options)?;
+    agreed(context, &args.change, &inventory, &as_if()?)?;
     let change = Change::new(context, &docker, &args.change, &inventory);
     if !pull.is_empty() {
         change.execute(&pull)?;

@@ -3,7 +3,7 @@
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
 use super::before;
-use super::change::{Change, show};
+use super::change::{Change, agreed, show};
 use crate::cli::ScaleArgs;
 use crate::error::Failure;
 use crate::plan::up::{self as planner, Options};
@@ -26,7 +26,7 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
     };
     let plan = planner::plan(&spec, &inventory, options)?;
     before::warn_of_astray(context, &spec, &inventory);
-    if args.change.dry_run {
+    if args.change.dry_run.is_some() {
         return show(
             context,
             &docker,
@@ -41,6 +41,7 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
         let said = format!("already {instances}: nothing to do");
         return nothing_to_do(context, &docker, &spec, &inventory, &said);
     }
+    agreed(context, &args.change, &inventory, &plan)?;
     let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
     carry_out(&change, &plan)
 }

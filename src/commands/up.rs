@@ -3,11 +3,11 @@
 use super::Context;
 use super::answer::{carry_out, nothing_to_do};
 use super::before;
-use super::change::{Change, show};
+use super::change::{Change, agreed, show};
 use crate::cli::UpArgs;
 use crate::docker::Docker;
 use crate::error::Failure;
-use crate::inventory::{Inventory, Kind};
+use crate::inventory::Inventory;
 use crate::look::{self, Detail, Wanted};
 use crate::plan::up::{self as planner, Options};
 use crate::spec::{Spec, running};
@@ -32,7 +32,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     let plan = planner::plan(&spec, &inventory, options)?;
     before::check_ports(context, &docker, &inventory, &plan)?;
     before::warn_of_astray(context, &spec, &inventory);
-    if args.change.dry_run {
+    if args.change.dry_run.is_some() {
         return show(
             context,
             &docker,
@@ -50,7 +50,8 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
         );
         return nothing_to_do(context, &docker, &spec, &inventory, &said);
     }
-    context.ui.status(&describe(&inventory));
+    agreed(context, &args.change, &inventory, &plan)?;
+    context.ui.status(&inventory.endpoint.to_string());
     let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
     carry_out(&change, &plan)
 }
@@ -93,13 +94,4 @@ fn inventory(
             look::images_called(docker, &[spec.image.as_str(), spec.lb_image.as_str()])?;
     }
     Ok(inventory)
-}
-
-/// What the endpoint is, for people: `Docker Engine 20.10.24`, `VCH vch1 (VIC v1.5.8)`.
-fn describe(inventory: &Inventory) -> String {
-    let endpoint = &inventory.endpoint;
-    match endpoint.kind {
-        Kind::Engine => format!("Docker Engine {} on {}", endpoint.version, endpoint.name),
-        Kind::Vch => format!("VCH {} (VIC {})", endpoint.name, endpoint.version),
-    }
 }

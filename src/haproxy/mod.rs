@@ -16,11 +16,13 @@ use anyhow::anyhow;
 use handlebars::{RenderError, RenderErrorReason};
 use serde::Serialize;
 
-use crate::settings::nearest;
+use crate::secrets::redact_text;
+use crate::settings::{INSTANCE_PORT, LB_ARGS, LB_PORT, nearest};
 use crate::spec::Spec;
 use crate::spec::head;
 use crate::spec::names::{Number, Port};
 use crate::spec::tuning::{self, HealthCheck, Mode, ServerAddress, Sticky, Tuning};
+use crate::text::printable;
 use versions::Version;
 
 /// Where every official image looks for it.
@@ -217,6 +219,28 @@ impl Config {
             }
             other => format!("{place}{other}"),
         }
+    }
+
+    /// The settings in which `spec` asks for another configuration, each as it is here and there, for people. What the load
+    /// balancer was made with is shown without its secrets.
+    pub fn changes(&self, spec: &Spec) -> Vec<(&'static str, String, String)> {
+        let ports = [
+            (LB_PORT, self.lb_port, spec.lb_port),
+            (INSTANCE_PORT, self.instance_port, spec.instance_port),
+        ];
+        let ports = ports
+            .into_iter()
+            .filter(|(_, old, new)| old != new)
+            .map(|(name, old, new)| (name, old.to_string(), new.to_string()));
+        let shown = |name: &str, text: &str| match (name, text) {
+            (_, "") => "unset".to_owned(),
+            (LB_ARGS, _) => printable(&redact_text(text)),
+            _ => printable(text),
+        };
+        let travelling = self.tuning.changes(&spec.tuning);
+        let travelling =
+            travelling.map(|(name, old, new)| (name, shown(name, old), shown(name, new)));
+        ports.chain(travelling).collect()
     }
 
     /// The names that a template may use, of the servers' too.

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::error::{Failure, Kind};
@@ -24,6 +24,9 @@ use paint::painted;
 pub(crate) use paint::{ERROR, FAINT, FINE, Paint, WARNING};
 pub use progress::Progress;
 use progress::{Bars, Terminal};
+
+/// How soon it is noticed that an answer is not waited for any more.
+const HEARS_WITHIN: Duration = Duration::from_millis(50);
 
 /// What is shown of a call that was shown whole before.
 const REPEATED_COLUMNS: usize = 78;
@@ -207,6 +210,41 @@ impl Ui {
         };
         drop(echoed);
         self.stderr(&format!("{FAINT}+ {call}{FAINT:#}"));
+    }
+
+    /// Asks, and waits for a line; `None` where there is no terminal to answer at, its end, or once `is_over` says so.
+    pub fn ask(&self, question: &str, is_over: impl Fn() -> bool) -> Option<String> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let asked = painted(question);
+        let _ = self.write(|| {
+            let mut stderr = anstream::stderr().lock();
+            write!(stderr, "{asked}")?;
+            stderr.flush()
+        });
+        let (sender, lines) = mpsc::channel();
+        // A read can't be ended: one that is left alone ends with the process.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            if std::io::stdin()
+                .read_line(&mut line)
+                .is_ok_and(|read| read > 0)
+            {
+                let _ = sender.send(line);
+            }
+        });
+        loop {
+            match lines.recv_timeout(HEARS_WITHIN) {
+                Ok(line) => return Some(line),
+                Err(mpsc::RecvTimeoutError::Timeout) if !is_over() => {}
+                Err(_) => {
+                    // The cursor stands behind the question.
+                    self.stderr("");
+                    return None;
+                }
+            }
+        }
     }
 
     pub fn warn(&self, text: &str) {

@@ -334,6 +334,10 @@ fn life(judge: &Judge, flavor: Flavor) {
     let rollout = ["--instance-img", "httpd:2"];
     let dry = [&rollout[..], &["--dry-run"]].concat();
     judge.answer("vch-lb/plan/1", &quick_json(&sandbox, "rollout", &dry));
+    let more = ["--lb-maxconn", "1000", "--dry-run=plan"];
+    judge.answer("vch-lb/plan/1", &quick_json(&sandbox, "up", &more));
+    let down = json_of(&sandbox, &["down", "--dry-run"]);
+    judge.answer("vch-lb/plan/1", &down.success());
     let rolled = quick_json(&sandbox, "rollout", &rollout).success();
     judge.answer("vch-lb/up/1", &rolled);
     for line in json_of(&sandbox, &["logs"]).success().stdout.lines() {

@@ -34,6 +34,7 @@ mod matrix;
 mod neighbours;
 mod pairs;
 mod picture;
+mod preview;
 mod progress;
 mod readme;
 mod refusals;

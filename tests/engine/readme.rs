@@ -20,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::service::Service;
 
 /// What differs from run to run, and what is compared in its place.
-const VARIES: [(&str, &str); 12] = [
+const VARIES: [(&str, &str); 13] = [
     // How long something took, or since when it runs.
     (r"\b\d+ min \d+ s\b|\b\d+(\.\d+)? (s|ms)\b", "TIME"),
     // How many requests the probe came to send; how many of them failed is compared.
@@ -32,6 +32,7 @@ const VARIES: [(&str, &str); 12] = [
     (r"`/\S*/docker`", "`DOCKER`"),
     (r"version \S+ and speaks API \S+", "version VERSION"),
     (r"Docker Engine \S+ on `?[^`\s]+`?", "Docker Engine VERSION"),
+    (r"fingerprint: [0-9a-f]{16}", "fingerprint: DIGITS"),
     // What other programs write into their logs.
     (r"\[\d+/\w+/\d+:[\d:]+ \+\d+\]", "[DATE]"),
     (r"worker \(\d+\)", "worker (N)"),

@@ -2,10 +2,9 @@
 
 use super::lb::LbFate;
 use super::planner::Planner;
-use crate::error::printable;
 use crate::haproxy::read::Found;
 use crate::inventory::Aim;
-use crate::settings::{EXTERNAL_NET, INSTANCE_PORT, LB_ARGS, LB_PORT, SERVER_ADDRESS};
+use crate::settings::{EXTERNAL_NET, LB_ARGS, SERVER_ADDRESS};
 use crate::spec::names::Number;
 use crate::text::{list, plural};
 
@@ -42,7 +41,16 @@ impl Planner<'_> {
                 self.plan.spec.names.lb
             ));
         }
-        reasons.extend(self.changed_settings());
+        let changed = self
+            .inventory
+            .written_config()
+            .map(|config| config.changes(spec));
+        let changed = changed.unwrap_or_default().into_iter();
+        // What the load balancer is created with may be secret: that it is another one has to do.
+        reasons.extend(changed.map(|(name, old, new)| match name {
+            LB_ARGS => format!("{name}: changed"),
+            _ => format!("{name}: {old} → {new}"),
+        }));
         let found = self.inventory.config.as_ref();
         if !self.fate.makes_one() && found.is_some_and(Found::outdated) {
             reasons.push(format!(
@@ -75,32 +83,5 @@ impl Planner<'_> {
             ));
         }
         reasons
-    }
-
-    /// The settings in which the configuration that is there differs from the one to come: `LB_LOG: stdout → syslog`.
-    fn changed_settings(&self) -> Vec<String> {
-        let Some(before) = self.inventory.written_config() else {
-            return Vec::new();
-        };
-        let spec = &self.plan.spec;
-        let ports = [
-            (LB_PORT, before.lb_port, spec.lb_port),
-            (INSTANCE_PORT, before.instance_port, spec.instance_port),
-        ];
-        let ports = ports
-            .into_iter()
-            .filter(|(_, old, new)| old != new)
-            .map(|(name, old, new)| format!("{name}: {old} → {new}"));
-        let or_unset = |text: &str| match text {
-            "" => "unset".to_owned(),
-            _ => printable(text),
-        };
-        let travelling = before.tuning.changes(&spec.tuning);
-        // What the load balancer is created with may be secret: that it is another one has to do.
-        let travelling = travelling.map(|(name, old, new)| match name {
-            LB_ARGS => format!("{name}: changed"),
-            _ => format!("{name}: {} → {}", or_unset(old), or_unset(new)),
-        });
-        ports.chain(travelling).collect()
     }
 }
