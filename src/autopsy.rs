@@ -40,6 +40,10 @@ pub fn examine(docker: &Docker, spec: &Spec, container: &Container, failure: Fai
     let mut failure = failure;
     failure.logs.push(tail);
     failure.hint = hint.or(failure.hint);
+    // What docker's own check said, where that is why.
+    failure.words = failure
+        .words
+        .or_else(|| container.health_said.as_deref().map(str::to_owned));
     failure
 }
 
@@ -114,7 +118,7 @@ fn cause_of_death(container: &Container, tail: &LogTail) -> Option<String> {
 }
 
 /// An image that exposes other ports than the one that is sent to.
-fn other_port(container: &Container, spec: &Spec) -> Option<String> {
+pub fn other_port(container: &Container, spec: &Spec) -> Option<String> {
     let wanted = format!("{}/tcp", spec.instance_port);
     // A published port counts as exposed too: only what the image adds tells something.
     let exposed: Vec<&str> = container

@@ -16,6 +16,10 @@ use crate::spec::LABEL;
 use crate::spec::names::{ImageRef, Names, NetworkName, Number};
 use crate::spec::tuning::ServerAddress;
 
+/// How much is kept of what a health check says.
+const HEALTH_LINES: usize = 5;
+const HEALTH_WIDTH: usize = 200;
+
 /// What the docker client talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -115,6 +119,8 @@ pub struct Container {
     /// How often its restart policy has started it again.
     pub restarts: u64,
     pub health: Health,
+    /// What that check said last, where it failed.
+    pub health_said: Option<Box<str>>,
     /// Without `sha256:`, which a VCH leaves out.
     pub image_id: String,
     /// As it was named when the container was made.
@@ -190,6 +196,7 @@ impl Container {
             error: found.state.error,
             restarts: found.restart_count,
             health: health(found.state.health.as_ref()),
+            health_said: found.state.health.as_ref().and_then(health_said),
             image_id: bare_id(&found.image).to_owned(),
             haproxy: found
                 .env
@@ -280,6 +287,18 @@ fn health(found: Option<&answer::Health>) -> Health {
         Some("unhealthy") => Health::Unhealthy,
         _ => Health::None,
     }
+}
+
+/// Of checks that fail, the last one's words: `docker` keeps 4 KiB of each, of which the beginning will do.
+fn health_said(found: &answer::Health) -> Option<Box<str>> {
+    let last = found.log.last().filter(|last| last.exit_code != 0)?;
+    let lines = last.output.lines().map(str::trim_end);
+    let lines: Vec<String> = lines
+        .filter(|line| !line.is_empty())
+        .map(|line| line.chars().take(HEALTH_WIDTH).collect())
+        .take(HEALTH_LINES)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n").into())
 }
 
 fn host_ports(bindings: Option<Vec<answer::PortBinding>>) -> Vec<(String, u16)> {
@@ -548,6 +567,7 @@ pub(crate) mod tests {
             error: String::new(),
             restarts: 0,
             health: Health::None,
+            health_said: None,
             image_id: format!("id-of-{image}"),
             image: image.to_owned(),
             haproxy: by_tag(image),

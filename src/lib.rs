@@ -168,7 +168,7 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() {
                 ExitCode::from(error::exit::USAGE)
             } else {
-                told(&ui, error::exit::DONE)
+                told(&ui, error::exit::DONE, false)
             };
         }
     };
@@ -176,19 +176,21 @@ pub fn run() -> ExitCode {
     let ui = Ui::new(cli.output.ui_options());
     let interrupt = Interrupt::default();
     match commands::dispatch(&cli, &ui, &interrupt) {
-        // What was changed is changed, whether anybody could be told or not.
-        Ok(code) if interrupt.changes() => ExitCode::from(code),
-        Ok(code) => told(&ui, code),
+        Ok(code) => told(&ui, code, interrupt.changes()),
         Err(failure) => failed(&ui, &failure),
     }
 }
 
-/// The exit code of a command whose answer is all that it does.
-fn told(ui: &Ui, code: u8) -> ExitCode {
+/// The exit code of a command, which has failed where its answer could not be written; what it has changed is changed.
+fn told(ui: &Ui, code: u8, changed: bool) -> ExitCode {
     match ui.lost() {
         Some(why) => {
             let what = format!("the answer could not be written to stdout: {why}");
-            failed(ui, &Failure::failed(what))
+            let mut failure = Failure::failed(what);
+            if changed {
+                failure.aftermath = Some("what was asked for has been done, and stands".into());
+            }
+            failed(ui, &failure)
         }
         None => ExitCode::from(code),
     }

@@ -7,6 +7,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// The first line of a text.
+pub fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 /// What stands in place of a character that steers.
 const REPLACEMENT: char = '\u{fffd}';
 

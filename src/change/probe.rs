@@ -17,6 +17,8 @@ const STREAMS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(80);
 /// A request without an answer for this long has failed.
 const PATIENCE: Within = Within::each(Duration::from_secs(10));
+/// How long the last ones at a place may take that the service leaves.
+const LAST_ONES: Duration = Duration::from_secs(2);
 
 /// What came of the requests that were begun once the last configuration of a change was in force: what clients will get
 /// from now on.
@@ -26,14 +28,24 @@ pub struct Since {
     pub failed: usize,
 }
 
+/// Where clients come in, and what is spoken there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At {
+    pub place: Place,
+    pub speaks: Speaks,
+}
+
 /// Requests on their way.
 pub struct Probe {
     shared: Arc<Shared>,
     streams: Vec<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
+    /// Where it is asked; `None` while that changes.
+    at: Mutex<Option<At>>,
+    /// How many requests are on their way.
+    under_way: AtomicUsize,
     stop: AtomicBool,
     phase: AtomicUsize,
     /// By phase: how many steps are going on.
@@ -58,16 +70,41 @@ impl Probe {
         }
     }
 
-    /// Begins to send requests to `place`.
-    pub fn start(place: &Place, speaks: Speaks) -> Self {
-        let shared = Arc::new(Shared::default());
+    /// Begins to send requests to `at`.
+    pub fn start(at: At) -> Self {
+        let shared = Arc::new(Shared::new(Some(at)));
         let stream = |_| {
             let shared = Arc::clone(&shared);
-            let place = place.clone();
-            thread::spawn(move || shared.ask_until_stopped(&place, speaks))
+            thread::spawn(move || shared.ask_until_stopped())
         };
         let streams = (0..STREAMS).map(stream).collect();
         Self { shared, streams }
+    }
+
+    /// `change` brings the service to `at`: where that is another place, nobody is asked meanwhile, for the former one ends by
+    /// intent, and the new one may not be there yet; then those there are asked, if it succeeds.
+    pub fn moving<T, E>(
+        &self,
+        at: Option<At>,
+        change: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let former = lock(&self.shared.at).clone();
+        let Some(at) = at.filter(|at| former.as_ref() != Some(at)) else {
+            return change();
+        };
+        *lock(&self.shared.at) = None;
+        let started = Instant::now();
+        while self.shared.under_way.load(Ordering::SeqCst) > 0 && started.elapsed() < LAST_ONES {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let changed = change();
+        *lock(&self.shared.at) = if changed.is_ok() { Some(at) } else { former };
+        changed
+    }
+
+    /// From now on `at` is asked.
+    pub fn moved(&self, at: At) {
+        *lock(&self.shared.at) = Some(at);
     }
 
     /// A step of `phase` is going on until the answer is dropped.
@@ -121,6 +158,19 @@ impl Drop for During<'_> {
 }
 
 impl Shared {
+    fn new(at: Option<At>) -> Self {
+        Self {
+            at: Mutex::new(at),
+            under_way: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            phase: AtomicUsize::new(0),
+            going_on: Mutex::default(),
+            last: AtomicBool::new(false),
+            since: Mutex::default(),
+            samples: Mutex::default(),
+        }
+    }
+
     fn change(&self, change: impl FnOnce(&mut [usize; Phase::ALL.len()])) {
         let mut going_on = self.going_on.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut going_on);
@@ -134,23 +184,36 @@ impl Shared {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask_until_stopped(&self, place: &Place, speaks: Speaks) {
+    fn ask_until_stopped(&self) {
         while !self.stop.load(Ordering::Relaxed) {
-            let phase = self.phase.load(Ordering::Relaxed);
-            let last = self.last.load(Ordering::Relaxed);
-            let started = Instant::now();
-            let reply = http::ask(&place.address, place.port, speaks, PATIENCE);
-            let took = started.elapsed();
-            let sample = answered(reply, speaks).then_some(took);
-            if last {
-                let mut since = self.since();
-                since.sent += 1;
-                since.failed += usize::from(sample.is_none());
-            }
-            self.samples.lock().unwrap_or_else(PoisonError::into_inner)[phase].push(sample);
+            self.under_way.fetch_add(1, Ordering::SeqCst);
+            let at = lock(&self.at).clone();
+            let took = at.map_or(Duration::ZERO, |at| self.ask(&at));
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
             thread::sleep(PAUSE.saturating_sub(took));
         }
     }
+
+    /// One request, and how long it took.
+    fn ask(&self, At { place, speaks }: &At) -> Duration {
+        let phase = self.phase.load(Ordering::Relaxed);
+        let last = self.last.load(Ordering::Relaxed);
+        let started = Instant::now();
+        let reply = http::ask(&place.address, place.port, *speaks, PATIENCE);
+        let took = started.elapsed();
+        let sample = answered(reply, *speaks).then_some(took);
+        if last {
+            let mut since = self.since();
+            since.sent += 1;
+            since.failed += usize::from(sample.is_none());
+        }
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner)[phase].push(sample);
+        took
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether nothing failed by this reply: an error page, the load balancer's own 503, a reset or a refusal are failures. Of
@@ -165,7 +228,7 @@ mod tests {
 
     #[test]
     fn of_steps_side_by_side_the_latest_phase_counts() {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(None));
         let probe = Probe {
             shared: Arc::clone(&shared),
             streams: Vec::new(),

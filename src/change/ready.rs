@@ -33,11 +33,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ASK_EVERY: Duration = Duration::from_millis(200);
 /// How many of the instances that serve are asked what can be expected of new ones.
 const SIBLINGS: usize = 2;
+/// What is waited for for so long is told.
+const TOLD_AFTER: Duration = Duration::from_secs(3);
 
 /// Waits until all of `numbers` are ready; fails as soon as one of them can't get so any more, or after `--wait`.
 pub fn await_ready(run: &Run<'_>, numbers: &[Number]) -> Result<(), Failure> {
     let mut poll = run.poll(run.patience.wait, LOOK_EVERY);
     let mut gate = Gate::new(run);
+    let mut told = Told::new(run);
     let mut waiting: Vec<String> = run.spec.names.instances(numbers);
     run.check_interrupt()?;
     loop {
@@ -63,7 +66,57 @@ pub fn await_ready(run: &Run<'_>, numbers: &[Number]) -> Result<(), Failure> {
             let reply = gate.wrong.get(&late.name).copied();
             return Err(too_late(run, &late, reply));
         }
+        told.waits_for(&late.name, || {
+            why_not_yet(run, &late, gate.wrong.get(&late.name).copied())
+        });
         poll.pause()?;
+    }
+}
+
+/// What is waited for, told once it takes a while.
+pub(super) struct Told<'a, 'b> {
+    run: &'a Run<'b>,
+    started: Instant,
+    last: String,
+}
+
+impl<'a, 'b> Told<'a, 'b> {
+    pub(super) fn new(run: &'a Run<'b>) -> Self {
+        Self {
+            run,
+            started: Instant::now(),
+            last: String::new(),
+        }
+    }
+
+    /// `why` in words that go on behind `it`: told where they are others than before.
+    pub(super) fn waits_for(&mut self, name: &str, why: impl FnOnce() -> String) {
+        if self.started.elapsed() < TOLD_AFTER {
+            return;
+        }
+        let said = format!("waiting for `{name}`: it {}", why());
+        if said != self.last {
+            self.run.ui.status(&said);
+            self.last = said;
+        }
+    }
+}
+
+/// Why an instance is not ready, which goes on behind `it`; `reply`: what it answered last, if that was not right.
+pub(super) fn why_not_yet(run: &Run<'_>, container: &Container, reply: Option<Reply>) -> String {
+    match (&container.state, container.health, reply) {
+        (State::Running, Health::Starting, _) => {
+            let said = container.health_said.as_deref();
+            let said = said.map_or(String::new(), |said| {
+                format!(" ({})", text::first_line(said))
+            });
+            format!("is not healthy yet, by its own health check{said}")
+        }
+        (State::Running, _, Some(reply)) if judge::is_there(reply) => wrong(run, reply),
+        (State::Running, _, Some(_)) => {
+            format!("does not answer on port {}", run.spec.instance_port)
+        }
+        _ => autopsy::standing(container),
     }
 }
 

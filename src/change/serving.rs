@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ready::{self, Crew, Crewed};
+use super::ready::{self, Crew, Crewed, Told};
 use super::run::{Run, lock};
 use super::{health_checks, lb_log};
 use crate::autopsy;
@@ -167,14 +167,19 @@ fn past(words: &str) -> String {
 /// route to that network.
 pub fn await_service(run: &Run<'_>) -> Result<(), Failure> {
     let mut waiting = Waiting::new(run);
-    let (reach, lb) = loop {
+    let (reach, lb, instances) = loop {
         run.check_interrupt()?;
         let (lb, instances) = both(run)?;
         if let Some(reach) = waiting.look(lb.as_ref(), &instances)? {
-            break (reach, lb);
+            break (reach, lb, instances);
         }
     };
     let answered = reach.answered();
+    // A load balancer takes connections, and hands none on to where nobody listens.
+    let first = instances.first().filter(|_| !answered);
+    if let Some(other) = first.and_then(|first| autopsy::other_port(first, run.spec)) {
+        run.ui.warn(&other);
+    }
     *lock(&run.reach) = Some(reach);
     sends_to_all(run, lb.as_ref())?;
     // Where it can't be asked, only its log tells.
@@ -227,6 +232,17 @@ enum Late {
     Mute,
 }
 
+impl Late {
+    /// What goes on behind `it`, where it replied this last.
+    fn in_words(self, reply: Reply) -> String {
+        match self {
+            Self::Starting => "does not run yet".into(),
+            Self::NoAddress => "has no address yet".into(),
+            Self::Refused | Self::NoServer | Self::Fails(_) | Self::Mute => judge::in_words(reply),
+        }
+    }
+}
+
 /// A load balancer that was started and does not serve yet.
 struct Waiting<'a, 'b> {
     run: &'a Run<'b>,
@@ -240,6 +256,7 @@ struct Waiting<'a, 'b> {
     silent: u32,
     /// When a refusal is looked into next: one that starts refuses at first.
     refused: Instant,
+    told: Told<'a, 'b>,
 }
 
 impl<'a, 'b> Waiting<'a, 'b> {
@@ -255,6 +272,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
             reply: None,
             silent: 0,
             refused: started + LOOK_AROUND_AFTER,
+            told: Told::new(run),
         }
     }
 
@@ -292,6 +310,17 @@ impl<'a, 'b> Waiting<'a, 'b> {
                 Crewed::Coming(instance) => ready::too_late(run, &instance, None),
                 Crewed::Up { .. } => too_late(run, lb.cloned(), why),
             });
+        }
+        match &crew {
+            Crewed::Coming(instance) => {
+                let why = || ready::why_not_yet(run, instance, None);
+                self.told.waits_for(&instance.name, why);
+            }
+            Crewed::Up { .. } => {
+                let reply = self.reply.unwrap_or(Reply::Mute);
+                let lb = run.spec.names.lb.as_str();
+                self.told.waits_for(lb, || why.in_words(reply));
+            }
         }
         if self.asked.is_none() {
             run.sleep(self.pause);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guard::Guard;
-use super::probe::{Probe, Since};
+use super::probe::{At, Probe, Since};
 use super::run::{self, Patience, Replied, Run};
 use super::schedule::{Done, Execution, Outcome};
 use super::workers::Workers;
@@ -18,6 +18,7 @@ use crate::docker::{Docker, argv};
 use crate::entrance::Entrance;
 use crate::error::{Failure, Standing};
 use crate::haproxy::Config;
+use crate::http::Speaks;
 use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
 use crate::judge;
@@ -25,7 +26,7 @@ use crate::look::{self, Wanted};
 use crate::plan::{Action, Plan, undo};
 use crate::reach::Reach;
 use crate::receipt::{Phase, Receipt};
-use crate::spec::names::Number;
+use crate::spec::names::{Number, Port};
 use crate::ui::Ui;
 
 /// So many requests of the probe tell enough, where nothing else was watched meanwhile.
@@ -84,7 +85,10 @@ impl Transaction<'_> {
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {
             let during = probe.as_ref().map(|probe| probe.during(action.phase()));
-            let done = step::perform(&run, action)?;
+            let done = match &probe {
+                Some(probe) => self.performed(probe, &run, action)?,
+                None => step::perform(&run, action)?,
+            };
             if let Some(probe) = &probe {
                 self.heed(probe, plan, action)?;
             }
@@ -130,7 +134,7 @@ impl Transaction<'_> {
             }
             Some(failure) => {
                 let undoing = probe.as_ref().map(|probe| probe.during(Phase::Undoing));
-                let failure = self.aftermath(plan, &run, &outcome, failure);
+                let failure = self.aftermath(plan, &run, &outcome, failure, probe.as_ref());
                 drop(undoing);
                 let receipt = probe.map(Probe::finish);
                 Err(Failure { receipt, ..failure })
@@ -171,7 +175,46 @@ impl Transaction<'_> {
             ));
             return None;
         }
-        Some(Probe::start(&place, speaks))
+        Some(Probe::start(At { place, speaks }))
+    }
+
+    /// Does `action`; where that brings the service to another port, or clients to another way in, the probe goes along.
+    fn performed(&self, probe: &Probe, run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
+        let before = self.before.written_config();
+        let lb = self.before.lb.as_ref();
+        let at = |port: Port, speaks: Speaks| {
+            let place = run.entrance().place(lb?, port)?;
+            Some(At { place, speaks })
+        };
+        let perform = || step::perform(run, action);
+        let former = || before.and_then(|it| at(it.lb_port, it.tuning.lb_speaks()));
+        match action {
+            Action::Reload(_) => {
+                let speaks = run.spec.tuning.lb_speaks();
+                probe.moving(at(run.spec.lb_port, speaks), perform)
+            }
+            Action::RestoreConfig(_) => probe.moving(former(), perform),
+            // Until then nobody is there, and who asks is not answered: that counts.
+            Action::AwaitService => {
+                let done = perform()?;
+                let reached = run::lock(&run.reach).clone();
+                if let Some(place) = reached.as_ref().and_then(Reach::place) {
+                    probe.moved(At {
+                        place: place.clone(),
+                        speaks: run.spec.tuning.lb_speaks(),
+                    });
+                }
+                Ok(done)
+            }
+            Action::TakeLbBack => {
+                let done = perform()?;
+                if let Some(at) = former() {
+                    probe.moved(at);
+                }
+                Ok(done)
+            }
+            _ => perform(),
+        }
     }
 
     /// After `action`: once the last reload is in force, no more requests of the probe may fail than is allowed. Looked at
@@ -273,6 +316,7 @@ impl Transaction<'_> {
         run: &Run<'_>,
         outcome: &Outcome,
         failure: Failure,
+        probe: Option<&Probe>,
     ) -> Failure {
         let happened = undo::Happened {
             done: &outcome.done,
@@ -286,7 +330,7 @@ impl Transaction<'_> {
         }
         if self.keeps {
             failure.aftermath = Some("kept for inspection (--keep)".into());
-            failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
+            failure.standing = self.standing(plan, made(outcome), self.now(plan).as_ref());
             return failure;
         }
         let now = self.now(plan);
@@ -299,16 +343,16 @@ impl Transaction<'_> {
                 }
                 .into(),
             );
-            failure.standing = self.standing(leaving(plan, outcome), now.as_ref());
+            failure.standing = self.standing(plan, leaving(plan, outcome), now.as_ref());
             return failure;
         }
-        let undone = self.go_back(&undo, run);
+        let undone = self.go_back(&undo, run, probe);
         let lb_is_not_back = undone.uncertain.iter().any(Action::has_to_succeed);
         let second = undone.failure;
         failure
             .undoing
             .extend(second.map(|second| second.render().trim_end().to_owned()));
-        failure.standing = self.standing(made(outcome), self.now(plan).as_ref());
+        failure.standing = self.standing(plan, made(outcome), self.now(plan).as_ref());
         if lb_is_not_back {
             for standing in &mut failure.standing {
                 standing.remove = None;
@@ -329,7 +373,7 @@ impl Transaction<'_> {
     }
 
     /// Executes `undo`, deaf to interrupts.
-    fn go_back(&self, undo: &Plan, run: &Run<'_>) -> Outcome {
+    fn go_back(&self, undo: &Plan, run: &Run<'_>, probe: Option<&Probe>) -> Outcome {
         self.ui.status("undoing what was done");
         self.interrupt.note_undoing();
         let docker = self.docker.uninterruptible();
@@ -342,7 +386,10 @@ impl Transaction<'_> {
             ..self.prepared(undo, run.guard, run.workers, docker, Interrupt::default())
         };
         deaf.workers().begin_undoing();
-        let perform = |action: &Action| step::perform(&deaf, action);
+        let perform = |action: &Action| match probe {
+            Some(probe) => self.performed(probe, &deaf, action),
+            None => step::perform(&deaf, action),
+        };
         self.carry_out(undo, &perform, true, &|action, took| {
             let label = calls::label(action, &undo.spec);
             self.ui.step_done(&label, took);
@@ -356,14 +403,43 @@ impl Transaction<'_> {
         look::look(&self.docker.uninterruptible(), wanted).ok()
     }
 
+    /// The same where nobody can look: what was, or may have been, made.
+    fn not_seen<'o>(
+        &self,
+        plan: &Plan,
+        actions: impl Iterator<Item = &'o Action>,
+    ) -> Vec<Standing> {
+        let names = &plan.spec.names;
+        let container = |name: String| Standing {
+            what: format!("container `{name}`"),
+            remove: Some(self.docker.shown(&argv::rm_force(&[name]))),
+        };
+        let made = |action: &Action| match action {
+            Action::Run(number) => vec![container(names.instance(*number))],
+            Action::CreateLb { .. } if !self.before.has_served() => {
+                vec![container(names.lb.to_string())]
+            }
+            Action::CreateNetwork => {
+                let network = names.network();
+                vec![Standing {
+                    what: format!("network `{network}`"),
+                    remove: Some(self.docker.shown(&argv::network_rm(&network))),
+                }]
+            }
+            _ => Vec::new(),
+        };
+        actions.flat_map(made).collect()
+    }
+
     /// Of what some actions are about, all that is there, with what removes it.
     fn standing<'o>(
         &self,
+        plan: &Plan,
         actions: impl Iterator<Item = &'o Action>,
         now: Option<&Inventory>,
     ) -> Vec<Standing> {
         let Some(now) = now else {
-            return Vec::new();
+            return self.not_seen(plan, actions);
         };
         let mut containers = Vec::new();
         let mut network = false;

@@ -32,18 +32,32 @@ pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failu
             code
         });
     };
+    let mut last = None;
+    let mut away = false;
     loop {
-        let (text, code) = match once(context, &docker) {
+        match (once(context, &docker), last) {
+            (Ok((text, code)), _) => {
+                (last, away) = (Some(code), false);
+                context.ui.refresh(&text);
+            }
             // Ctrl-C is how watching ends: it needs no words, whenever it comes.
-            Err(failure) => return context.interrupt.exit_code().ok_or(failure),
-            Ok(found) => found,
-        };
-        context.ui.refresh(&text);
+            (Err(failure), None) => return context.interrupt.exit_code().ok_or(failure),
+            // Whoever watches wants to see it come back, too.
+            (Err(failure), Some(_)) => {
+                let is_news = !away && context.interrupt.exit_code().is_none();
+                if is_news {
+                    context.ui.failure(&failure);
+                    let every = text::seconds(every);
+                    context.ui.status(&format!("looking again every {every}"));
+                }
+                away = true;
+            }
+        }
         context.interrupt.sleep(every);
         if let Some(code) = context.interrupt.exit_code() {
             return Ok(code);
         }
-        if context.ui.stdout_is_closed() {
+        if let Some(code) = last.filter(|_| context.ui.stdout_is_closed()) {
             return Ok(code);
         }
     }

@@ -343,6 +343,18 @@ pub struct State {
 pub struct Health {
     #[serde(deserialize_with = "or_default")]
     pub status: String,
+    /// The last checks, the latest last.
+    #[serde(deserialize_with = "or_default")]
+    pub log: Vec<HealthCheck>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HealthCheck {
+    #[serde(deserialize_with = "or_default")]
+    pub exit_code: i64,
+    #[serde(deserialize_with = "or_default")]
+    pub output: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

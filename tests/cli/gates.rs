@@ -61,6 +61,16 @@ fn instances_that_answer_5xx_where_others_do_not_are_never_sent_to() {
 }
 
 #[test]
+fn what_is_waited_for_is_told_once_it_takes_a_while() {
+    let (sandbox, _instances) = published(200, 503);
+    let ran = on_host(&sandbox, "scale", &["3", "--wait", "4s"]);
+    let told =
+        "waiting for `web-3`: it answers 503 to GET /, where instances answered below 500 before\n";
+    let ran = ran.code(1).stderr_has(told);
+    assert_eq!(ran.stderr.matches("waiting for").count(), 1, "{ran}");
+}
+
+#[test]
 fn instances_that_are_no_worse_than_others_are_sent_to() {
     for (siblings, others) in [(503, 500), (503, 200), (200, 404)] {
         let (sandbox, _instances) = published(siblings, others);
@@ -112,6 +122,20 @@ fn a_service_that_always_answered_5xx_is_no_worse_than_before() {
     assert_eq!(sandbox.containers(), ["lb", "web-3", "web-4"]);
 }
 
+/// A load balancer takes connections though it hands none on.
+#[test]
+fn an_instance_port_that_the_image_does_not_expose_is_told_where_nothing_was_shown_to_answer() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    sandbox.config(json!({"images": {"app": {"exposed": [8080]}}}));
+    let _lb = sandbox.listen_silent("127.50.0.2", 80);
+    let up = ["-n", "1", "--instance-img", "app", "--lb-mode", "tcp"];
+    let told = "warning: INSTANCE_PORT is 80, but the image `app` exposes `8080/tcp`\n";
+    sandbox.up(&up).success().stderr_has(told);
+    sandbox.quick("down", &[]);
+    let right = [&up[..], &["--instance-port", "8080"]].concat();
+    sandbox.up(&right).success().stderr_lacks("exposes");
+}
+
 /// Two instances of the default service on a VCH, whose names resolve whether they run or not.
 #[test]
 fn dead_instances_are_no_success_though_nobody_can_be_asked() {
@@ -144,7 +168,7 @@ fn what_docker_calls_unhealthy_is_no_success_on_a_first_deployment_either() {
     for (course, said) in [
         (
             json!({"unhealthy_after": 1}),
-            "`web-1` did not get ready: it is unhealthy, by its own health check",
+            "`web-1` did not get ready: it is unhealthy, by its own health check\n  | curl: (7) Failed to connect",
         ),
         (
             json!({}),

@@ -716,6 +716,39 @@ fn watching_ends_with_ctrl_c() {
 }
 
 #[test]
+fn watching_goes_on_while_the_endpoint_is_away() {
+    let sandbox = Sandbox::new(Flavor::Engine);
+    let _lb = sandbox.serve();
+    sandbox.script_has_run(1);
+    let tool = sandbox.start(&["status", "--watch=100ms"]);
+    let looks = |wanted: usize| {
+        sandbox.forget_calls();
+        sandbox.wait_until("looks", || {
+            let calls = sandbox.calls();
+            let infos = calls.iter().filter(|call| call.words[0] == "info");
+            (infos.filter(|call| call.has_ended()).count() >= wanted).then_some(())
+        });
+    };
+    looks(2);
+    let words = "Cannot connect to the Docker daemon at tcp://x. Is the docker daemon running?";
+    sandbox.config(json!({"unreachable": words}));
+    looks(3);
+    sandbox.config(json!({"unreachable": null}));
+    let before = sandbox.calls().len();
+    sandbox.wait_until("a look that succeeds", || {
+        let calls = sandbox.calls();
+        let mut later = calls.iter().skip(before);
+        later.any(|call| call.words[0] == "inspect").then_some(())
+    });
+    looks(1);
+    tool.signal(2);
+    let ran = tool.finish().code(130);
+    let told = ran.stderr.matches("looking again every 0.1 s").count();
+    assert_eq!(told, 1, "{ran}");
+    ran.stderr_has(words);
+}
+
+#[test]
 fn a_call_that_is_made_again_and_again_is_echoed_whole_once() {
     let sandbox = Sandbox::new(Flavor::Engine);
     let _lb = sandbox.serve();

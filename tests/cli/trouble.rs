@@ -146,7 +146,9 @@ fn closed_streams_do_not_stop_a_deployment() {
     ] {
         let sandbox = Sandbox::new(Flavor::Vch);
         let _lb = sandbox.serve();
-        let ran = in_shell(&sandbox, &DEPLOY, redirect).code(0);
+        // An answer that can't be written is a failure, whatever was done.
+        let code = i32::from(redirect == ">/dev/full");
+        let ran = in_shell(&sandbox, &DEPLOY, redirect).code(code);
         if redirect == "2>&-" || redirect == "<&-" {
             assert_eq!(ran.stdout, ANSWER, "{ran}");
         }
@@ -507,4 +509,31 @@ fn going_back_meets_conflicts_too() {
     assert_repeats(&ran, 3);
     ran.stderr_has("what was done has been undone");
     sandbox.assert_state(&before, "");
+}
+
+/// Nobody can look what is there: what was made, or may have been, is told all the same.
+#[test]
+fn what_was_made_is_told_though_the_endpoint_has_gone_away() {
+    for json in [false, true] {
+        let sandbox = Sandbox::new(Flavor::Engine);
+        let _lb = sandbox.serve();
+        sandbox.script_has_run(1);
+        sandbox.rule(json!({"when": ["run", "web-3"], "hang": "go"}));
+        let words = ["scale", "3", "--jobs", "1", "--wait", "2s"];
+        let more: &[&str] = if json { &["--format", "json"] } else { &[] };
+        let tool = sandbox.start(&[&words[..], more].concat());
+        sandbox.wait_for_call("run -d -p 80 --name web-3");
+        let gone = "Cannot connect to the Docker daemon at tcp://x. Is the docker daemon running?";
+        sandbox.config(json!({"unreachable": gone}));
+        sandbox.release("go");
+        let mut ran = tool.finish().code(4);
+        for name in ["web-2", "web-3"] {
+            let command = format!("docker rm -f -v {name}");
+            if json {
+                ran = ran.stderr_has(&format!("\"remove\": \"{command}\""));
+            } else {
+                ran = ran.stderr_has(&format!("  container `{name}` (to remove it: {command})\n"));
+            }
+        }
+    }
 }

@@ -126,8 +126,18 @@ fn what_was_changed_is_done_whoever_is_told() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = sandbox.std_command(&[&["up", "-n", "1"], &QUICK[..]].concat());
     let output = command.stdout(full()).stderr(full()).output().unwrap();
-    sandbox.ran("up".to_owned(), &output).success();
+    sandbox.ran("up".to_owned(), &output).code(1);
     sandbox.assert_serves(1);
+    let mut command = sandbox.std_command(&[&["scale", "2"], &QUICK[..]].concat());
+    let output = command.stdout(full()).output().unwrap();
+    sandbox
+        .ran("scale".to_owned(), &output)
+        .code(1)
+        .stderr_has(
+            "error: the answer could not be written to stdout: No space left on device\nwhat was asked for has been done, and \
+             stands\n",
+        );
+    sandbox.assert_serves(2);
 }
 
 #[test]

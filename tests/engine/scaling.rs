@@ -17,6 +17,52 @@ fn changes_lose_nothing(service: &Service) {
     service.is_up_to_date(&["up", "-n", "2"]);
 }
 
+/// Clients come in elsewhere from then on, and the probe goes along.
+#[test]
+fn another_port_is_no_failure_of_the_probe() {
+    let Some(mut service) = Service::new("probe-port") else {
+        return;
+    };
+    service.set("LB_IMG", "haproxy:2.6");
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let ran = service.tool(&["up", "-n", "2", "--lb-port", "8080", "--probe"]);
+    ran.succeeded();
+    assert!(ran.stdout.contains(" sent, 0 failed, "), "{ran}");
+    let failing = [
+        "up",
+        "-n",
+        "2",
+        "--lb-port",
+        "81",
+        "--probe",
+        "--health-check",
+        "tcp",
+        "--instance-port",
+        "99",
+        "--wait",
+        "3s",
+    ];
+    let ran = service.tool(&failing);
+    ran.exited(1);
+    // What a load balancer's replacement costs its clients still counts.
+    let again = [
+        "up",
+        "-n",
+        "2",
+        "--lb-port",
+        "82",
+        "--probe",
+        "--recreate-lb",
+        "--publish-lb",
+        "always",
+    ];
+    let ran = service.tool(&again);
+    ran.succeeded();
+    let receipt = ran.stdout.lines().next().unwrap_or_default().to_owned();
+    assert!(receipt.starts_with("probe: "), "{ran}");
+    service.tool(&["status"]).succeeded();
+}
+
 #[test]
 fn scaling_up_and_down_loses_no_request() {
     let Some(service) = Service::new("scale") else {
