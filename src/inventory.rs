@@ -363,6 +363,8 @@ pub struct Inventory {
     pub written_later: bool,
     /// What HAProxy makes of its servers, where it was asked.
     pub servers: BTreeMap<Number, Standing>,
+    /// The digest of the certificate and key in the load balancer, where HAProxy was asked and there are any.
+    pub cert: Option<String>,
     /// The IDs of all containers that have one of our names, ours or not, as they were listed.
     pub ids: HashMap<String, String>,
     /// IDs of images by the name that was asked for, without `sha256:`; only those that are there and were asked for.
@@ -396,6 +398,7 @@ impl Inventory {
             not_in_force: false,
             written_later: false,
             servers: BTreeMap::new(),
+            cert: None,
             ids: HashMap::new(),
             images: BTreeMap::new(),
             environments: BTreeMap::new(),

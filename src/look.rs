@@ -148,6 +148,7 @@ pub fn look_with(
             inventory.not_in_force = runs_another;
             inventory.written_later = reloaded::written_later(&look) && !runs_another;
             inventory.servers = reloaded::servers(&look);
+            inventory.cert = look.cert;
         }
     }
     Ok(inventory)

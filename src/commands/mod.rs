@@ -21,6 +21,7 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use crate::cli::{ChangeArgs, Cli, Subcommands};
+use crate::digest;
 use crate::docker::{Client, Docker};
 use crate::error::{Failure, printable};
 use crate::interrupt::{Interrupt, Said};
@@ -124,6 +125,12 @@ impl Context<'_> {
         let content =
             std::fs::read(path).map_err(|error| self.complaint(name, &text::reason(&error)))?;
         Ok(Some(content))
+    }
+
+    /// The digest of the file that TLS_CERT names; where that can't be read, nothing is asked of it.
+    fn cert_digest(&self) -> Option<String> {
+        let cert = self.file(table::TLS_CERT).ok()?;
+        cert.map(|pem| digest::of(&pem))
     }
 
     fn complaint(&self, name: &str, why: &str) -> Failure {

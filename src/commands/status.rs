@@ -88,6 +88,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
             &inventory,
         ),
         now: SystemTime::now(),
+        cert: context.cert_digest(),
         docker: &|call| docker.shown(call),
     };
     let mut status = status(

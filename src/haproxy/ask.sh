@@ -61,5 +61,6 @@ done
 changed=$(stat -c %Z /usr/local/etc/haproxy/haproxy.cfg /usr/local/etc/haproxy/tls.pem 2>/dev/null | sort -n | tail -n 1)
 read -r up _ 2>/dev/null </proc/uptime
 [ -n "$changed" ] && echo "files $(($(date +%s) - changed)) ${up%%.*}"
+sum=$(sha256sum </usr/local/etc/haproxy/tls.pem 2>/dev/null) && echo "cert ${sum%% *}"
 [ -S "$socket" ] && ask | sed 's/^/said /'
 echo whole

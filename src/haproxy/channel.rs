@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::digest;
+
 /// The runtime socket that our haproxy.cfg names.
 pub const SOCKET: &str = "/tmp/haproxy.sock";
 
@@ -83,6 +85,8 @@ pub struct Look {
     pub mute: bool,
     /// How old its files are.
     pub files: Option<Files>,
+    /// The digest of the certificate and key that lie beside haproxy.cfg.
+    pub cert: Option<String>,
 }
 
 /// When haproxy.cfg, or the certificate beside it, was put there last: by the change time of the file, which nobody sets, and
@@ -140,6 +144,8 @@ pub fn answer(stdout: &str) -> Option<Look> {
                 .ok()
                 .zip(uptime.parse().ok())
                 .map(|(age, uptime)| Files { age, uptime });
+        } else if let Some(sum) = line.strip_prefix("cert ") {
+            look.cert = sum.get(..digest::DIGITS).map(str::to_owned);
         } else if let Some(words) = line.strip_prefix("said ") {
             said.push(words);
         }
@@ -316,6 +322,15 @@ said servers,server3,0,,UP 1/3,,L4CON,\nsaid servers,BACKEND,0,,UP,,,\nsaid \nwh
                 "servers/server3 up 1/3, Some(\"L4CON\")",
             ]
         );
+    }
+
+    #[test]
+    fn a_certificate_is_known_by_its_digest() {
+        let cert = |line: &str| answer(&format!("{line}\nwhole\n")).unwrap().cert;
+        let sum = "cert ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(cert(sum), Some(digest::of(b"abc")));
+        assert_eq!(cert("cert ba78"), None);
+        assert_eq!(cert("process 1 0 2 none x"), None);
     }
 
     #[test]

@@ -177,6 +177,7 @@ fn told(inventory: &Inventory, wanted: Option<usize>) -> (Status, AsItIs) {
         suggest: &Suggest::default(),
         it: it(),
         other_lb: None,
+        cert: None,
         now: humantime::parse_rfc3339("2026-01-02T04:04:45Z").unwrap(),
         docker: &|call| format!("docker {call}"),
     };

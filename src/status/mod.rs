@@ -110,6 +110,8 @@ pub struct Mends<'a> {
     pub other_lb: Option<OtherLb>,
     /// When it was looked: how long a container has been running.
     pub now: SystemTime,
+    /// The digest of the file that TLS_CERT names, where there is one.
+    pub cert: Option<String>,
     /// A call of docker's as a shell takes it.
     pub docker: &'a dyn Fn(&Argv) -> String,
 }
@@ -249,6 +251,13 @@ impl<'a> Reader<'a> {
                  the same cannot be told"
             );
             self.notes.push(Note::unsure(what, self.mends.up()));
+        }
+        let by_tls = self.config.filter(|config| config.tuning.tls);
+        let certs = by_tls.and(self.mends.cert.as_ref().zip(self.inventory.cert.as_ref()));
+        if certs.is_some_and(|(wanted, lies)| wanted != lies) {
+            self.note_up(format!(
+                "certificate and key in `{name}` are not those of TLS_CERT"
+            ));
         }
         self.aim();
         if lb.health == Health::Unhealthy {
@@ -764,6 +773,7 @@ mod tests {
                 but_for_args: false,
             },
             other_lb: None,
+            cert: None,
             now: humantime::parse_rfc3339("2026-01-02T03:04:45Z").unwrap(),
             docker: &|call| format!("docker {call}"),
         };

@@ -6,7 +6,7 @@ use serde_json::json;
 use vch_lb::spec::head;
 
 use super::sandbox::{FLAVORS, Flavor, Listener, Sandbox, script_config};
-use super::scene::{ANSWER, CONFIG, reload_calls, settings_line};
+use super::scene::{ANSWER, CONFIG, on_both, reload_calls, settings_line};
 
 const PEM: &str = include_str!("../fixtures/localhost.pem");
 const EVERYTHING: &str = include_str!("../golden/everything.cfg");
@@ -288,6 +288,41 @@ fn a_new_certificate_lands_beside_the_file_and_is_loaded() {
             .stderr_has("config : no key");
         sandbox.assert_state(&before, "");
     }
+}
+
+/// As a copy that broke off leaves it. HAProxy goes on with what it loaded, until it is started again.
+#[test]
+fn a_certificate_that_is_not_the_one_of_tls_cert_is_told() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        let _around = around(&sandbox);
+        let path = sandbox.write("cert.pem", PEM);
+        let up = [
+            "-n",
+            "1",
+            "--lb-img",
+            "haproxy:2.6",
+            "--tls-cert",
+            "cert.pem",
+        ];
+        sandbox.up(&up).success();
+        let told = "certificate and key in `lb` are not those of TLS_CERT\n";
+        let tells = |named: &str| {
+            let status = sandbox.tool_with(&["status"], |command| command.env("TLS_CERT", named));
+            status.stdout.contains(told)
+        };
+        let path = path.to_str().unwrap();
+        assert!(!tells(path));
+        let half = sandbox.write("tls.pem", &PEM[..PEM.len() / 2]);
+        let to = "lb:/usr/local/etc/haproxy/tls.pem";
+        let half = half.to_str().unwrap();
+        sandbox.docker(&["cp", half, to]).success();
+        assert!(tells(path));
+        // Of what nobody names here nothing is asked.
+        assert!(!tells("") && !tells("nowhere.pem"));
+        sandbox.up(&up).success().stderr_lacks("up to date");
+        assert!(!tells(path));
+    });
 }
 
 /// Another template, and what it renders: that is for its owner alone here, and for everybody in the load balancer.

@@ -175,3 +175,31 @@ fn a_server_that_haproxy_calls_down_is_told() {
     assert!(status.stdout.contains(&told), "{status}");
     assert!(status.stdout.contains("  down: L7STS 503\n"), "{status}");
 }
+
+/// As a copy that broke off leaves it: HAProxy serves on, and would not start again.
+#[test]
+fn a_certificate_that_broke_off_in_the_load_balancer_is_told() {
+    let Some(mut service) = Service::new("gate-cert") else {
+        return;
+    };
+    let certificate = include_str!("../fixtures/localhost.pem");
+    std::fs::write(service.path("shop.pem"), certificate).unwrap();
+    let half = &certificate[..certificate.len() / 2];
+    std::fs::write(service.path("tls.pem"), half).unwrap();
+    service.set("LB_IMG", "haproxy:2.6");
+    service.set("TLS_CERT", "shop.pem");
+    service.tool(&["up", "-n", "1"]).succeeded();
+    service.tool(&["status"]).succeeded();
+    let to = format!("{}:/usr/local/etc/haproxy/tls.pem", service.lb);
+    let half = service.path("tls.pem");
+    service.docker(&["cp", half.to_str().unwrap(), &to]);
+    let told = format!(
+        "certificate and key in `{}` are not those of TLS_CERT\n",
+        service.lb
+    );
+    let status = service.tool(&["status"]);
+    status.exited(3);
+    assert!(status.stdout.contains(&told), "{status}");
+    service.tool(&["up", "-n", "1"]).succeeded();
+    service.tool(&["status"]).succeeded();
+}

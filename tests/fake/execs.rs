@@ -162,6 +162,9 @@ fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Repl
         if let Some(files) = &config.files {
             reply.out(&format!("files {files}"));
         }
+        if let Some(pem) = store.file(&container, haproxy::CERT) {
+            reply.out(&format!("cert {}", vch_lb::digest::of(&pem)));
+        }
         if let Some(mut lines) = haproxy::info(&container) {
             if question.contains("show stat") {
                 lines.extend(haproxy::rows(config, &container));

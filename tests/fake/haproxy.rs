@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::times::{self, SECOND};
 
 pub(crate) const PATH: &str = "/usr/local/etc/haproxy/haproxy.cfg";
+pub(crate) const CERT: &str = "/usr/local/etc/haproxy/tls.pem";
 
 const SECTIONS: &str = "global defaults frontend backend listen userlist resolvers peers mailers program cache http-errors ring \
     log-forward fcgi-app crt-store traces";
