@@ -11,7 +11,7 @@
 //! ├── cli             the command line; the comments in `args.rs` are the help
 //! ├── commands        one file per subcommand: look, plan, show or execute, report
 //! │   └── change.rs   what all commands that change something share
-//! ├── settings        the one table of all settings; where a value came from; the settings file
+//! ├── settings        the one table of all settings, a row each; where a value came from; the settings file
 //! ├── spec            what is wanted: settings given meaning, and all refusals; what running instances have besides
 //! ├── look.rs         the read-only calls, and what they add up to
 //! ├── inventory.rs    what is there
@@ -73,10 +73,10 @@
 //!
 //! To add
 //!
-//! - a setting: its name and a line of `TABLE` in `src/settings/mod.rs`; its meaning in `src/spec`: of the load
-//!   balancer's, in `tuning.rs`, `TRAVELLING`, and `VARIABLES` in `files.rs`, then `Model` in `src/haproxy/mod.rs` and the
-//!   template; of others, in `mod.rs`, and in `running.rs` how it is read off what runs; `MANY` in
-//!   `tests/cli/settings.rs`; its group in the README; of a variable of templates, `templates/help/template.md`.
+//! - a setting: a row in `src/settings/table.rs`, which says all but what it means. Its meaning: of the load balancer's,
+//!   in `Tuning::read` of `src/spec/tuning.rs` and `Model` of `src/haproxy/mod.rs`, for the template; of others, in
+//!   `src/spec/mod.rs`, and in `running.rs` how it is read off what runs. Its test, where that meaning is. The README has
+//!   its name, `templates/help/template.md` its variable.
 //! - a command: `Subcommands` in `src/cli/args.rs`, and in `src/cli/mod.rs` which settings it takes; a file in
 //!   `src/commands`, a line in `dispatch`; if it answers in JSON, its schema in `templates/help/json.md`.
 //! - a docker call: a builder in `src/docker/argv.rs`; who makes it: `src/look.rs` if it reads, `src/calls.rs` if a step

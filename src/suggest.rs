@@ -6,7 +6,7 @@
 
 use crate::docker::words::{hide_password, quote};
 use crate::secrets::redact;
-use crate::settings::{IDENTITY, Origin, Settings, TABLE};
+use crate::settings::{Origin, Settings, TABLE};
 
 const TOOL: &str = "vch-lb";
 
@@ -37,10 +37,9 @@ impl Suggest {
             .into_iter()
             .filter_map(|(flag, value)| Some((format!("--{flag}"), value?.to_owned())));
         // What the environment or the file says, they will say again.
-        let identity = IDENTITY
-            .into_iter()
-            .map(|name| settings.get(name))
-            .filter(|value| value.origin == Origin::Flag)
+        let identity = settings
+            .iter()
+            .filter(|value| value.setting.identifies && value.origin == Origin::Flag)
             .map(|value| (format!("--{}", value.setting.flag()), value.text.clone()));
         Self {
             all: given.chain(identity).collect(),
@@ -80,7 +79,7 @@ impl Suggest {
         for setting in TABLE {
             let value = settings.get(setting.name);
             let flag = format!("--{}", setting.flag());
-            let said = value.origin == Origin::Flag && !IDENTITY.contains(&setting.name);
+            let said = value.origin == Origin::Flag && !setting.identifies;
             if said && !except.contains(&flag.as_str()) {
                 words.extend([flag, without_secrets(&value.text)]);
             }

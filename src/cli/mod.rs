@@ -17,7 +17,7 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parse
 use crate::docker::words::quote;
 use crate::error::Failure;
 use crate::help::{self, TOPICS};
-use crate::settings::{IDENTITY, INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
+use crate::settings::{INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
 
 pub use args::{
     ChangeArgs, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, DryRun, HelpArgs, LogsArgs,
@@ -220,7 +220,7 @@ fn about_itself(subcommand: &str) -> bool {
 
 /// Whether a subcommand takes a setting, and not what is running in its place.
 fn takes(subcommand: &str, setting: &Setting) -> bool {
-    let identity = IDENTITY.contains(&setting.name);
+    let identity = setting.identifies;
     match subcommand {
         "scale" | "logs" | "down" => identity,
         "rollout" => identity || setting.name == INSTANCE_IMG,

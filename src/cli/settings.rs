@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint}
 
 use super::BASIC;
 use crate::error::printable;
-use crate::settings::{SCRIPT, Setting, TABLE};
+use crate::settings::{Setting, TABLE};
 
 /// The settings of the table, each as a flag that overrides its environment variable.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +47,7 @@ impl SettingArgs {
                 setting.help, setting.name
             ))
             .help_heading(setting.group.heading())
-            .hide_short_help(!BASIC.contains(&setting.name) && !SCRIPT.contains(&setting.name))
+            .hide_short_help(!BASIC.contains(&setting.name) && !setting.of_the_script)
             .action(ArgAction::Set)
             // A value such as `-x` is refused by its own rules, with a message that names the setting.
             .allow_hyphen_values(true);

@@ -182,9 +182,8 @@ fn whence_secrets(context: &Context<'_>, title: &str) -> String {
     if title != "vch-lb up" {
         return "the running containers (docker inspect)".to_owned();
     }
-    let given = settings::WORDS
-        .iter()
-        .map(|name| context.settings.get(name))
+    let given = settings::words()
+        .map(|setting| context.settings.get(setting.name))
         .filter(|value| value.origin != settings::Origin::Default)
         .map(|value| format!("{} ({})", value.setting.name, value.source()));
     given.collect::<Vec<_>>().join(" and ")

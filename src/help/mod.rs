@@ -53,7 +53,7 @@ type MakeTable = fn() -> String;
 
 /// The tables that a topic may ask for.
 const TABLES: [(&str, MakeTable); 3] = [
-    ("settings", settings::table),
+    ("settings", settings::for_people),
     ("exit codes", exit::table),
     ("template", built_in_template),
 ];

@@ -1,382 +1,16 @@
-//! The settings: one table of all of them, and where each value came from.
-//!
-//! Everything about a setting (its flag, its environment name, its default, its help) stands in [`TABLE`] once. Values
-//! are plain text here; `spec` gives them meaning and refuses what makes none.
+//! The settings: the table of all of them, and where each value came from. Values are plain text here; `spec` gives them
+//! meaning and refuses what makes none.
 
 pub mod file;
 pub mod shell;
+mod table;
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use crate::secrets::redact_text;
 
-/// The setting's group in `--help`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    Service,
-    LoadBalancer,
-}
-
-impl Group {
-    pub fn heading(self) -> &'static str {
-        match self {
-            Self::Service => "Service",
-            Self::LoadBalancer => "Load balancer",
-        }
-    }
-}
-
-/// One line of the table.
-#[derive(Debug)]
-pub struct Setting {
-    /// The script's variable; the environment variable of the same name; the flag in kebab case.
-    pub name: &'static str,
-    pub short: Option<char>,
-    pub default: &'static str,
-    /// What stands for the value in `--help`.
-    pub value: &'static str,
-    pub help: &'static str,
-    /// Its values, or how they begin, where they are words to choose from: for completions.
-    pub choices: &'static [&'static str],
-    pub group: Group,
-}
-
-impl Setting {
-    /// `INSTANCE_IMG` → `instance-img`.
-    pub fn flag(&self) -> String {
-        self.name.to_ascii_lowercase().replace('_', "-")
-    }
-}
-
-pub const INSTANCE_IMG: &str = "INSTANCE_IMG";
-pub const NUM_INSTANCES: &str = "NUM_INSTANCES";
-pub const INSTANCE_PORT: &str = "INSTANCE_PORT";
-pub const INSTANCE_CTR_PREFIX: &str = "INSTANCE_CTR_PREFIX";
-pub const INSTANCE_ARGS: &str = "INSTANCE_ARGS";
-pub const INSTANCE_CMD: &str = "INSTANCE_CMD";
-pub const LB_PORT: &str = "LB_PORT";
-pub const LB_CTR_NAME: &str = "LB_CTR_NAME";
-pub const EXTERNAL_NET: &str = "EXTERNAL_NET";
-pub const LB_IMG: &str = "LB_IMG";
-pub const LB_ARGS: &str = "LB_ARGS";
-pub const PUBLISH_LB: &str = "PUBLISH_LB";
-pub const SERVER_ADDRESS: &str = "SERVER_ADDRESS";
-pub const LB_MODE: &str = "LB_MODE";
-pub const LB_BALANCE: &str = "LB_BALANCE";
-pub const LB_MAXCONN: &str = "LB_MAXCONN";
-pub const INSTANCE_MAXCONN: &str = "INSTANCE_MAXCONN";
-pub const LB_TIMEOUT_CONNECT: &str = "LB_TIMEOUT_CONNECT";
-pub const LB_TIMEOUT_CLIENT: &str = "LB_TIMEOUT_CLIENT";
-pub const LB_TIMEOUT_SERVER: &str = "LB_TIMEOUT_SERVER";
-pub const HEALTH_CHECK: &str = "HEALTH_CHECK";
-pub const STICKY: &str = "STICKY";
-pub const FORWARDED_FOR: &str = "FORWARDED_FOR";
-pub const LB_LOG: &str = "LB_LOG";
-pub const TLS_CERT: &str = "TLS_CERT";
-pub const STATS_PORT: &str = "STATS_PORT";
-pub const TEMPLATE: &str = "TEMPLATE";
-
-/// The seven variables of the script.
-pub const SCRIPT: [&str; 7] = [
-    INSTANCE_IMG,
-    NUM_INSTANCES,
-    INSTANCE_PORT,
-    LB_PORT,
-    INSTANCE_CTR_PREFIX,
-    LB_CTR_NAME,
-    EXTERNAL_NET,
-];
-
-/// The settings that say which service is meant.
-pub const IDENTITY: [&str; 3] = [INSTANCE_CTR_PREFIX, LB_CTR_NAME, EXTERNAL_NET];
-
-/// The settings of the load balancer that can't be derived from anything else: they travel in its haproxy.cfg.
-pub const TRAVELLING: [&str; 16] = [
-    LB_ARGS,
-    SERVER_ADDRESS,
-    LB_MODE,
-    LB_BALANCE,
-    LB_MAXCONN,
-    INSTANCE_MAXCONN,
-    LB_TIMEOUT_CONNECT,
-    LB_TIMEOUT_CLIENT,
-    LB_TIMEOUT_SERVER,
-    HEALTH_CHECK,
-    STICKY,
-    FORWARDED_FOR,
-    LB_LOG,
-    TLS_CERT,
-    STATS_PORT,
-    TEMPLATE,
-];
-
-/// The settings that hold words for docker, in which secrets may be.
-pub const WORDS: [&str; 3] = [INSTANCE_ARGS, INSTANCE_CMD, LB_ARGS];
-
-/// The settings that name a file: what travels of them is that there is one.
-pub const FILES: [&str; 2] = [TLS_CERT, TEMPLATE];
-
-/// All settings, in the order in which they are documented.
-pub static TABLE: &[Setting] = &[
-    Setting {
-        name: INSTANCE_IMG,
-        short: None,
-        default: "httpd",
-        value: "IMAGE",
-        help: "Image of the service",
-        choices: &[],
-        group: Group::Service,
-    },
-    Setting {
-        name: NUM_INSTANCES,
-        short: Some('n'),
-        default: "3",
-        value: "N",
-        help: "How many instances, 1 to 10000",
-        choices: &[],
-        group: Group::Service,
-    },
-    Setting {
-        name: INSTANCE_PORT,
-        short: None,
-        default: "80",
-        value: "PORT",
-        help: "Port that the service listens on",
-        choices: &[],
-        group: Group::Service,
-    },
-    Setting {
-        name: INSTANCE_CTR_PREFIX,
-        short: None,
-        default: "web",
-        value: "NAME",
-        help: "Instances are NAME-1, NAME-2, …; their network is NAME-net",
-        choices: &[],
-        group: Group::Service,
-    },
-    Setting {
-        name: INSTANCE_ARGS,
-        short: None,
-        default: "",
-        value: "ARGS",
-        help: "Further arguments for docker run of each instance, split as a shell splits words",
-        choices: &[],
-        group: Group::Service,
-    },
-    Setting {
-        name: INSTANCE_CMD,
-        short: None,
-        default: "",
-        value: "COMMAND",
-        help: "Command of each instance in place of the image's, split as a shell splits words",
-        choices: &[],
-        group: Group::Service,
-    },
-    Setting {
-        name: LB_PORT,
-        short: None,
-        default: "80",
-        value: "PORT",
-        help: "Port that the load balancer serves on",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_CTR_NAME,
-        short: None,
-        default: "lb",
-        value: "NAME",
-        help: "Name of the load balancer's container",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: EXTERNAL_NET,
-        short: None,
-        default: "routable",
-        value: "NETWORK",
-        help: "Network of the load balancer's clients",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_IMG,
-        short: None,
-        default: "haproxy:1.7",
-        value: "IMAGE",
-        help: "Image of the load balancer; 1.8 and later reload without losing a connection",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_ARGS,
-        short: None,
-        default: "",
-        value: "ARGS",
-        help: "Further arguments for docker create of the load balancer",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: PUBLISH_LB,
-        short: None,
-        default: "auto",
-        value: "WHEN",
-        help: "Create the load balancer with -p LB_PORT:LB_PORT: auto (on a VCH's container network), always, never",
-        choices: &["auto", "always", "never"],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: SERVER_ADDRESS,
-        short: None,
-        default: "auto",
-        value: "HOW",
-        help: "How the load balancer finds instances: by name, by ip, or auto (ip on a VCH, where names rarely resolve)",
-        choices: &["auto", "name", "ip"],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_MODE,
-        short: None,
-        default: "http",
-        value: "MODE",
-        help: "http or tcp",
-        choices: &["http", "tcp"],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_BALANCE,
-        short: None,
-        default: "roundrobin",
-        value: "ALGORITHM",
-        help: "roundrobin, static-rr, leastconn, first or source",
-        choices: &["roundrobin", "static-rr", "leastconn", "first", "source"],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_MAXCONN,
-        short: None,
-        default: "256",
-        value: "N",
-        help: "Connections that the load balancer takes at a time",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: INSTANCE_MAXCONN,
-        short: None,
-        default: "32",
-        value: "N",
-        help: "Connections that an instance gets at a time",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_TIMEOUT_CONNECT,
-        short: None,
-        default: "5000ms",
-        value: "TIME",
-        help: "How long a connection to an instance may take",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_TIMEOUT_CLIENT,
-        short: None,
-        default: "50000ms",
-        value: "TIME",
-        help: "How long a client may be silent",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_TIMEOUT_SERVER,
-        short: None,
-        default: "5000ms",
-        value: "TIME",
-        help: "How long an instance may be silent",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: HEALTH_CHECK,
-        short: None,
-        default: "none",
-        value: "CHECK",
-        help: "none, tcp, http:/path (2xx and 3xx count) or http:/path,STATUS: dead instances are left out",
-        choices: &["none", "tcp", "http:/"],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: STICKY,
-        short: None,
-        default: "none",
-        value: "HOW",
-        help: "Send a client to the same instance again: none, cookie or source",
-        choices: &["none", "cookie", "source"],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: FORWARDED_FOR,
-        short: None,
-        default: "no",
-        value: "YES/NO",
-        help: "Tell instances the client's address in X-Forwarded-For",
-        choices: &["yes", "no"],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: LB_LOG,
-        short: None,
-        default: "syslog",
-        value: "WHERE",
-        help: "Access log: syslog (as the script, which nobody reads) or stdout (the container's own log; 1.9 and later)",
-        choices: &["syslog", "stdout"],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: TLS_CERT,
-        short: None,
-        default: "",
-        value: "FILE",
-        help: "PEM with certificate and key: the load balancer terminates TLS on LB_PORT",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: STATS_PORT,
-        short: None,
-        default: "",
-        value: "PORT",
-        help: "Port of HAProxy's statistics page, and from 2.4 on of its Prometheus exporter at /metrics",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-    Setting {
-        name: TEMPLATE,
-        short: None,
-        default: "",
-        value: "FILE",
-        help: "Handlebars template in place of the built-in haproxy.cfg",
-        choices: &[],
-        group: Group::LoadBalancer,
-    },
-];
-
-/// The settings for people, as a table in Markdown: name, default, what it is.
-pub fn table() -> String {
-    let mut text = String::from("| name | default | meaning |\n| --- | --- | --- |\n");
-    for setting in TABLE {
-        let default = if setting.default.is_empty() {
-            "unset"
-        } else {
-            setting.default
-        };
-        let _ = writeln!(text, "| {} | {default} | {} |", setting.name, setting.help);
-    }
-    text
-}
+pub use table::*;
 
 /// Which of `known` somebody may have meant by `name`, if it is near enough.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -399,11 +33,6 @@ fn edits(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// The line of the table for the setting called `name`.
-pub fn setting(name: &str) -> Option<&'static Setting> {
-    TABLE.iter().find(|setting| setting.name == name)
 }
 
 /// Where a value came from.
@@ -440,11 +69,16 @@ impl Value {
 
     /// The text as it is shown: what is secret in words for docker is not.
     pub fn shown(&self) -> Cow<'_, str> {
-        if WORDS.contains(&self.setting.name) {
+        if self.setting.kind == Kind::Words {
             Cow::Owned(redact_text(&self.text))
         } else {
             Cow::Borrowed(&self.text)
         }
+    }
+
+    /// Whether it is another than the default.
+    pub fn is_set(&self) -> bool {
+        self.text != self.setting.default
     }
 
     /// Where the value came from, for people.
@@ -550,16 +184,6 @@ mod tests {
         ];
         for (name, default) in script {
             assert_eq!(settings.get(name).text, default);
-        }
-    }
-
-    #[test]
-    fn names_and_short_flags_are_unique() {
-        for (index, setting) in TABLE.iter().enumerate() {
-            for other in &TABLE[index + 1..] {
-                assert_ne!(setting.name, other.name);
-                assert!(setting.short.is_none() || setting.short != other.short);
-            }
         }
     }
 }

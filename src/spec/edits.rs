@@ -49,7 +49,7 @@ impl Edit {
             (Origin::Flag | Origin::Environment, _) => true,
             // Of the script's own variables the edit is another answer than the assignment.
             (_, Says::Setting { value, .. }) if in_force.text == *value => true,
-            (Origin::File { .. }, _) => !settings::SCRIPT.contains(name),
+            (Origin::File { .. }, _) => !in_force.setting.of_the_script,
             (Origin::Default, _) => false,
         }
     }

@@ -150,7 +150,7 @@ impl<'a> Head<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{self, Settings};
+    use crate::settings;
     use crate::spec::tests::spec;
 
     const TEXT: &str = "global\n\tmaxconn 256\n";
@@ -293,15 +293,15 @@ mod tests {
 
     #[test]
     fn every_setting_that_travels_comes_back() {
-        let settings = Settings::defaults();
-        for name in settings::TRAVELLING {
+        let config = put(&Tuning::default(), None, TEXT);
+        let tuning = Head::read(&config).unwrap().tuning;
+        for setting in settings::travelling() {
             // A file is about one endpoint, where it has been decided.
-            let default = match name {
-                settings::SERVER_ADDRESS => "name".to_owned(),
-                _ => settings.get(name).text.clone(),
+            let default = match setting.name {
+                settings::SERVER_ADDRESS => "name",
+                _ => setting.default,
             };
-            let config = put(&Tuning::default(), None, TEXT);
-            assert_eq!(Head::read(&config).unwrap().tuning.text(name), default);
+            assert_eq!(tuning.text(setting.name), default);
         }
     }
 

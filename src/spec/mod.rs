@@ -9,6 +9,7 @@ pub mod exclusive;
 pub mod files;
 pub mod head;
 pub mod names;
+pub mod reader;
 pub mod running;
 pub mod siblings;
 pub mod time;
@@ -17,7 +18,7 @@ pub mod tuning;
 use arguments::{Arguments, Told};
 use brought::Workstation;
 use names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
-
+use reader::{Complaint, Reader};
 use tuning::{Log, Tuning};
 
 use crate::error::Failure;
@@ -153,10 +154,8 @@ impl Spec {
 
     /// Checks every setting; the failure names each that can't be used, its value and where it came from.
     pub fn from_settings(settings: &Settings) -> Result<Self, Failure> {
-        let mut read = Reader {
-            settings,
-            complaints: Vec::new(),
-        };
+        let text = |name: &str| settings.get(name).text.clone();
+        let mut read = Reader::new(&text);
         let prefix = read.value(settings::INSTANCE_CTR_PREFIX, Prefix::parse);
         let lb = read.value(settings::LB_CTR_NAME, ContainerName::parse);
         let image = read.value(settings::INSTANCE_IMG, ImageRef::parse);
@@ -169,15 +168,15 @@ impl Spec {
         let instance_args =
             read.value(settings::INSTANCE_ARGS, |text| Arguments::parse(text, port));
         if let (Some(arguments), Some(count)) = (&instance_args, count) {
-            read.check_exclusive(arguments, count);
+            check_exclusive(&mut read, arguments, count);
         }
         let instance_cmd = read.value(settings::INSTANCE_CMD, arguments::split);
-        read.refuse_masked();
+        refuse_masked(&mut read);
         let publish = read.value(settings::PUBLISH_LB, Publish::parse);
-        let tuning = read.tuning(lb_image.as_ref());
+        let tuning = tuning(&mut read, lb_image.as_ref());
         let names = prefix.zip(lb).map(|(prefix, lb)| Names { prefix, lb });
         if let Some(names) = &names {
-            read.check_names(names, count, external_net.as_ref());
+            check_names(&mut read, names, count, external_net.as_ref());
         }
         let lb_version = lb_image.as_ref().and_then(ImageRef::version_in_tag);
         let spec = (|| {
@@ -200,148 +199,116 @@ impl Spec {
                 cert: None,
             })
         })();
-        read.finish(spec)
+        finish(read, settings, spec)
     }
 }
 
 /// The part of the settings that tells a service from others, for commands that need no more.
 pub fn identity(settings: &Settings) -> Result<(Names, NetworkName), Failure> {
-    let mut read = Reader {
-        settings,
-        complaints: Vec::new(),
-    };
+    let text = |name: &str| settings.get(name).text.clone();
+    let mut read = Reader::new(&text);
     let prefix = read.value(settings::INSTANCE_CTR_PREFIX, Prefix::parse);
     let lb = read.value(settings::LB_CTR_NAME, ContainerName::parse);
     let external_net = read.value(settings::EXTERNAL_NET, NetworkName::parse);
     let names = prefix.zip(lb).map(|(prefix, lb)| Names { prefix, lb });
     if let Some(names) = &names {
-        read.check_names(names, None, external_net.as_ref());
+        check_names(&mut read, names, None, external_net.as_ref());
     }
-    read.finish(names.zip(external_net))
+    finish(read, settings, names.zip(external_net))
 }
 
-/// Reads settings and collects what is wrong with them, so that all of it is said at once.
-struct Reader<'a> {
-    settings: &'a Settings,
-    complaints: Vec<String>,
+/// `value`, which `read` made of `settings`; the failure names each setting that can't be used, its value and where it came
+/// from.
+fn finish<T>(read: Reader<'_>, settings: &Settings, value: Option<T>) -> Result<T, Failure> {
+    read.finish(value).map_err(|complaints| {
+        let complaints = complaints.into_iter();
+        let complaints =
+            complaints.map(|Complaint { name, why }| settings.get(name).complaint(why));
+        Failure::usage(complaints.collect::<Vec<_>>().join("\n       "))
+    })
 }
 
-impl Reader<'_> {
-    fn value<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let value = self.settings.get(name);
-        match parse(&value.text) {
-            Ok(parsed) => Some(parsed),
-            Err(why) => {
-                self.complaints.push(value.complaint(why));
-                None
-            }
+/// How the load balancer treats requests, as settings say it.
+fn tuning(read: &mut Reader<'_>, lb_image: Option<&ImageRef>) -> Option<Tuning> {
+    let check = read.text(settings::HEALTH_CHECK);
+    if let Some(write) = tuning::check_without_host(&check) {
+        let why = format!(
+            "HAProxy asks each instance at its own address, so it names no host: write {write}"
+        );
+        read.complain(settings::HEALTH_CHECK, why);
+        return None;
+    }
+    let tuning = Tuning::read(read)?;
+    let version = lb_image.and_then(ImageRef::version_in_tag);
+    if tuning.log == Log::Stdout
+        && version.is_some_and(|version| version < versions::LOGS_TO_STDOUT)
+    {
+        let image = read.text(settings::LB_IMG);
+        let why = format!("HAProxy can log to stdout from 1.9 on, but LB_IMG is `{image}`");
+        read.complain(settings::LB_LOG, why);
+    }
+    // Not in `Tuning`: a load balancer that was created so has to remain one that can be looked at and replaced.
+    if tuning.lb_args.without_log() {
+        let why = "vch-lb reads in the load balancer's log whether a reload took effect, and `--log-driver none` keeps none";
+        read.complain(settings::LB_ARGS, why);
+    }
+    check_publishing(read, &tuning);
+    Some(tuning)
+}
+
+/// A port can't be published twice: by LB_ARGS at an address of the admin's choice, and by PUBLISH_LB.
+fn check_publishing(read: &mut Reader<'_>, tuning: &Tuning) {
+    if Publish::parse(&read.text(settings::PUBLISH_LB)) != Ok(Publish::Always) {
+        return;
+    }
+    let lb_port = Port::parse(&read.text(settings::LB_PORT)).ok();
+    let mut ports = [lb_port, tuning.stats_port].into_iter().flatten();
+    let value = ports.find_map(|port| tuning.lb_args.publishing(port.get()));
+    if let Some(value) = value {
+        let why = format!(
+            "`-p {value}` can't be given: vch-lb publishes that port itself (PUBLISH_LB is `always`)"
+        );
+        read.complain(settings::LB_ARGS, why);
+    }
+}
+
+/// Names that are fine by themselves may still meet each other.
+fn check_names(
+    read: &mut Reader<'_>,
+    names: &Names,
+    count: Option<Count>,
+    external: Option<&NetworkName>,
+) {
+    if let Some(Err(why)) = count.map(|count| names.fits(count.get())) {
+        read.complain(settings::INSTANCE_CTR_PREFIX, why);
+    }
+    if names.number_of(names.lb.as_str()).is_some() {
+        let (name, prefix) = (settings::INSTANCE_CTR_PREFIX, &names.prefix);
+        let why = format!("with {name} `{prefix}` this is an instance's name");
+        read.complain(settings::LB_CTR_NAME, why);
+    }
+    if external.is_some_and(|external| external.as_str() == names.network()) {
+        let why = "this is the name of the instances' own network";
+        read.complain(settings::EXTERNAL_NET, why);
+    }
+}
+
+/// Words that were shown without their secrets are not the words.
+fn refuse_masked(read: &mut Reader<'_>) {
+    for setting in settings::words() {
+        let words = shell_words::split(&read.text(setting.name));
+        if words.is_ok_and(|words| secrets::is_masked(&words)) {
+            let why = "`***` stands for a value that was not shown: write the value itself";
+            read.complain(setting.name, why);
         }
     }
+}
 
-    fn tuning(&mut self, lb_image: Option<&ImageRef>) -> Option<Tuning> {
-        let check = &self.settings.get(settings::HEALTH_CHECK).text;
-        if let Some(write) = tuning::check_without_host(check) {
-            let why = format!(
-                "HAProxy asks each instance at its own address, so it names no host: write {write}"
-            );
-            self.complain(settings::HEALTH_CHECK, &why);
-            return None;
-        }
-        let tuning = match Tuning::new(|name| self.settings.get(name).text.clone()) {
-            Ok(tuning) => tuning,
-            Err(complaints) => {
-                for complaint in complaints {
-                    self.complain(complaint.name, &complaint.why);
-                }
-                return None;
-            }
-        };
-        let version = lb_image.and_then(ImageRef::version_in_tag);
-        if tuning.log == Log::Stdout
-            && version.is_some_and(|version| version < versions::LOGS_TO_STDOUT)
-        {
-            let image = &self.settings.get(settings::LB_IMG).text;
-            let why = format!("HAProxy can log to stdout from 1.9 on, but LB_IMG is `{image}`");
-            self.complain(settings::LB_LOG, &why);
-        }
-        // Not in `Tuning`: a load balancer that was created so has to remain one that can be looked at and replaced.
-        if tuning.lb_args.without_log() {
-            let why = "vch-lb reads in the load balancer's log whether a reload took effect, and `--log-driver none` \
-                       keeps none";
-            self.complain(settings::LB_ARGS, why);
-        }
-        self.check_publishing(&tuning);
-        Some(tuning)
-    }
-
-    /// A port can't be published twice: by LB_ARGS at an address of the admin's choice, and by PUBLISH_LB.
-    fn check_publishing(&mut self, tuning: &Tuning) {
-        let text = |name| self.settings.get(name).text.as_str();
-        if Publish::parse(text(settings::PUBLISH_LB)) != Ok(Publish::Always) {
-            return;
-        }
-        let lb_port = Port::parse(text(settings::LB_PORT)).ok();
-        let mut ports = [lb_port, tuning.stats_port].into_iter().flatten();
-        let value = ports.find_map(|port| tuning.lb_args.publishing(port.get()));
-        if let Some(value) = value {
-            let why = format!(
-                "`-p {value}` can't be given: vch-lb publishes that port itself (PUBLISH_LB is `always`)"
-            );
-            self.complain(settings::LB_ARGS, &why);
-        }
-    }
-
-    /// Names that are fine by themselves may still meet each other.
-    fn check_names(&mut self, names: &Names, count: Option<Count>, external: Option<&NetworkName>) {
-        if let Some(Err(why)) = count.map(|count| names.fits(count.get())) {
-            self.complain(settings::INSTANCE_CTR_PREFIX, &why);
-        }
-        if names.number_of(names.lb.as_str()).is_some() {
-            let prefix = self.settings.get(settings::INSTANCE_CTR_PREFIX);
-            let why = format!(
-                "with {} `{}` this is an instance's name",
-                prefix.setting.name, prefix.text
-            );
-            self.complain(settings::LB_CTR_NAME, &why);
-        }
-        if external.is_some_and(|external| external.as_str() == names.network()) {
-            self.complain(
-                settings::EXTERNAL_NET,
-                "this is the name of the instances' own network",
-            );
-        }
-    }
-
-    /// Words that were shown without their secrets are not the words.
-    fn refuse_masked(&mut self) {
-        for name in settings::WORDS {
-            let words = shell_words::split(&self.settings.get(name).text);
-            if words.is_ok_and(|words| secrets::is_masked(&words)) {
-                self.complain(
-                    name,
-                    "`***` stands for a value that was not shown: write the value itself",
-                );
-            }
-        }
-    }
-
-    /// What one container can have is not for several.
-    fn check_exclusive(&mut self, arguments: &Arguments, count: Count) {
-        for argument in exclusive::among(arguments) {
-            if let Some(why) = argument.refusal(count.get()) {
-                self.complain(settings::INSTANCE_ARGS, &why);
-            }
-        }
-    }
-
-    fn complain(&mut self, name: &str, why: &str) {
-        self.complaints.push(self.settings.get(name).complaint(why));
-    }
-
-    fn finish<T>(self, value: Option<T>) -> Result<T, Failure> {
-        match (value, self.complaints.as_slice()) {
-            (Some(value), []) => Ok(value),
-            (_, complaints) => Err(Failure::usage(complaints.join("\n       "))),
+/// What one container can have is not for several.
+fn check_exclusive(read: &mut Reader<'_>, arguments: &Arguments, count: Count) {
+    for argument in exclusive::among(arguments) {
+        if let Some(why) = argument.refusal(count.get()) {
+            read.complain(settings::INSTANCE_ARGS, why);
         }
     }
 }

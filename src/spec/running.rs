@@ -12,7 +12,7 @@ use crate::haproxy::read::Odd;
 use crate::haproxy::{CONFIG_NAME, Config};
 use crate::inventory::{Container, Inventory};
 use crate::secrets::redact_text;
-use crate::settings::{self, FILES, INSTANCE_ARGS, LB_CTR_NAME, Origin, Settings, TRAVELLING};
+use crate::settings::{self, INSTANCE_ARGS, Kind, LB_CTR_NAME, Origin, Setting, Settings};
 use crate::text::list;
 
 /// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
@@ -123,7 +123,8 @@ pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {
             shell_words::join(&spec.instance_cmd),
         ),
     ];
-    let travelling = TRAVELLING.map(|name| (name, travelling(&spec.tuning, settings, name)));
+    let travelling = settings::travelling()
+        .map(|setting| (setting.name, travelling(&spec.tuning, settings, setting)));
     flags(own.into_iter().chain(travelling), settings)
 }
 
@@ -168,10 +169,12 @@ fn flags<'n>(values: impl Iterator<Item = (&'n str, String)>, settings: &Setting
         if name == settings::SERVER_ADDRESS && value.text == AUTO {
             continue;
         }
-        let identity = settings::IDENTITY.contains(&name);
-        if value.text != text || (value.origin == Origin::Flag && !identity) {
+        let Setting {
+            identifies, kind, ..
+        } = value.setting;
+        if value.text != text || (value.origin == Origin::Flag && !identifies) {
             // A suggestion is shown; `***` in it is refused by name.
-            let shown = if settings::WORDS.contains(&name) {
+            let shown = if *kind == Kind::Words {
                 redact_text(&text)
             } else {
                 text
@@ -184,10 +187,10 @@ fn flags<'n>(values: impl Iterator<Item = (&'n str, String)>, settings: &Setting
 
 /// What `up` has to be told of a setting that travels. Of a file the load balancer tells only that there is one: which,
 /// the settings may say.
-fn travelling(found: &Tuning, settings: &Settings, name: &str) -> String {
-    let text = found.text(name);
-    let own = &settings.get(name).text;
-    let is_file = FILES.contains(&name) && !text.is_empty();
+fn travelling(found: &Tuning, settings: &Settings, setting: &Setting) -> String {
+    let text = found.text(setting.name);
+    let own = &settings.get(setting.name).text;
+    let is_file = setting.kind == Kind::File && !text.is_empty();
     match own.as_str() {
         "" if is_file => "FILE",
         own if is_file => own,

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::arguments::Arguments;
 use super::names::Port;
+use super::reader::{Complaint, Reader};
 use super::time;
 use crate::http::Speaks;
-use crate::settings::{self, FILES, TRAVELLING};
+use crate::settings::{self, Kind};
 
 /// How long the settings may be: HAProxy refuses lines beyond 2,048 characters, comments too.
 const LINE_LIMIT: usize = 1800;
@@ -31,15 +32,6 @@ pub enum ServerAddress {
 
 /// SERVER_ADDRESS where the endpoint decides.
 pub const AUTO: &str = "auto";
-
-/// What holds where a file does not say it: the default, but of SERVER_ADDRESS what the script does. A file is about one
-/// endpoint, where it has been decided.
-fn unsaid(name: &str) -> &'static str {
-    match name {
-        settings::SERVER_ADDRESS => "name",
-        _ => settings::setting(name).map_or("", |setting| setting.default),
-    }
-}
 
 /// HAProxy begins the first check of every server within its interval of 2 s, spread, and gives each as long.
 pub const FIRST_CHECKS: Duration = Duration::from_millis(4500);
@@ -105,30 +97,83 @@ impl Default for Tuning {
     }
 }
 
-/// Why a setting can't be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaint {
-    pub name: &'static str,
-    pub why: String,
-}
-
 impl Tuning {
     /// From the texts of the settings, by name.
     pub fn new(text: impl Fn(&str) -> String) -> Result<Self, Vec<Complaint>> {
-        let mut read = Reader {
-            text: &text,
-            complaints: Vec::new(),
+        let mut read = Reader::new(&text);
+        let tuning = Self::read(&mut read);
+        read.finish(tuning)
+    }
+
+    /// What `read` makes of the settings; `None` where something is wrong with them.
+    pub fn read(read: &mut Reader<'_>) -> Option<Self> {
+        let lb_port: Option<u16> = read.text(settings::LB_PORT).parse().ok();
+        let lb_args = read.value(settings::LB_ARGS, |text| Arguments::parse(text, None));
+        let server_address = read.value(settings::SERVER_ADDRESS, |text| {
+            one_of(
+                text,
+                &[
+                    // Until it is known what the endpoint is.
+                    (AUTO, ServerAddress::Name),
+                    ("name", ServerAddress::Name),
+                    ("ip", ServerAddress::Ip),
+                ],
+            )
+        });
+        let mode = read.value(settings::LB_MODE, |text| {
+            one_of(text, &[("http", Mode::Http), ("tcp", Mode::Tcp)])
+        });
+        let balance = read.value(settings::LB_BALANCE, balance);
+        let lb_maxconn = read.value(settings::LB_MAXCONN, connections);
+        let instance_maxconn = read.value(settings::INSTANCE_MAXCONN, connections);
+        let timeout_connect = read.value(settings::LB_TIMEOUT_CONNECT, time);
+        let timeout_client = read.value(settings::LB_TIMEOUT_CLIENT, time);
+        let timeout_server = read.value(settings::LB_TIMEOUT_SERVER, time);
+        let health = read.value(settings::HEALTH_CHECK, health_check);
+        let sticky = read.value(settings::STICKY, |text| {
+            one_of(
+                text,
+                &[
+                    ("none", Sticky::None),
+                    ("cookie", Sticky::Cookie),
+                    ("source", Sticky::Source),
+                ],
+            )
+        });
+        let forwarded_for = read.value(settings::FORWARDED_FOR, yes_or_no);
+        let log = read.value(settings::LB_LOG, |text| {
+            one_of(text, &[("syslog", Log::Syslog), ("stdout", Log::Stdout)])
+        });
+        let stats_port = read.value(settings::STATS_PORT, |text| match text {
+            "" => Ok(None),
+            _ => Port::parse(text).map(Some),
+        });
+        let tuning = Self {
+            lb_args: lb_args?,
+            server_address: server_address?,
+            mode: mode?,
+            balance: balance?,
+            lb_maxconn: lb_maxconn?,
+            instance_maxconn: instance_maxconn?,
+            timeout_connect: timeout_connect?,
+            timeout_client: timeout_client?,
+            timeout_server: timeout_server?,
+            health: health?,
+            sticky: sticky?,
+            forwarded_for: forwarded_for?,
+            log: log?,
+            tls: !read.text(settings::TLS_CERT).is_empty(),
+            stats_port: stats_port?,
+            template: !read.text(settings::TEMPLATE).is_empty(),
+            given: given(read),
         };
-        let tuning = read.all();
-        match (tuning, read.complaints) {
-            (Some(tuning), complaints) if complaints.is_empty() => Ok(tuning),
-            (_, complaints) => Err(complaints),
-        }
+        fits_together(read, &tuning, lb_port).then_some(tuning)
     }
 
     /// The text of the setting called `name`, the default's too; `yes` where a file is named.
     pub fn text(&self, name: &str) -> &str {
-        self.given.get(name).map_or(unsaid(name), String::as_str)
+        let unsaid = || settings::unsaid(name).unwrap_or_default();
+        self.given.get(name).map_or_else(unsaid, String::as_str)
     }
 
     /// These settings with another SERVER_ADDRESS.
@@ -147,8 +192,8 @@ impl Tuning {
         &'a self,
         new: &'a Self,
     ) -> impl Iterator<Item = (&'static str, &'a str, &'a str)> {
-        TRAVELLING
-            .into_iter()
+        settings::travelling()
+            .map(|setting| setting.name)
             .map(|name| (name, self.text(name), new.text(name)))
             .filter(|(_, old, new)| old != new)
     }
@@ -198,16 +243,17 @@ impl Tuning {
             let (name, text) = word
                 .split_once('=')
                 .ok_or_else(|| format!("`{word}` is no setting"))?;
-            let known = TRAVELLING
-                .iter()
-                .find(|known| **known == name)
+            let known = settings::travelling()
+                .find(|known| known.name == name)
                 .ok_or_else(|| format!("there is no setting `{name}`"))?;
-            given.insert(*known, text.to_owned());
+            given.insert(known.name, text.to_owned());
         }
         let text = |name: &str| {
-            let travels = TRAVELLING.contains(&name);
-            let default = if travels { unsaid(name) } else { "" };
-            given.get(name).map_or(default, String::as_str).to_owned()
+            let unsaid = || settings::unsaid(name).unwrap_or_default();
+            given
+                .get(name)
+                .map_or_else(unsaid, String::as_str)
+                .to_owned()
         };
         Self::new(text).map_err(|complaints| {
             let complaints = complaints.into_iter();
@@ -217,146 +263,61 @@ impl Tuning {
     }
 }
 
-/// Reads settings and collects what is wrong with them.
-struct Reader<'a> {
-    text: &'a dyn Fn(&str) -> String,
-    complaints: Vec<Complaint>,
+/// What travels. Files travel beside it: here is only said that there is one.
+fn given(read: &Reader<'_>) -> BTreeMap<&'static str, String> {
+    let mut given = BTreeMap::new();
+    for setting in settings::travelling() {
+        let text = read.text(setting.name);
+        let decided_later = setting.name == settings::SERVER_ADDRESS && text == AUTO;
+        if setting.travels != Some(text.as_str()) && !decided_later {
+            let is_file = setting.kind == Kind::File;
+            given.insert(setting.name, if is_file { "yes".to_owned() } else { text });
+        }
+    }
+    given
 }
 
-impl Reader<'_> {
-    fn value<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        match parse(&(self.text)(name)) {
-            Ok(value) => Some(value),
-            Err(why) => {
-                self.complaints.push(Complaint { name, why });
-                None
-            }
-        }
+/// Whether no settings that are fine by themselves contradict each other.
+fn fits_together(read: &mut Reader<'_>, tuning: &Tuning, lb_port: Option<u16>) -> bool {
+    let tcp = tuning.mode == Mode::Tcp;
+    let contradictions = [
+        (
+            tcp && tuning.sticky == Sticky::Cookie,
+            settings::STICKY,
+            "cookies are HTTP's, but LB_MODE is `tcp`; STICKY=source works there",
+        ),
+        (
+            tcp && tuning.forwarded_for,
+            settings::FORWARDED_FOR,
+            "X-Forwarded-For is HTTP's, but LB_MODE is `tcp`",
+        ),
+        (
+            tuning.sticky == Sticky::Source && tuning.balance.is_some(),
+            settings::STICKY,
+            "LB_BALANCE is given too, but `source` is a way to balance itself",
+        ),
+        (
+            tuning
+                .stats_port
+                .is_some_and(|port| Some(port.get()) == lb_port),
+            settings::STATS_PORT,
+            "LB_PORT is the same",
+        ),
+        (
+            tuning.assignments().len() > LINE_LIMIT,
+            settings::LB_ARGS,
+            "the settings of the load balancer are too long to travel in its haproxy.cfg",
+        ),
+    ];
+    let mut found = contradictions
+        .iter()
+        .filter(|(wrong, ..)| *wrong)
+        .peekable();
+    let none = found.peek().is_none();
+    for (_, name, why) in found {
+        read.complain(name, *why);
     }
-
-    fn all(&mut self) -> Option<Tuning> {
-        let lb_port: Option<u16> = (self.text)(settings::LB_PORT).parse().ok();
-        let lb_args = self.value(settings::LB_ARGS, |text| Arguments::parse(text, None));
-        let server_address = self.value(settings::SERVER_ADDRESS, |text| {
-            one_of(
-                text,
-                &[
-                    // Until it is known what the endpoint is.
-                    (AUTO, ServerAddress::Name),
-                    ("name", ServerAddress::Name),
-                    ("ip", ServerAddress::Ip),
-                ],
-            )
-        });
-        let mode = self.value(settings::LB_MODE, |text| {
-            one_of(text, &[("http", Mode::Http), ("tcp", Mode::Tcp)])
-        });
-        let balance = self.value(settings::LB_BALANCE, balance);
-        let lb_maxconn = self.value(settings::LB_MAXCONN, connections);
-        let instance_maxconn = self.value(settings::INSTANCE_MAXCONN, connections);
-        let timeout_connect = self.value(settings::LB_TIMEOUT_CONNECT, time);
-        let timeout_client = self.value(settings::LB_TIMEOUT_CLIENT, time);
-        let timeout_server = self.value(settings::LB_TIMEOUT_SERVER, time);
-        let health = self.value(settings::HEALTH_CHECK, health_check);
-        let sticky = self.value(settings::STICKY, |text| {
-            one_of(
-                text,
-                &[
-                    ("none", Sticky::None),
-                    ("cookie", Sticky::Cookie),
-                    ("source", Sticky::Source),
-                ],
-            )
-        });
-        let forwarded_for = self.value(settings::FORWARDED_FOR, yes_or_no);
-        let log = self.value(settings::LB_LOG, |text| {
-            one_of(text, &[("syslog", Log::Syslog), ("stdout", Log::Stdout)])
-        });
-        let stats_port = self.value(settings::STATS_PORT, |text| match text {
-            "" => Ok(None),
-            _ => Port::parse(text).map(Some),
-        });
-        let tuning = Tuning {
-            lb_args: lb_args?,
-            server_address: server_address?,
-            mode: mode?,
-            balance: balance?,
-            lb_maxconn: lb_maxconn?,
-            instance_maxconn: instance_maxconn?,
-            timeout_connect: timeout_connect?,
-            timeout_client: timeout_client?,
-            timeout_server: timeout_server?,
-            health: health?,
-            sticky: sticky?,
-            forwarded_for: forwarded_for?,
-            log: log?,
-            tls: !(self.text)(settings::TLS_CERT).is_empty(),
-            stats_port: stats_port?,
-            template: !(self.text)(settings::TEMPLATE).is_empty(),
-            given: self.given(),
-        };
-        self.check_together(&tuning, lb_port);
-        Some(tuning)
-    }
-
-    /// What travels. Files travel beside it: here is only said that there is one.
-    fn given(&self) -> BTreeMap<&'static str, String> {
-        let mut given = BTreeMap::new();
-        for name in TRAVELLING {
-            let text = (self.text)(name);
-            let decided_later = name == settings::SERVER_ADDRESS && text == AUTO;
-            if text != unsaid(name) && !decided_later {
-                let is_file = FILES.contains(&name);
-                given.insert(name, if is_file { "yes".to_owned() } else { text });
-            }
-        }
-        given
-    }
-
-    /// Settings that are fine by themselves and contradict each other.
-    fn check_together(&mut self, tuning: &Tuning, lb_port: Option<u16>) {
-        let tcp = tuning.mode == Mode::Tcp;
-        for (wrong, name, why) in [
-            (
-                tcp && tuning.sticky == Sticky::Cookie,
-                settings::STICKY,
-                "cookies are HTTP's, but LB_MODE is `tcp`; STICKY=source works there",
-            ),
-            (
-                tcp && tuning.forwarded_for,
-                settings::FORWARDED_FOR,
-                "X-Forwarded-For is HTTP's, but LB_MODE is `tcp`",
-            ),
-            (
-                tuning.sticky == Sticky::Source && tuning.balance.is_some(),
-                settings::STICKY,
-                "LB_BALANCE is given too, but `source` is a way to balance itself",
-            ),
-            (
-                tuning
-                    .stats_port
-                    .is_some_and(|port| Some(port.get()) == lb_port),
-                settings::STATS_PORT,
-                "LB_PORT is the same",
-            ),
-            (
-                tuning.assignments().len() > LINE_LIMIT,
-                settings::LB_ARGS,
-                "the settings of the load balancer are too long to travel in its haproxy.cfg",
-            ),
-        ] {
-            if wrong {
-                self.complaints.push(Complaint {
-                    name,
-                    why: why.to_owned(),
-                });
-            }
-        }
-    }
+    none
 }
 
 fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
@@ -601,7 +562,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_accepted_breaks_out_of_its_line(name in proptest::sample::select(&TRAVELLING[..]), text: String) {
+        fn nothing_accepted_breaks_out_of_its_line(name in proptest::sample::select(settings::travelling().map(|setting| setting.name).collect::<Vec<_>>()), text: String) {
             if let Ok(tuning) = tuning(&[(name, &text)]) {
                 let one_line = |text: &str| text.chars().all(|c| !c.is_control());
                 let fields = [&tuning.timeout_connect, &tuning.timeout_client, &tuning.timeout_server];

@@ -12,7 +12,7 @@ const PEM: &str = include_str!("../fixtures/localhost.pem");
 const EVERYTHING: &str = include_str!("../golden/everything.cfg");
 
 /// Settings of instances and load balancer, none of them at its default.
-const MANY: [(&str, &str); 15] = [
+const MANY: &[(&str, &str)] = &[
     ("LB_IMG", "haproxy:2.6"),
     ("LB_BALANCE", "leastconn"),
     ("LB_MAXCONN", "1000"),
@@ -77,7 +77,7 @@ fn everything_at_once_reaches_its_place() {
         let sandbox = Sandbox::new(flavor);
         let _around = around(&sandbox);
         sandbox.write("cert.pem", PEM);
-        sandbox.write("all.conf", &file(&MANY));
+        sandbox.write("all.conf", &file(MANY));
         let arguments = [
             "--settings",
             "all.conf",
@@ -141,7 +141,7 @@ fn another_workstation_needs_the_seven_variables_alone() {
         let sandbox = Sandbox::new(flavor);
         let _around = around(&sandbox);
         sandbox.write("cert.pem", PEM);
-        sandbox.write("all.conf", &file(&MANY));
+        sandbox.write("all.conf", &file(MANY));
         sandbox.up(&["--settings", "all.conf", "-n", "2"]).success();
         another_workstation(&sandbox);
         sandbox.forget_calls();
