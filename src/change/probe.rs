@@ -224,7 +224,11 @@ fn answered(reply: Reply, speaks: Speaks) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
     use super::*;
+    use crate::place::Via;
 
     #[test]
     fn of_steps_side_by_side_the_latest_phase_counts() {
@@ -248,6 +252,88 @@ mod tests {
         drop(probe.during(Phase::Stopping));
         assert_eq!(now(), Phase::Undoing);
         drop(undoing);
+    }
+
+    /// Somebody who answers 200, until it is closed.
+    struct Answering {
+        at: At,
+        answered: Arc<AtomicUsize>,
+        closed: Arc<AtomicBool>,
+        thread: JoinHandle<()>,
+    }
+
+    impl Answering {
+        fn open() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let (answered, closed) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+            let thread = thread::spawn({
+                let (answered, closed) = (Arc::clone(&answered), Arc::clone(&closed));
+                move || {
+                    while !closed.load(Ordering::SeqCst) {
+                        let Ok((mut stream, _)) = listener.accept() else {
+                            thread::sleep(Duration::from_millis(1));
+                            continue;
+                        };
+                        stream.set_nonblocking(false).unwrap();
+                        let _ = stream.read(&mut [0; 1024]);
+                        let reply =
+                            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                        let _ = stream.write_all(reply);
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+            let place = Place {
+                via: Via::Network,
+                address: "127.0.0.1".into(),
+                port,
+            };
+            let speaks = Speaks::Http;
+            Self {
+                at: At { place, speaks },
+                answered,
+                closed,
+                thread,
+            }
+        }
+
+        fn serves(&self, more: usize) {
+            let wanted = self.answered.load(Ordering::SeqCst) + more;
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while self.answered.load(Ordering::SeqCst) < wanted {
+                assert!(Instant::now() < deadline);
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+
+        fn close(self) {
+            self.closed.store(true, Ordering::SeqCst);
+            self.thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn it_goes_along_where_the_service_moves_and_stays_where_that_fails() {
+        let (former, next) = (Answering::open(), Answering::open());
+        let probe = Probe::start(former.at.clone());
+        former.serves(5);
+        let failed: Result<(), ()> = probe.moving(Some(next.at.clone()), || Err(()));
+        assert!(failed.is_err());
+        former.serves(5);
+        assert_eq!(next.answered.load(Ordering::SeqCst), 0);
+        let to = next.at.clone();
+        let moved: Result<(), ()> = probe.moving(Some(to), || {
+            former.close();
+            Ok(())
+        });
+        assert!(moved.is_ok());
+        next.serves(5);
+        let receipt = probe.finish();
+        assert!(receipt.total.sent >= 15, "{receipt:?}");
+        assert_eq!(receipt.total.failed, 0, "{receipt:?}");
+        next.close();
     }
 
     #[test]
