@@ -128,29 +128,8 @@ fn help_needs_nothing_that_is_right() {
 /// What a terminal of 24 rows shows of `vch-lb WORDS`, and what the command after it says.
 #[cfg(unix)]
 fn on_terminal(sandbox: &Sandbox, words: &str, variables: &[(&str, &str)]) -> Option<String> {
-    let script = "/usr/bin/script";
-    if !Path::new(script).exists() {
-        eprintln!("SKIPPED: there is no {script}");
-        return None;
-    }
-    let tool = env!("CARGO_BIN_EXE_vch-lb");
-    let command = format!("stty rows 24 cols 90; '{tool}' {words}; echo rc $?");
-    let output = Command::new(script)
-        .args(["-qec", &command, "/dev/null"])
-        .env_clear()
-        .env(
-            "PATH",
-            format!("{}:/usr/bin:/bin", sandbox.path("bin").display()),
-        )
-        .env("HOME", sandbox.path("home"))
-        .env("SHELL", "/bin/sh")
-        .env("TERM", "xterm")
-        .env("LANG", "C.UTF-8")
-        .envs(variables.iter().copied())
-        .current_dir(sandbox.path("work"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut command = sandbox.on_terminal(90, &format!("$tool {words}; echo rc $?"))?;
+    let output = command.envs(variables.iter().copied()).output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     Some(shown.replace("\r\n", "\n"))
 }

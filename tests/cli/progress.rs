@@ -1,14 +1,11 @@
 //! What is seen while a plan is executed: on a terminal, and where there is none.
 
-use std::path::Path;
+use std::io::{Read, Write};
 use std::process::Stdio;
 
 use serde_json::json;
 
 use crate::sandbox::{Flavor, Sandbox};
-
-/// Gives a program a terminal.
-const SCRIPT: &str = "/usr/bin/script";
 
 /// A running service, and an endpoint that is slow enough for its steps to be seen.
 fn slow() -> Sandbox {
@@ -52,28 +49,8 @@ fn quiet_shows_no_step() {
 
 /// What a terminal of so many columns received from `vch-lb WORDS`, whose stdout goes to a file.
 fn on_terminal(sandbox: &Sandbox, columns: usize, words: &str, term: &str) -> Option<String> {
-    if !Path::new(SCRIPT).exists() {
-        eprintln!("SKIPPED: there is no {SCRIPT}");
-        return None;
-    }
-    let tool = env!("CARGO_BIN_EXE_vch-lb");
-    let command = format!("stty rows 24 cols {columns}; '{tool}' {words} >stdout");
-    let output = std::process::Command::new(SCRIPT)
-        .args(["-qec", &command, "/dev/null"])
-        .env_clear()
-        .env(
-            "PATH",
-            format!("{}:/usr/bin:/bin", sandbox.path("bin").display()),
-        )
-        .env("HOME", sandbox.path("home"))
-        .env("FAKE_DOCKER_DIR", sandbox.path("docker"))
-        .env("SHELL", "/bin/sh")
-        .env("TERM", term)
-        .env("LANG", "C.UTF-8")
-        .current_dir(sandbox.path("work"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut command = sandbox.on_terminal(columns, &format!("$tool {words} >stdout"))?;
+    let output = command.env("TERM", term).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     Some(String::from_utf8(output.stdout).unwrap())
 }
@@ -181,4 +158,39 @@ fn a_dumb_terminal_gets_lines() {
     };
     assert!(!seen.contains('\u{1b}') && !seen.contains('━'), "{seen:?}");
     assert!(seen.contains("remove lb ("), "{seen:?}");
+}
+
+/// What the terminal echoes of it must not push a line up that is being drawn: it would stay.
+#[test]
+fn nothing_that_was_running_stays_on_the_terminal_after_ctrl_c() {
+    let sandbox = slow();
+    sandbox.config(json!({"delays_ms": {"run": 700}}));
+    // The shell has the same terminal, and waits for the end.
+    let shell = "trap : INT; $tool scale 4 --jobs 2 >stdout; echo $? >code; mv code ended";
+    let Some(mut command) = sandbox.on_terminal(80, shell) else {
+        return;
+    };
+    let mut script = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut seen = script.stdout.take().unwrap();
+    let received = std::thread::spawn(move || {
+        let mut received = Vec::new();
+        seen.read_to_end(&mut received).map(|_| received)
+    });
+    sandbox.wait_for_call("run -d -p 80 --name web-3");
+    let mut keys = script.stdin.take().unwrap();
+    keys.write_all(b"\x03").unwrap();
+    keys.flush().unwrap();
+    let ended = sandbox.path("work").join("ended");
+    sandbox.wait_until("the end", || ended.exists().then_some(()));
+    drop(keys);
+    script.wait().unwrap();
+    let received = received.join().unwrap().unwrap();
+    let received = String::from_utf8(received).unwrap();
+    assert_eq!(sandbox.read("ended").trim(), "130", "{received:?}");
+    assert!(received.contains("^C"), "{received:?}");
+    let last = screens(&received, 80).pop().unwrap();
+    let spins = |line: &&str| !line.is_ascii() || line.contains("steps");
+    assert_eq!(last.lines().find(spins), None, "{last}");
+    let begun = |line: &&str| line.trim_start_matches("^C").starts_with("run web-3 (");
+    assert!(last.lines().filter(begun).count() <= 1, "{last}");
 }

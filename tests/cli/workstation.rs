@@ -2,7 +2,6 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::json;
@@ -10,37 +9,14 @@ use serde_json::json;
 use super::sandbox::{Flavor, Sandbox, script_config};
 use super::scene::{CONFIG, QUICK, on_both};
 
-/// Gives a program a terminal.
-const SCRIPT: &str = "/usr/bin/script";
-
 /// Runs `vch-lb WORDS` on a terminal that is closed once docker was called with `call`; the exit code.
 fn on_a_terminal_that_closes(sandbox: &Sandbox, words: &str, call: &str) -> Option<String> {
-    if !Path::new(SCRIPT).exists() {
-        eprintln!("SKIPPED: there is no {SCRIPT}");
-        return None;
-    }
-    let tool = env!("CARGO_BIN_EXE_vch-lb");
     // The shell passes on that its terminal was closed, as shells do, and outlives it to tell the code.
-    let command = format!(
-        "stty rows 24 cols 80; '{tool}' {words} 2>/dev/tty >stdout & p=$!; trap \"kill -HUP $p\" HUP; \
-         wait $p; wait $p; echo $? >code; mv code ended"
+    let shell = format!(
+        "$tool {words} 2>/dev/tty >stdout & p=$!; trap \"kill -HUP $p\" HUP; wait $p; wait $p; echo $? >code; mv code ended"
     );
-    let mut script = std::process::Command::new(SCRIPT)
-        .args(["-qec", &command, "/dev/null"])
-        .env_clear()
-        .env(
-            "PATH",
-            format!("{}:/usr/bin:/bin", sandbox.path("bin").display()),
-        )
-        .env("HOME", sandbox.path("home"))
-        .env("FAKE_DOCKER_DIR", sandbox.path("docker"))
-        .env("SHELL", "/bin/sh")
-        .env("TERM", "xterm")
-        .current_dir(sandbox.path("work"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut script = sandbox.on_terminal(80, &shell)?;
+    let mut script = script.stdout(Stdio::null()).spawn().unwrap();
     sandbox.wait_for_call(call);
     // The terminal goes with the program that made it.
     script.kill().unwrap();

@@ -5,6 +5,7 @@ mod call;
 mod listener;
 mod ran;
 mod running;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
