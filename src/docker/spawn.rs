@@ -23,6 +23,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// How often, and at what distance, a child whose stdout has ended is looked at before it counts as going on without one.
 const REAPING_LOOKS: u32 = 20;
 const REAPING_PAUSE: Duration = Duration::from_micros(100);
+/// How long our own thread for signals may take to hear of one.
+const TAKEN_IN_WITHIN: Duration = Duration::from_millis(100);
 /// How long to wait for the rest of the output after the child ended: a grandchild (ssh's master connection, say) may
 /// keep the pipe open for hours.
 const LINGER: Duration = Duration::from_secs(1);
@@ -340,6 +342,9 @@ impl Child {
                 Ok(Some(end)) if end != End::Code(0) && self.interrupted(interrupt) => {
                     return Err(Lost::Interrupted);
                 }
+                Ok(Some(End::Signal(signal))) if came_to_us_too(signal, interrupt) => {
+                    return Err(Lost::Interrupted);
+                }
                 Ok(Some(end)) => return self.collect(end),
                 Ok(None) => {}
                 Err(error) => return Err(Lost::NotAwaited(error)),
@@ -398,7 +403,13 @@ impl Child {
     }
 }
 
-/// The process with everything that is decided about it, but for when it starts.
+/// Whether a `signal` that ended a child came from the terminal, to us, too: one that is just being started is in our group for
+/// a moment.
+fn came_to_us_too(signal: i32, interrupt: &Interrupt) -> bool {
+    interrupt.sleep(TAKEN_IN_WITHIN);
+    interrupt.signal() == Some(signal)
+}
+
 /// What a child reads.
 enum Stdin {
     Bytes(Vec<u8>),
@@ -412,6 +423,7 @@ impl Stdin {
     }
 }
 
+/// The process with everything that is decided about it, but for when it starts.
 fn expression(
     command: &Command<'_>,
     stdin: Stdin,
@@ -667,6 +679,16 @@ mod tests {
     #[test]
     fn a_signal_is_told_from_an_exit_code() {
         let output = run(&sh("kill -9 $$"), &Interrupt::default()).unwrap();
+        assert_eq!(output.end, End::Signal(9));
+    }
+
+    #[test]
+    fn a_child_that_the_terminals_signal_met_before_it_had_a_group_was_interrupted() {
+        let interrupt = Interrupt::raised_for_test(2);
+        let ended = run(&sh("kill -2 $$"), &interrupt);
+        assert!(matches!(ended, Err(Lost::Interrupted)), "{ended:?}");
+        // Another signal is the child's own affair.
+        let output = run(&sh("kill -9 $$"), &interrupt).unwrap();
         assert_eq!(output.end, End::Signal(9));
     }
 
