@@ -134,6 +134,9 @@ pub fn look_with(
     );
     inventory.ids = listed.into_iter().map(|it| (it.name, it.id)).collect();
     inventory.strangers = strangers(on_bridge?, &inventory);
+    // What has one of our names there and could not be inspected is being removed by somebody else.
+    let ids = &inventory.ids;
+    inventory.strangers.retain(|name| !ids.contains_key(name));
     if wanted.other_lb && inventory.may_have_other_lb() {
         find_other_lb(docker, wanted, &mut inventory)?;
     }

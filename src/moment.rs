@@ -34,6 +34,11 @@ impl Moment {
         u64::try_from(nanos).ok().map(Self)
     }
 
+    /// So many seconds after 1970 began.
+    pub fn from_seconds(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(SECOND))
+    }
+
     /// Whether it may have been told in whole seconds: then it lies somewhere in the second that begins here.
     pub fn is_whole_second(self) -> bool {
         self.0.is_multiple_of(SECOND)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::thread;
 
 use super::config_file;
 use super::run::{AGAIN_AFTER, COPIES, Run};
@@ -92,23 +93,40 @@ pub fn copy_config(run: &Run<'_>, text: &str) -> Result<(), CallError> {
 }
 
 /// Copies haproxy.cfg into a load balancer that does not run yet, and reads it back: whoever deploys another service from
-/// the same directory at the same time writes the same file.
-pub fn copy_first_config(run: &Run<'_>, action: &Action, text: &str) -> Result<Done, Failure> {
+/// the same directory at the same time writes the same file. Nor has anybody else started it by then, unless it `runs` by this
+/// very file already.
+pub fn copy_first_config(
+    run: &Run<'_>,
+    action: &Action,
+    text: &str,
+    mut runs: bool,
+) -> Result<Done, Failure> {
     let lb = run.spec.names.lb.as_str();
     for _ in 0..COPIES {
         copy_config(run, text).map_err(|error| run.not_done(action, &error))?;
-        match look::file_in(&run.docker, lb, haproxy::CONFIG_NAME) {
+        let (there, not_running) = thread::scope(|scope| {
+            let there = scope.spawn(|| look::file_in(&run.docker, lb, haproxy::CONFIG_NAME));
+            let not_running = run.others().not_running(lb);
+            (look::join(there), not_running)
+        });
+        if !runs {
+            not_running?;
+        }
+        match there {
             Ok(there) if there.as_deref() != Some(text.as_bytes()) => {
                 run.ui.status(&format!(
                     "the haproxy.cfg in {lb} is not the one that was written: writing and copying it again"
                 ));
                 run.sleep(AGAIN_AFTER);
                 run.check_interrupt()?;
-                run.others().none_started(text)?;
+                runs = run.others().none_started(text)?;
                 write_text(run, text)?;
             }
             // Where it can't be read back, docker's word has to do.
-            _ => return Ok(Done::ByUs),
+            _ => {
+                run.guard.arrived(text);
+                return Ok(Done::ByUs);
+            }
         }
     }
     let what =
@@ -160,7 +178,9 @@ pub fn put_config(run: &Run<'_>, text: &str) -> Result<(), Failure> {
             format!("the haproxy.cfg from before is not back in `{lb}`"),
             &error,
         )
-    })
+    })?;
+    run.guard.arrived(text);
+    Ok(())
 }
 
 pub fn put_archive(run: &Run<'_>, archive: &[u8]) -> Result<(), Failure> {
@@ -196,7 +216,7 @@ pub fn put_odd(run: &Run<'_>, odd: &Odd, back: Back) -> Result<(), Failure> {
 /// Puts the file from before back after a reload that failed, unless somebody else's is there: the old worker serves on.
 /// What others removed is not sent to again.
 pub fn put_back(run: &Run<'_>, found: &Found) -> Result<(), Failure> {
-    if run.others().other_file().is_some() {
+    if run.guard.has_overwritten() || run.others().other_file().is_some() {
         return Ok(());
     }
     if found.odd.is_some() || has_all_servers(run, found) {

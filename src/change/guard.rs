@@ -2,6 +2,29 @@
 //! to be otherwise later is somebody else's. Pure.
 //!
 //! Steps go side by side: a look that began before one of them is compared with what was known then and is still known now.
+//!
+//! # Why of two commands that meet without a lock never both say "done" where one's work is lost
+//!
+//! Each looks at containers and haproxy.cfg as it begins, compares before its copy, before the signal, before it stops or
+//! removes, and at its end, after its last change. Let A and B both be done, and let A's last look come first: it follows all
+//! of A's changes, and B's last look follows them, too. So B has found exactly what it knew then: what it found at its
+//! beginning, and what it did itself.
+//!
+//! - A container that A made, removed or replaced after B began is one that B does not know, or misses, unless B removed it
+//!   as well, as it had meant to from the beginning: then it is gone, as both want it.
+//! - A haproxy.cfg that A copied before B began is one that B has read, and begun with: B came after A. One that it copied
+//!   after B's copy B has read at its end.
+//! - What is left is one that A copied after B had compared, and B overwrote, unread. All of A's looks at it lie in between,
+//!   or A is not done. Its reload does so, too: the worker that B finds before its own signal was started after B had compared
+//!   (`reload::none_reloaded`, by the clock of the load balancer's own machine, at no cost). The same holds between a run's
+//!   first reload and its second.
+//! - At a first deployment there is no reload. Whoever has copied its file into a load balancer that does not run looks whether
+//!   it does now (`files::copy_first_config`). If both find it stopped, the one that copied last did so before either start:
+//!   the other one finds another's file at its end.
+//!
+//! The one that fails may have undone what the other one had done before: a call that was on its way can't be called back. It
+//! says who else was at it, and leaves alone what the other one may use. Where nothing can be executed in the load balancer
+//! the third case does not show.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +58,8 @@ pub struct Known {
     others: bool,
     /// Whether something was done by somebody else just as this run would have done it.
     company: bool,
+    /// Whether this run's haproxy.cfg took the place of one that somebody else had put in force meanwhile.
+    overwritten: bool,
 }
 
 impl Guard {
@@ -138,12 +163,28 @@ impl Guard {
         known.files.drain(..surplus);
     }
 
+    /// `text` is the haproxy.cfg in the load balancer: it was read there, and no other one is expected any more.
+    pub fn arrived(&self, text: &str) {
+        self.known().files = vec![text.to_owned()];
+    }
+
+    /// This run's file took the place of one that somebody else had put in force meanwhile: nobody knows whom that one sends
+    /// to.
+    pub fn note_overwritten(&self) {
+        self.known().overwritten = true;
+    }
+
+    pub fn has_overwritten(&self) -> bool {
+        self.known().overwritten
+    }
+
     /// Whether there is a file to compare with.
     pub fn has_files(&self) -> bool {
         !self.known().files.is_empty()
     }
 
-    /// Whether this run read or wrote a haproxy.cfg of these `bytes`, or it is the beginning of one: copies may be cut.
+    /// Whether this run read or wrote a haproxy.cfg of these `bytes`, or, while one is on its way, it is the beginning of one:
+    /// copies may be cut.
     pub fn wrote(&self, bytes: &[u8]) -> bool {
         self.known().wrote(bytes)
     }
@@ -193,7 +234,10 @@ impl Guard {
 
 impl Known {
     fn wrote(&self, bytes: &[u8]) -> bool {
-        let cut = |file: &String| !bytes.ends_with(b"\n") && file.as_bytes().starts_with(bytes);
+        let on_its_way = self.files.len() > 1;
+        let cut = |file: &String| {
+            on_its_way && !bytes.ends_with(b"\n") && file.as_bytes().starts_with(bytes)
+        };
         let same = |file: &String| String::from_utf8_lossy(bytes) == **file;
         self.files.is_empty() || self.files.iter().any(|file| same(file) || cut(file))
     }
@@ -295,7 +339,12 @@ mod tests {
                 "`web-3` is new",
                 "`web-3` is new",
             ),
-            (&THERE[..], "o", "", ""),
+            (
+                &THERE[..],
+                "o",
+                "`lb` has another haproxy.cfg",
+                "`lb` has another haproxy.cfg",
+            ),
             (
                 &THERE[..],
                 "two\n",
@@ -326,6 +375,12 @@ mod tests {
         }
         guard.writes("three\n");
         assert_ne!(said(&guard, &there, FILE), "");
+        // Once it has arrived no other one is expected.
+        guard.arrived("two\n");
+        for file in [FILE, "three\n", "tw"] {
+            assert_ne!(said(&guard, &there, file), "", "{file}");
+        }
+        assert_eq!(said(&guard, &there, "two\n"), "");
         guard.forgets(&["web-1".to_owned()]);
         assert_eq!(said(&guard, &there, "two\n"), "");
         assert_eq!(said(&guard, &there[1..], "two\n"), "");

@@ -40,25 +40,55 @@ impl Others<'_> {
         self.guard.check(&before, &listed?, file?.as_deref())
     }
 
+    /// `failure`, with what somebody else did meanwhile, where that shows: it may well be why.
+    pub fn blamed(&self, failure: Failure) -> Failure {
+        match self.none_changed() {
+            Err(other) if self.guard.met_others() => Failure {
+                what: format!("{}; {}", other.what, failure.what),
+                hint: other.hint,
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
     /// Nobody else has changed the service that this run is making, nor started its load balancer with another file than
-    /// `text`. As long as it does not run the file there tells nothing: whoever makes another service from the same directory
-    /// writes the same file here.
-    pub fn none_started(&self, text: &str) -> Result<(), Failure> {
+    /// `text`; whether it runs by that one. As long as it does not run the file there tells nothing: whoever makes another
+    /// service from the same directory writes the same file here.
+    pub fn none_started(&self, text: &str) -> Result<bool, Failure> {
         if self.undoing {
-            return Ok(());
+            return Ok(false);
         }
         let before = self.guard.now();
         let listed = look::listed(self.docker, self.names)?;
         self.guard.check(&before, &listed, None)?;
+        self.lb_not_started(text)
+    }
+
+    /// The same of the load balancer alone.
+    pub fn lb_not_started(&self, text: &str) -> Result<bool, Failure> {
+        if self.undoing {
+            return Ok(false);
+        }
         let lb = look::container(self.docker, self.names.lb.as_str())?;
         let Some(lb) = lb.filter(Container::running) else {
-            return Ok(());
+            return Ok(false);
         };
         if self.file()?.as_deref() == Some(text.as_bytes()) {
-            return Ok(());
+            return Ok(true);
         }
         let found = format!("`{}` runs already, by another haproxy.cfg", lb.name);
         Err(self.guard.other(&found))
+    }
+
+    /// Nobody else has started the load balancer called `lb` that this run has just copied its haproxy.cfg into: it runs
+    /// another one then.
+    pub fn not_running(&self, lb: &str) -> Result<(), Failure> {
+        let found = look::container(self.docker, lb)?;
+        if self.undoing || !found.is_some_and(|lb| lb.running()) {
+            return Ok(());
+        }
+        Err(self.guard.other(&format!("`{lb}` was started")))
     }
 
     /// Those of `numbers` that may be stopped or removed: all of them, or none where somebody else changed the service. In
@@ -70,8 +100,10 @@ impl Others<'_> {
         let names = self.names;
         let listed = look::listed(self.docker, names)?;
         let sent_to = self.sent_to_by_others(numbers)?;
+        let untold = self.guard.has_overwritten();
         let (ours, others): (Vec<Number>, Vec<Number>) = numbers.iter().partition(|number| {
-            self.guard.knows(&listed, &names.instance(**number)) && !sent_to.contains(number)
+            let known = self.guard.knows(&listed, &names.instance(**number));
+            known && !untold && !sent_to.contains(number)
         });
         if !others.is_empty() {
             let others = names.instances(&others);

@@ -126,6 +126,7 @@ fn copy_and_verify(run: &Run<'_>, text: &str) -> Result<(), Failure> {
         })?;
         if look::file_in(&run.docker, lb, haproxy::CONFIG_NAME)?.as_deref() == Some(text.as_bytes())
         {
+            run.guard.arrived(text);
             return Ok(());
         }
         run.ui.status(&format!(
@@ -254,17 +255,27 @@ fn signal(run: &Run<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
             run,
             before,
             under_way: None,
+            said: Vec::new(),
         })?;
     }
     let (mut attempts, mut waited) = (0, false);
     while attempts < ATTEMPTS {
         keep_apart(run);
+        let asked = Instant::now();
         let (watch, others) = thread::scope(|scope| {
             let others = scope.spawn(|| run.others().none_changed());
             (Watch::begin(run, text), look::join(others))
         });
+        // Only before this run's own signal, and before it waits for one of others.
+        let reloaded = match &watch {
+            Ok(watch) if !run.undoing && attempts == 0 && !waited => {
+                none_reloaded(run, watch, asked)
+            }
+            _ => Ok(()),
+        };
         others?;
         let watch = watch?;
+        reloaded?;
         if let Some(mark) = watch.under_way.filter(|_| !waited) {
             waited = true;
             has_loaded(watch.of_earlier(mark))?;
@@ -313,6 +324,23 @@ fn signal(run: &Run<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
     Err(Failure::failed(format!(
         "the load balancer `{lb}` does not react to being asked to reload"
     )))
+}
+
+/// Nobody else's reload came between the look before this run's copy and now, `asked`: what that one had copied has been
+/// overwritten, unread. The new worker is all that tells of it.
+fn none_reloaded(run: &Run<'_>, watch: &Watch<'_>, asked: Instant) -> Result<(), Failure> {
+    let looked = run.workers().looked;
+    let within = looked.map(|looked| asked.saturating_duration_since(looked));
+    let found = watch.before.look.as_ref().zip(within);
+    let meanwhile =
+        |(look, within): (&Look, Duration)| reloaded::reloaded_within(look, &watch.said, within);
+    if !found.is_some_and(meanwhile) {
+        return Ok(());
+    }
+    run.guard.note_overwritten();
+    let lb = &run.spec.names.lb;
+    let found = format!("HAProxy in `{lb}` was reloaded, or started again");
+    Err(run.guard.other(&found))
 }
 
 /// HAProxy hears no signal while it loads: another one would be lost, and what it is loading would come into force after all.
@@ -394,6 +422,8 @@ struct Watch<'a> {
     before: Before,
     /// What HAProxy loads already since this time, as an earlier command asked it to that gave up or was killed.
     under_way: Option<Moment>,
+    /// HAProxy's last words before the signal.
+    said: Vec<Line>,
 }
 
 impl<'a> Watch<'a> {
@@ -416,6 +446,7 @@ impl<'a> Watch<'a> {
             run,
             before,
             under_way,
+            said: lines.own,
         })
     }
 

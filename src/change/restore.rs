@@ -15,6 +15,13 @@ pub fn restore_config(run: &Run<'_>, back: Back) -> Result<Done, Failure> {
     let Some(found) = &run.before.config else {
         return Ok(Done::ByUs);
     };
+    if run.guard.has_overwritten() {
+        run.ui.status(&format!(
+            "the haproxy.cfg in {} took the place of somebody else's, which nobody has read: it is left as it is",
+            run.spec.names.lb
+        ));
+        return Ok(Done::ByUs);
+    }
     if run.others().other_file().is_some() {
         run.ui.status(&format!(
             "the haproxy.cfg in {} is somebody else's: it is left as it is",

@@ -20,10 +20,15 @@ pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
         Action::ConnectLb => containers::connect_lb(run, action),
         Action::CopyConfig(servers) => {
             let text = files::write_config(run, servers, files::version_of_new_lb(run)?)?;
-            if run.guard.has_company() {
-                run.others().none_started(&text)?;
-            }
-            files::copy_first_config(run, action, &text)
+            let runs = if run.guard.has_company() {
+                run.others().none_started(&text)?
+            } else if run.before.is_vch() {
+                // There docker does not tell whoever connects it that somebody else has done so.
+                run.others().lb_not_started(&text)?
+            } else {
+                false
+            };
+            files::copy_first_config(run, action, &text, runs)
         }
         Action::CopyFiles => {
             if run.before.lb.as_ref().is_some_and(Container::running) {
@@ -35,6 +40,7 @@ pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
         Action::AwaitReady(numbers) => ready::await_ready(run, numbers).map(|()| Done::ByUs),
         Action::Watch(numbers) => watch::watch(run, numbers).map(|()| Done::ByUs),
         Action::Reload(servers) => {
+            run.workers().note_look();
             run.others().none_changed()?;
             let text = files::write_config(run, servers, run.spec.lb_version)?;
             // From the copy on the load balancer does not even start again without them.

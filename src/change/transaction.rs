@@ -16,7 +16,7 @@ use super::{ready, serving, step};
 use crate::calls;
 use crate::docker::{Docker, argv};
 use crate::entrance::Entrance;
-use crate::error::{Failure, Standing};
+use crate::error::{Failure, Kind, Standing};
 use crate::haproxy::Config;
 use crate::http::Speaks;
 use crate::interrupt::Interrupt;
@@ -325,6 +325,9 @@ impl Transaction<'_> {
         };
         let mut failure = failure;
         let undo = undo::plan(&plan.spec, self.before, happened);
+        if failure.kind == Kind::Failed && !run.guard.met_others() {
+            failure = run.others().blamed(failure);
+        }
         if !self.undoes || undo.is_empty() {
             return failure;
         }
@@ -353,7 +356,7 @@ impl Transaction<'_> {
             .undoing
             .extend(second.map(|second| second.render().trim_end().to_owned()));
         failure.standing = self.standing(plan, made(outcome), self.now(plan).as_ref());
-        if lb_is_not_back {
+        if lb_is_not_back || run.guard.has_overwritten() {
             for standing in &mut failure.standing {
                 standing.remove = None;
             }

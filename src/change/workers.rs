@@ -11,6 +11,8 @@ use crate::moment::Moment;
 #[derive(Debug, Default)]
 pub struct Workers {
     pub(super) last_hup: Option<Instant>,
+    /// When it was looked last, before a copy, whether anybody else has changed something.
+    pub(super) looked: Option<Instant>,
     /// The log's last time before that.
     pub(super) last_mark: Option<Moment>,
     /// The log's last time before this run's first HUP.
@@ -52,6 +54,11 @@ impl Workers {
     /// When the configuration in force was asked for, and the log's last time before that; `None` without a reload.
     pub fn last_reload(&self) -> Option<(Instant, Option<Moment>)> {
         self.last_hup.map(|at| (at, self.last_mark))
+    }
+
+    /// It is looked whether anybody else has changed something, before a copy.
+    pub fn note_look(&mut self) {
+        self.looked = Some(Instant::now());
     }
 
     /// Whether HAProxy may run another configuration than the one from before this run.

@@ -57,10 +57,12 @@ for process in /proc/[0-9]*; do
 	done
 	echo "process $pid $parent $start $has $(tr '\0\n' '  ' <"$process/cmdline")"
 done
-# How long ago the newest of its files was put there, whatever time they carry, and how long the machine has been up.
+# How long the machine has been up, and its clock; how long ago the newest of its files was put there, whatever time they carry.
+now=$(date +%s)
 changed=$(stat -c %Z /usr/local/etc/haproxy/haproxy.cfg /usr/local/etc/haproxy/tls.pem 2>/dev/null | sort -n | tail -n 1)
 read -r up _ 2>/dev/null </proc/uptime
-[ -n "$changed" ] && echo "files $(($(date +%s) - changed)) ${up%%.*}"
+echo "up $up $now"
+[ -n "$changed" ] && echo "files $((now - changed)) ${up%%.*}"
 sum=$(sha256sum </usr/local/etc/haproxy/tls.pem 2>/dev/null) && echo "cert ${sum%% *}"
 [ -S "$socket" ] && ask | sed 's/^/said /'
 echo whole

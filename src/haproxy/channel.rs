@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::digest;
+use crate::moment::Moment;
 
 /// The runtime socket that our haproxy.cfg names.
 pub const SOCKET: &str = "/tmp/haproxy.sock";
@@ -17,6 +18,9 @@ const SCRIPT: &str = include_str!("ask.sh");
 
 /// How long the script waits for former workers to give up their sockets, in tenths of a second.
 const TRIES: u32 = 20;
+
+/// Clock ticks in a second, on every platform that containers run on.
+pub const TICKS: u64 = 100;
 
 /// One of HAProxy's processes. Process IDs are used again: together with its start it is this one and no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,10 +87,20 @@ pub struct Look {
     pub rows: BTreeMap<Row, Standing>,
     /// Whether the image has nothing to ask the runtime socket with.
     pub mute: bool,
+    pub clock: Option<Clock>,
     /// How old its files are.
     pub files: Option<Files>,
     /// The digest of the certificate and key that lie beside haproxy.cfg.
     pub cert: Option<String>,
+}
+
+/// What the load balancer's machine has for the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// How long it has been up, in clock ticks.
+    pub up: u64,
+    /// By its calendar, in whole seconds.
+    pub now: Option<Moment>,
 }
 
 /// When haproxy.cfg, or the certificate beside it, was put there last: by the change time of the file, which nobody sets, and
@@ -137,6 +151,12 @@ pub fn answer(stdout: &str) -> Option<Look> {
     for line in stdout.lines() {
         if let Some(words) = line.strip_prefix("process ") {
             look.processes.push(process(words)?);
+        } else if let Some(words) = line.strip_prefix("up ") {
+            let (up, now) = words.split_once(' ').unwrap_or((words, ""));
+            look.clock = ticks(up).map(|up| Clock {
+                up,
+                now: now.parse().ok().map(Moment::from_seconds),
+            });
         } else if let Some(words) = line.strip_prefix("files ") {
             let (age, uptime) = words.split_once(' ')?;
             look.files = age
@@ -155,6 +175,14 @@ pub fn answer(stdout: &str) -> Option<Look> {
     look.info = read_info(info);
     look.rows = read_rows(rows);
     Some(look)
+}
+
+/// `12345.67` in ticks.
+fn ticks(seconds: &str) -> Option<u64> {
+    let (whole, hundredths) = seconds.split_once('.')?;
+    let whole: u64 = whole.parse().ok()?;
+    let hundredths: u64 = hundredths.parse().ok().filter(|it| *it < TICKS)?;
+    whole.checked_mul(TICKS)?.checked_add(hundredths)
 }
 
 /// `PID PARENT START none,SOCKET,… COMMAND`.
@@ -279,6 +307,7 @@ mod tests {
 process 1 0 104446 none haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg \n\
 process 8 1 104493 none,99610,99610 haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg \n\
 process 9 1 104494 unknown haproxy \n\
+up 1060.05 1767225600\n\
 said Name: HAProxy\nsaid Version: 2.6.12-1+deb12u4\nsaid Pid: 8\nsaid Stopping: 0\nsaid \n\
 said # pxname,svname,qcur,last_chk,status,check_code,check_status,\nsaid http-in,FRONTEND,,,OPEN,,,\n\
 said servers,server1,0,\"a, b\",DOWN,503,* L7STS,\nsaid servers,server2,0,,no check,,,\n\
@@ -302,6 +331,9 @@ said servers,server3,0,,UP 1/3,,L4CON,\nsaid servers,BACKEND,0,,UP,,,\nsaid \nwh
         assert_eq!(hidden.listens(), None);
         assert_eq!(look.listening(), std::slice::from_ref(worker));
         assert_eq!(look.answering(), Some(worker.id));
+        let clock = look.clock.unwrap();
+        assert_eq!(clock.up, 106_005);
+        assert_eq!(clock.now, Moment::parse("2026-01-01T00:00:00Z"));
         let info = look.info.unwrap();
         assert_eq!(
             (info.version.as_str(), info.stopping),

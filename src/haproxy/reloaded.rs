@@ -10,8 +10,9 @@
 //! executed in the load balancer does it have to do, and only where HAProxy states there that it took the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use super::channel::{Look, Process, Standing};
+use super::channel::{Look, Process, Standing, TICKS};
 use super::{Config, log};
 use crate::moment::Moment;
 use crate::spec::names::Number;
@@ -173,8 +174,30 @@ pub fn under_way(look: &Look, said: &[log::Line]) -> Option<Moment> {
     (relieves || initializes).then_some(earlier)
 }
 
-/// The kernel counts a process's start in hundredths of a second, on every platform that containers run on.
-const TICKS: i64 = 100;
+/// A log's time may be another machine's than that of the processes.
+const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(2);
+
+/// Whether HAProxy was asked to reload, and did so, within the last `elapsed`: one that takes connections is no older, and by
+/// the log it was not asked to before that. Times of one clock each, and none of ours.
+pub fn reloaded_within(look: &Look, said: &[log::Line], elapsed: Duration) -> bool {
+    let listening = look.listening();
+    let starts = listening.iter().map(|process| process.id.start);
+    let Some((clock, newest)) = look.clock.zip(starts.max()) else {
+        return false;
+    };
+    // Both are cut to whole ticks: it is at most so old.
+    let age = clock.up.saturating_sub(newest).saturating_add(1);
+    if Duration::from_millis(age.saturating_mul(1_000 / TICKS)) >= elapsed {
+        return false;
+    }
+    let mut said = said.iter().rev();
+    let heard = said.find(|line| log::hears(&line.text));
+    let asked_before = heard
+        .zip(clock.now)
+        .is_some_and(|(heard, now)| now.since(heard.time) > elapsed + CLOCKS_DIFFER_BY);
+    !asked_before
+}
+
 /// A file is put there a moment before it is loaded; the times are whole seconds of two clocks.
 const BEFOREHAND: i64 = 2;
 
@@ -188,7 +211,7 @@ pub fn written_later(look: &Look) -> bool {
     let Some((worker, files)) = worker.zip(look.files) else {
         return false;
     };
-    let started = i64::try_from(worker.id.start).unwrap_or(i64::MAX) / TICKS;
+    let started = i64::try_from(worker.id.start / TICKS).unwrap_or(i64::MAX);
     files.age + BEFOREHAND < files.uptime.saturating_sub(started)
 }
 
@@ -397,6 +420,35 @@ mod tests {
             judged(&old(true), &old(true), &[alert], true),
             Verdict::Unheard
         );
+    }
+
+    #[test]
+    fn a_reload_came_meanwhile_whose_worker_is_surely_younger_and_that_was_not_asked_for_before() {
+        let found = |up: &str, sockets: &str| {
+            let processes = format!("process 1 0 10 none x\nprocess 8 1 100000 {sockets} x\n");
+            channel::answer(&format!("{processes}{up}whole\n")).unwrap()
+        };
+        let ms = Duration::from_millis;
+        // 2026-11-27T21:35:30Z
+        let look = found("up 1005.00 1795815330\n", "none,100");
+        assert!(reloaded_within(&look, &[], ms(5_011)));
+        assert!(!reloaded_within(&look, &[], ms(5_010)));
+        // It was asked 17.8 s ago, and loaded for so long.
+        let asked = lines(&["[WARNING] 330/213512 (1) : Reexecuting Master process"]);
+        for (elapsed, meanwhile) in [(6_000, false), (15_800, false), (15_900, true)] {
+            assert_eq!(reloaded_within(&look, &asked, ms(elapsed)), meanwhile);
+        }
+        // The time is not told, and one that takes no connections.
+        assert!(!reloaded_within(&found("", "none,100"), &[], ms(9_000)));
+        assert!(!reloaded_within(
+            &found("up  5\n", "none,100"),
+            &[],
+            ms(9_000)
+        ));
+        let idle = found("up 1005.00 1795815330\n", "none");
+        assert!(!reloaded_within(&idle, &[], ms(9_000)));
+        let unclear = found("up 1005.00 \n", "none,100");
+        assert!(reloaded_within(&unclear, &asked, ms(6_000)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::sandbox::{FLAVORS, Flavor, Ran, Sandbox};
+use super::sandbox::{Call, FLAVORS, Flavor, Ran, Sandbox};
 use super::scene::{ANSWER, tool_calls};
 
 const ALL: [&str; 5] = [
@@ -297,6 +297,25 @@ fn a_network_that_is_let_go_of_late_is_asked_again() {
             .success()
             .stderr_has("has active endpoints; again in 0.5 s\n");
         assert!(sandbox.networks().is_empty());
+    }
+}
+
+#[test]
+fn one_of_the_service_that_goes_while_it_is_looked_at_keeps_no_network() {
+    for flavor in FLAVORS {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.script_has_run(2);
+        sandbox.rule(json!({"when": ["inspect", "--type"], "hang": "go"}));
+        let down = sandbox.start(&["down"]);
+        sandbox.wait_until("who is on the network", || {
+            let calls = sandbox.calls();
+            let asked = |call: &&Call| call.has_ended() && call.line().contains("network=web-net");
+            calls.iter().find(asked).map(|_| ())
+        });
+        sandbox.docker_line("rm -f web-2").success();
+        sandbox.release("go");
+        down.finish().success().stderr_lacks("left alone");
+        assert!(sandbox.containers().is_empty() && sandbox.networks().is_empty());
     }
 }
 

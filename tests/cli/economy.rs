@@ -87,10 +87,11 @@ fn each_command_asks_only_for_what_it_needs_and_only_once() {
                 Flavor::Engine => ", logs",
                 Flavor::Vch => "",
             };
-            // The file is read back: another deployment from the same directory may have written it meanwhile.
+            // The file is read back: another deployment from the same directory may have written it meanwhile. And nobody
+            // else has started the load balancer by then.
             let deploy = format!(
-                "pull, pull, network create, run, create, network connect, {ask}cp, read file, start, inspect{left_out}, \
-                 ps, read file"
+                "pull, pull, network create, run, create, network connect, {ask}cp, inspect, read file, start, \
+                 inspect{left_out}, ps, read file"
             );
             // In the end it is looked whether all of them run.
             let add = format!("run, inspect, {OTHERS}, {RELOAD}, inspect, {OTHERS}");

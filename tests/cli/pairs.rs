@@ -1,9 +1,9 @@
-//! Two commands at once: the first hangs at one of its calls, the second runs whole, then the first goes on. Whoever exits
-//! with 0 is right: the service is as if one command had come after the other. Where there is no lock, on a VCH and once `down`
-//! has ended the load balancer, one of the two may meet a call of the other that is on its way: then the other one fails. Only a file that the second brought
-//! in within the very copy of the first is overwritten without anybody's noticing.
+//! Two commands at once: the first hangs at one of its calls, the second runs whole, then the first goes on. Where both exit
+//! with 0 the service is as if one had come after the other. Where there is no lock, on a VCH and once `down` has ended the
+//! load balancer, a call of the one that was on its way may undo what the other has done: then the one fails, and says that
+//! somebody else was at it.
 //!
-//! Every call of every pair with PAIRS=all (or a part of a case's name); a sample otherwise.
+//! Every call of every pair with PAIRS=all (or a part of a case's name); otherwise a sample, and of each pair on a VCH the copy.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use std::thread;
 use serde_json::json;
 
 use super::sandbox::{Call, FLAVORS, Flavor, Ran, Sandbox};
-use super::scene::CONFIG;
+use super::scene::{CONFIG, on_both};
 
 const QUICK: [&str; 6] = ["--wait", "2s", "--settle", "0s", "--drain", "0s"];
 
@@ -21,7 +21,7 @@ const QUICK: [&str; 6] = ["--wait", "2s", "--settle", "0s", "--drain", "0s"];
 const THREADS: usize = 8;
 
 /// Of the cases, every so manieth is tried.
-const SAMPLE: usize = 37;
+const SAMPLE: usize = 101;
 
 /// How many instances there are before.
 const BEFORE: usize = 2;
@@ -34,15 +34,17 @@ enum Act {
     ScaleDown,
     Rollout,
     Down,
+    Recreate,
 }
 
-const ACTS: [Act; 6] = [
+const ACTS: [Act; 7] = [
     Act::Up,
     Act::UpOther,
     Act::ScaleUp,
     Act::ScaleDown,
     Act::Rollout,
     Act::Down,
+    Act::Recreate,
 ];
 
 /// A service, in short: how many instances of which image; none at all.
@@ -57,13 +59,14 @@ impl Act {
             Self::ScaleDown => &["scale", "1"],
             Self::Rollout => &["rollout", "--force"],
             Self::Down => &["down"],
+            Self::Recreate => &["up", "-n", "3", "--recreate-lb"],
         }
     }
 
     /// What becomes of a service.
     fn of(self, before: Service) -> Service {
         match self {
-            Self::Up => Some((3, "httpd")),
+            Self::Up | Self::Recreate => Some((3, "httpd")),
             Self::UpOther => Some((2, "httpd:2")),
             Self::ScaleUp => before.map(|(_, image)| (4, image)),
             Self::ScaleDown => before.map(|(_, image)| (1, image)),
@@ -73,12 +76,19 @@ impl Act {
     }
 }
 
+/// Where the first one hangs.
+#[derive(Debug, Clone, Copy)]
+enum Hangs {
+    AtCall(usize),
+    AtItsCopy,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Case {
     flavor: Flavor,
     first: Act,
     second: Act,
-    call: usize,
+    hangs: Hangs,
 }
 
 /// What two commands came to.
@@ -89,6 +99,8 @@ struct Counts {
     one: AtomicUsize,
     none: AtomicUsize,
     refused: AtomicUsize,
+    /// Of what one had done the other one, which failed, has undone something.
+    spoiled: AtomicUsize,
 }
 
 impl Case {
@@ -96,64 +108,85 @@ impl Case {
         let sandbox = Sandbox::like(scene);
         sandbox.rules_may_be_unused();
         let _lb = sandbox.serve();
-        sandbox.rule(json!({"any_call": self.call, "hang": "go"}));
-        let first = sandbox.start(&words(self.first, &[]));
-        let mut running = Some(first);
-        let struck = sandbox.wait_until("the call that hangs", || {
-            if sandbox.calls().iter().any(|call| call.rule.is_some()) {
-                return Some(true);
-            }
-            let first = running.as_mut()?;
-            first.has_ended().then_some(false)
+        sandbox.rule(match self.hangs {
+            Hangs::AtCall(call) => json!({"any_call": call, "hang": "go"}),
+            Hangs::AtItsCopy => json!({"when": ["cp", "haproxy.cfg"], "hang": "go"}),
         });
-        let ended =
-            |words: &[String]| words.starts_with(&["kill", "-s", "TERM"].map(str::to_owned));
-        let calls = sandbox.calls();
-        let lb_ended = calls.iter().any(|it| it.has_ended() && ended(&it.words));
-        let locked = self.flavor == Flavor::Engine && !lb_ended;
-        let second =
-            struck.then(|| sandbox.tool(&words(self.second, &["--config-out", "elsewhere.cfg"])));
-        sandbox.release("go");
-        let first = running.take().unwrap().finish();
-        let Some(second) = second else {
+        let Some([first, second]) = at_once(
+            &sandbox,
+            &words(self.first, &[]),
+            &words(self.second, &["--config-out", "elsewhere.cfg"]),
+        ) else {
             return Ok(());
         };
-        counts.met.fetch_add(1, Ordering::Relaxed);
-        let codes = [&first, &second].map(|ran| ran.code == Some(0));
-        let count = match codes {
-            [true, true] => &counts.both,
-            [false, false] => &counts.none,
-            _ => &counts.one,
+        let calls = sandbox.calls();
+        let held = calls.iter().position(|call| call.rule.is_some());
+        let ended = |call: &Call| {
+            call.words
+                .starts_with(&["kill", "-s", "TERM"].map(str::to_owned))
         };
-        count.fetch_add(1, Ordering::Relaxed);
-        if second.stderr.contains("is changing") {
-            counts.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        let copies = |it: &Call| it.rule.is_some() && it.change.is_some() && it.words[0] == "cp";
-        let overwrites = calls.iter().any(copies);
-        if !locked && (overwrites || codes != [true, true]) {
-            return told(&first).and_then(|()| told(&second));
-        }
-        self.judge(&sandbox, codes)
-            .map_err(|why| format!("{why}\n{first}\n{second}\n{}", sandbox.calls_text()))?;
-        told(&first).and_then(|()| told(&second))
-    }
-
-    fn judge(&self, sandbox: &Sandbox, [first, second]: [bool; 2]) -> Result<(), String> {
+        let lb_ended = calls.iter().take(held.unwrap_or_default()).any(ended);
+        let locked = self.flavor == Flavor::Engine && !lb_ended;
         let before: Service = Some((BEFORE, "httpd"));
         let (a, b) = (self.first, self.second);
-        let expected = match (first, second) {
-            (true, true) => [b.of(a.of(before)), a.of(b.of(before))],
-            (true, false) => [a.of(before), a.of(b.of(before))],
-            (false, true) => [b.of(before), b.of(a.of(before))],
-            (false, false) => return Ok(()),
+        let expected = match [&first, &second].map(|ran| ran.code == Some(0)) {
+            [true, true] => vec![b.of(a.of(before)), a.of(b.of(before))],
+            [true, false] => vec![a.of(before), a.of(b.of(before))],
+            [false, true] => vec![b.of(before), b.of(a.of(before))],
+            [false, false] => vec![],
         };
-        let found = found(sandbox)?;
-        if expected.contains(&found) {
+        let there = found(&sandbox);
+        let right = matches!(&there, Ok(there) if expected.contains(there));
+        counts
+            .count([&first, &second], locked, right)
+            .map_err(|why| {
+                let calls = sandbox.calls_text();
+                format!("{why}: {there:?}, held at {held:?}\n{first}\n{second}\n{calls}")
+            })
+    }
+}
+
+impl Counts {
+    /// Counts what two commands came to, after which the service is `right` or not; the error is what is wrong with that.
+    fn count(&self, [first, second]: [&Ran; 2], locked: bool, right: bool) -> Result<(), String> {
+        let done = [first, second].map(|ran| ran.code == Some(0));
+        let count = match done {
+            [true, true] => &self.both,
+            [false, false] => &self.none,
+            _ => &self.one,
+        };
+        for count in [&self.met, count] {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if second.stderr.contains("is changing") {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        told(first).and_then(|()| told(second))?;
+        if right || done == [false, false] {
             return Ok(());
         }
-        Err(format!("{found:?}, expected one of {expected:?}"))
+        let loser = if done[0] { second } else { first };
+        if locked || done == [true, true] || !loser.stderr.contains("somebody else") {
+            return Err("wrong".to_owned());
+        }
+        self.spoiled.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
+}
+
+/// Runs the second command whole while the first hangs at a call; `None` where that ended before it came to one.
+fn at_once(sandbox: &Sandbox, first: &[&str], second: &[&str]) -> Option<[Ran; 2]> {
+    let mut first = sandbox.start(first);
+    let struck = sandbox.wait_until("the call that hangs", || {
+        if sandbox.calls().iter().any(|call| call.rule.is_some()) {
+            return Some(true);
+        }
+        first.has_ended().then_some(false)
+    });
+    let second = struck.then(|| sandbox.tool(second));
+    sandbox.release("go");
+    let first = first.finish();
+    Some([first, second?])
 }
 
 fn words(act: Act, more: &[&'static str]) -> Vec<&'static str> {
@@ -239,19 +272,37 @@ fn cases(scenes: &[(Flavor, Sandbox)]) -> Vec<(&Sandbox, Case)> {
         for first in ACTS {
             let calls = calls_of(first, scene);
             for second in ACTS {
-                cases.extend((0..calls).map(|call| {
-                    let case = Case {
-                        flavor: *flavor,
-                        first,
-                        second,
-                        call,
-                    };
-                    (scene, case)
-                }));
+                let case = |hangs| Case {
+                    flavor: *flavor,
+                    first,
+                    second,
+                    hangs,
+                };
+                cases.extend((0..calls).map(|call| (scene, case(Hangs::AtCall(call)))));
             }
         }
     }
     cases
+}
+
+/// On a VCH the copy is where nothing but the guard stands between two commands.
+fn copies(scenes: &[(Flavor, Sandbox)]) -> Vec<(&Sandbox, Case)> {
+    let vch = scenes.iter().find(|(flavor, _)| *flavor == Flavor::Vch);
+    let scene = vch.map(|(_, scene)| scene).unwrap();
+    let pairs = ACTS
+        .into_iter()
+        .flat_map(|first| ACTS.map(|second| (first, second)));
+    let case = |(first, second)| Case {
+        flavor: Flavor::Vch,
+        first,
+        second,
+        hangs: Hangs::AtItsCopy,
+    };
+    let of_others = |(first, _): &(Act, Act)| *first != Act::Down;
+    pairs
+        .filter(of_others)
+        .map(|pair| (scene, case(pair)))
+        .collect()
 }
 
 #[test]
@@ -260,9 +311,15 @@ fn of_two_commands_at_once_whoever_says_done_is_right() {
     let scenes: Vec<(Flavor, Sandbox)> = FLAVORS.map(|flavor| (flavor, scene(flavor))).into();
     let mut cases = cases(&scenes);
     match only.as_str() {
-        "" => cases = cases.into_iter().step_by(SAMPLE).collect(),
+        "" => {
+            cases = cases.into_iter().step_by(SAMPLE).collect();
+            cases.extend(copies(&scenes));
+        }
         "all" => {}
-        part => cases.retain(|(_, case)| format!("{case:?}").contains(part)),
+        part => {
+            cases.extend(copies(&scenes));
+            cases.retain(|(_, case)| format!("{case:?}").contains(part));
+        }
     }
     let (next, counts) = (AtomicUsize::new(0), Counts::default());
     let wrong = Mutex::new(Vec::new());
@@ -287,50 +344,43 @@ fn of_two_commands_at_once_whoever_says_done_is_right() {
     );
 }
 
-/// A first deployment takes no lock: there is nothing yet that could hold one. Here, too, nobody notices what is overwritten
-/// within a copy. A VCH does not even tell that the load balancer is connected already.
+/// A first deployment takes no lock: there is nothing yet that could hold one.
 #[test]
 fn of_two_first_deployments_at_once_whoever_says_done_is_right() {
-    let flavor = Flavor::Engine;
-    let count = {
-        let clean = Sandbox::new(flavor);
-        let _lb = clean.serve();
-        clean.tool(&words(Act::Up, &[])).success();
-        clean.calls().len()
-    };
-    for call in (0..count).step_by(3) {
-        let sandbox = Sandbox::new(flavor);
-        sandbox.rules_may_be_unused();
-        let _lb = sandbox.serve();
-        sandbox.rule(json!({"any_call": call, "hang": "go"}));
-        let first = sandbox.start(&words(Act::Up, &[]));
-        sandbox.wait_until("the call that hangs", || {
-            let calls = sandbox.calls();
-            calls.iter().any(|call| call.rule.is_some()).then_some(())
-        });
-        let more = ["up", "-n", "4", "--config-out", "elsewhere.cfg"];
-        let second = sandbox.tool(&[&more[..], &QUICK].concat());
-        sandbox.release("go");
-        let first = first.finish();
-        told(&first).and_then(|()| told(&second)).unwrap();
-        let calls = sandbox.calls();
-        let copies = |it: &Call| it.rule.is_some() && it.change.is_some() && it.words[0] == "cp";
-        if calls.iter().any(copies) {
-            continue;
-        }
-        let codes = [&first, &second].map(|ran| ran.code == Some(0));
-        let right: &[usize] = match codes {
-            [true, true] => &[3, 4],
-            [true, false] => &[3],
-            [false, true] => &[4],
-            [false, false] => continue,
+    let all = std::env::var("PAIRS").is_ok_and(|only| only == "all");
+    let counts = Counts::default();
+    on_both(|flavor| {
+        let count = {
+            let clean = Sandbox::new(flavor);
+            let _lb = clean.serve();
+            clean.tool(&words(Act::Up, &[])).success();
+            clean.calls().len()
         };
-        let there = found(&sandbox);
-        let fine = matches!(&there, Ok(Some((count, _))) if right.contains(count));
-        let calls = sandbox.calls_text();
-        assert!(
-            fine,
-            "{flavor:?} call {call}: {there:?}\n{first}\n{second}\n{calls}"
-        );
-    }
+        for call in (0..count).step_by(if all { 1 } else { 3 }) {
+            let sandbox = Sandbox::new(flavor);
+            sandbox.rules_may_be_unused();
+            let _lb = sandbox.serve();
+            sandbox.rule(json!({"any_call": call, "hang": "go"}));
+            let more = ["up", "-n", "4", "--config-out", "elsewhere.cfg"];
+            let more = [&more[..], &QUICK].concat();
+            let Some([first, second]) = at_once(&sandbox, &words(Act::Up, &[]), &more) else {
+                continue;
+            };
+            let right: &[usize] = match [&first, &second].map(|ran| ran.code == Some(0)) {
+                [true, true] => &[3, 4],
+                [true, false] => &[3],
+                [false, true] => &[4],
+                [false, false] => &[],
+            };
+            let there = found(&sandbox);
+            let fine = matches!(&there, Ok(Some((count, _))) if right.contains(count));
+            counts
+                .count([&first, &second], false, fine)
+                .unwrap_or_else(|why| {
+                    let calls = sandbox.calls_text();
+                    panic!("{why}: {flavor:?} call {call}: {there:?}\n{first}\n{second}\n{calls}")
+                });
+        }
+    });
+    eprintln!("first deployments: {counts:?}");
 }

@@ -159,6 +159,7 @@ fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Repl
         for line in &processes {
             reply.out(line);
         }
+        reply.out(&format!("up {}", haproxy::up()));
         if let Some(files) = &config.files {
             reply.out(&format!("files {files}"));
         }

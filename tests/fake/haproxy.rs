@@ -469,6 +469,13 @@ fn ticks(ns: u64) -> u64 {
     ns / (SECOND / 100)
 }
 
+/// How long the machine has been up, as in `/proc/uptime`, and its clock.
+pub(crate) fn up() -> String {
+    let now = times::now();
+    let ticks = ticks(now);
+    format!("{}.{:02} {}", ticks / 100, ticks % 100, now / SECOND)
+}
+
 /// What HAProxy says where it can't bind all that the configuration names, after trying for some two seconds. `-c` does not
 /// find that out.
 fn cannot_bind(
