@@ -429,6 +429,9 @@ struct Watch<'a> {
 impl<'a> Watch<'a> {
     fn begin(run: &'a Run<'a>, text: &str) -> Result<Self, Failure> {
         let look = ask(run, &[])?;
+        if let Some(look) = look.as_ref().filter(|_| run.workers().mark.is_none()) {
+            run.workers().note_left(&look.former());
+        }
         let pid_file = match look {
             Some(_) => None,
             None => pid_file(run),
@@ -622,11 +625,10 @@ fn first_signs(run: &Run<'_>) -> Result<Vec<Line>, Failure> {
     }
 }
 
-/// Waits until the workers from before this run's reloads are gone: they keep their open connections, and their old list
-/// of servers.
+/// Waits until the workers from before this run's reloads are gone, those that earlier commands left included: they keep their
+/// open connections, and their old list of servers.
 pub fn drain(run: &Run<'_>) -> Result<(), Failure> {
     let started = Instant::now();
-    let lb = &run.spec.names.lb;
     let mark = run.workers().mark;
     let mut pause = Duration::from_millis(50);
     loop {
@@ -639,7 +641,9 @@ pub fn drain(run: &Run<'_>) -> Result<(), Failure> {
             // Then it is as with a HAProxy that does not tell.
             Err(_) => None,
         };
+        // Of those that other commands left the log may have told before this run read it.
         let gone = match gone {
+            Some(false) if run.workers().were_left() => gone_by_processes(run)?.or(gone),
             None => gone_by_processes(run)?,
             told => told,
         };
@@ -647,17 +651,32 @@ pub fn drain(run: &Run<'_>) -> Result<(), Failure> {
             return Ok(());
         }
         if started.elapsed() >= run.patience.drain {
-            let waited = text::seconds(run.patience.drain);
             if gone == Some(false) {
-                run.ui.warn(&format!(
-                    "after {waited} {lb} still has connections to instances that leave (--drain)"
-                ));
+                warn_of_clients(run);
             }
             return Ok(());
         }
         run.sleep(pause.min(run.patience.drain));
         pause = (pause * 2).min(Duration::from_millis(500));
     }
+}
+
+/// Says how many connections are cut, at most: whom former workers send to nobody tells.
+fn warn_of_clients(run: &Run<'_>) {
+    let lb = run.spec.names.lb.as_str();
+    let waited = text::seconds(run.patience.drain);
+    let look = ask::haproxy(&run.docker, lb, Question::Open, &[]);
+    let clients = look.ok().flatten().filter(|look| !look.open.is_empty());
+    let clients = clients.map(|look| run.workers().clients(&look));
+    run.ui.warn(&match clients {
+        Some(0) | None => {
+            format!("after {waited} {lb} still has connections to instances that leave (--drain)")
+        }
+        Some(count) => format!(
+            "after {waited} (--drain) former workers of {lb} still have {}: those to instances that leave are cut",
+            text::plural(usize::try_from(count).unwrap_or(usize::MAX), "connection")
+        ),
+    });
 }
 
 /// Where the log does not tell, as that of 1.7, the processes do.

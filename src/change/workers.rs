@@ -20,6 +20,8 @@ pub struct Workers {
     /// Whether its log tells when a former worker is gone: that of 1.7 never does.
     pub(super) tells_of_ends: bool,
     former: BTreeSet<Id>,
+    /// Those of them that other commands left: the log may have told of their end before it is read.
+    left: bool,
     /// Former workers whose process IDs are not known.
     nameless: usize,
     /// Whether HAProxy may run another configuration than the one from before this run.
@@ -85,6 +87,23 @@ impl Workers {
     pub(super) fn started(&mut self) {
         (self.elsewhere, self.moved, self.refused) = (false, false, None);
         (self.unfinished, self.unproved) = (None, false);
+    }
+
+    /// Former workers that were there before this run's first reload go on, too.
+    pub(super) fn note_left(&mut self, left: &[Process]) {
+        self.left |= !left.is_empty();
+        self.former.extend(left.iter().map(|process| process.id));
+    }
+
+    /// Whether other commands left some.
+    pub(super) fn were_left(&self) -> bool {
+        self.left
+    }
+
+    /// How many clients former workers have.
+    pub(super) fn clients(&self, now: &Look) -> u64 {
+        let there = self.former.iter().filter(|id| now.has(**id));
+        there.filter_map(|id| now.open.get(&id.pid)).sum()
     }
 
     /// Those that served until now are former ones.

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # What HAProxy's processes in the load balancer are, what they listen on, and what the one says that answers. Run as
-# `sh -c SCRIPT vch-lb TRIES QUESTION [PID/START/SOCKET]...`: first waits, TRIES tenths of a second at most, until none of
-# these processes holds its socket any more. `whole` on the last line proves that it ran to its end.
+# `sh -c SCRIPT vch-lb TRIES QUESTION COUNTS [PID/START/SOCKET]...`: first waits, TRIES tenths of a second at most, until none
+# of these processes holds its socket any more. With COUNTS `open` each process's clients are counted: connections on a port
+# that HAProxy listens on. `whole` on the last line proves that it ran to its end.
 socket=/tmp/haproxy.sock
 read_process() {
 	read -r line 2>/dev/null <"/proc/$1/stat" || return 1
@@ -32,17 +33,25 @@ ask() {
 		echo no-client
 	fi 2>/dev/null
 }
-tries=$1 question=$2
-shift 2
+tries=$1 question=$2 counts=$3
+shift 3
 while [ "$tries" -gt 0 ] && held "$@"; do
 	sleep 0.1
 	tries=$((tries - 1))
 done
-sockets=
+sockets='' ports=' ' clients=''
 for table in /proc/net/tcp /proc/net/tcp6; do
 	[ -r "$table" ] || continue
-	while read -r _ _ _ state _ _ _ _ _ inode _; do
-		[ "$state" = 0A ] && sockets="$sockets $inode"
+	while read -r _ address _ state _ _ _ _ _ inode _; do
+		[ "$state" = 0A ] && sockets="$sockets $inode" ports="$ports${address##*:} "
+	done <"$table"
+done
+for table in /proc/net/tcp /proc/net/tcp6; do
+	if [ "$counts" != open ] || ! [ -r "$table" ]; then continue; fi
+	while read -r _ address _ state _ _ _ _ _ inode _; do
+		[ "$state" = 01 ] || continue
+		case $ports in *" ${address##*:} "*) clients="$clients
+socket:[$inode]" ;; esac
 	done <"$table"
 done
 for key; do sockets="$sockets ${key##*/}"; done
@@ -56,6 +65,10 @@ for process in /proc/[0-9]*; do
 		case $files in *"socket:[$inode]"*) has="$has,$inode" ;; esac
 	done
 	echo "process $pid $parent $start $has $(tr '\0\n' '  ' <"$process/cmdline")"
+	[ "$counts" = open ] || continue
+	# An empty pattern would be in every line.
+	[ -z "$clients" ] || set -- "$(printf '%s\n' "$files" | grep -c -F "${clients#?}")"
+	echo "open $pid ${1:-0}"
 done
 # How long the machine has been up, and its clock; how long ago the newest of its files was put there, whatever time they carry.
 now=$(date +%s)

@@ -33,6 +33,8 @@ pub struct Id {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     pub id: Id,
+    /// Its parent's process ID.
+    pub parent: u32,
     /// The inodes of the sockets that it listens on, or that were asked about. `None`: they could not be read.
     pub sockets: Option<BTreeSet<u64>>,
     /// Its command line.
@@ -92,6 +94,8 @@ pub struct Look {
     pub files: Option<Files>,
     /// The digest of the certificate and key that lie beside haproxy.cfg.
     pub cert: Option<String>,
+    /// How many clients each process has, by its ID, where that was asked.
+    pub open: BTreeMap<u32, u64>,
 }
 
 /// What the load balancer's machine has for the time.
@@ -119,13 +123,16 @@ pub enum Question {
     Who,
     /// That, and which proxies and servers it runs.
     What,
+    /// Who it is, and how many clients each process has.
+    Open,
 }
 
 /// The command that asks. With `former`, it waits a little for these to give up the sockets that they listened on.
 pub fn command(question: Question, former: &[Process]) -> Vec<String> {
-    let question = match question {
-        Question::Who => "show info",
-        Question::What => "show info;show stat",
+    let (question, counts) = match question {
+        Question::Who => ("show info", "-"),
+        Question::What => ("show info;show stat", "-"),
+        Question::Open => ("show info", "open"),
     };
     let keys = former.iter().flat_map(|process| {
         let Id { pid, start } = process.id;
@@ -135,7 +142,7 @@ pub fn command(question: Question, former: &[Process]) -> Vec<String> {
     let words = ["sh", "-c", SCRIPT, "vch-lb"].map(str::to_owned);
     words
         .into_iter()
-        .chain([TRIES.to_string(), question.to_owned()])
+        .chain([TRIES.to_string(), question.to_owned(), counts.to_owned()])
         .chain(keys)
         .collect()
 }
@@ -166,6 +173,11 @@ pub fn answer(stdout: &str) -> Option<Look> {
                 .map(|(age, uptime)| Files { age, uptime });
         } else if let Some(sum) = line.strip_prefix("cert ") {
             look.cert = sum.get(..digest::DIGITS).map(str::to_owned);
+        } else if let Some((pid, count)) = line
+            .strip_prefix("open ")
+            .and_then(|words| words.split_once(' '))
+        {
+            look.open.insert(pid.parse().ok()?, count.parse().ok()?);
         } else if let Some(words) = line.strip_prefix("said ") {
             said.push(words);
         }
@@ -189,13 +201,14 @@ fn ticks(seconds: &str) -> Option<u64> {
 fn process(words: &str) -> Option<Process> {
     let mut words = words.splitn(5, ' ');
     let pid = words.next()?.parse().ok()?;
-    let _parent = words.next()?;
+    let parent = words.next()?.parse().ok()?;
     let start = words.next()?.parse().ok()?;
     let mut inodes = words.next()?.split(',');
     let known = inodes.next()? == "none";
     let sockets: Option<BTreeSet<u64>> = inodes.map(|inode| inode.parse().ok()).collect();
     Some(Process {
         id: Id { pid, start },
+        parent,
         sockets: sockets.filter(|_| known),
         command: words.next().unwrap_or_default().trim().to_owned(),
     })
@@ -284,6 +297,23 @@ impl Look {
         let processes = self.processes.iter();
         let listening = processes.filter(|process| process.listens() == Some(true));
         listening.cloned().collect()
+    }
+
+    /// The workers of former configurations: they take no connections any more, and go on with those that they have. So does
+    /// one that still loads: it is to be asked before a signal.
+    pub fn former(&self) -> Vec<Process> {
+        let is_parent = |pid: u32| self.processes.iter().any(|process| process.parent == pid);
+        let has_parent = |parent: u32| {
+            self.processes
+                .iter()
+                .any(|process| process.id.pid == parent)
+        };
+        let former = self.processes.iter().filter(|process| {
+            process.listens() == Some(false)
+                && !is_parent(process.id.pid)
+                && has_parent(process.parent)
+        });
+        former.cloned().collect()
     }
 
     pub fn has(&self, id: Id) -> bool {
@@ -384,7 +414,31 @@ said servers,server3,0,,UP 1/3,,L4CON,\nsaid servers,BACKEND,0,,UP,,,\nsaid \nwh
     fn the_question_is_words_of_ours_and_numbers() {
         let former = answer(ANSWER).unwrap().listening();
         let words = command(Question::Who, &former);
-        assert_eq!(words[3..], ["vch-lb", "20", "show info", "8/104493/99610"]);
+        assert_eq!(
+            words[3..],
+            ["vch-lb", "20", "show info", "-", "8/104493/99610"]
+        );
+        let open = command(Question::Open, &[]);
+        assert_eq!(open[3..], ["vch-lb", "20", "show info", "open"]);
+    }
+
+    #[test]
+    fn former_workers_are_told_from_masters_and_from_a_check() {
+        let former = |text: &str| {
+            let look = answer(&format!("{text}whole\n")).unwrap();
+            let pids = look.former().iter().map(|it| it.id.pid).collect::<Vec<_>>();
+            (pids, look.open)
+        };
+        // Of 2.6, while `haproxy -c` is run beside it.
+        let modern = "process 1 0 5 none haproxy -W\nprocess 8 1 6 none haproxy -W\nopen 8 2\n\
+             process 9 1 7 none,4 haproxy -W\nprocess 10 1 7 unknown haproxy -W\nprocess 20 0 9 none haproxy -c\n";
+        assert_eq!(former(modern), (vec![8], BTreeMap::from([(8, 2)])));
+        // Of 1.7: a wrapper, and a parent for each worker.
+        let wrapped = "process 1 0 5 none haproxy-systemd-wrapper\nprocess 7 1 5 none haproxy -Ds\n\
+             process 8 7 5 none haproxy -Ds\nprocess 9 1 8 none haproxy -Ds\nprocess 10 9 8 none,4 haproxy -Ds\n";
+        assert_eq!(former(wrapped), (vec![8], BTreeMap::new()));
+        let gone = "process 1 0 5 none haproxy -W\nprocess 9 1 7 none,4 haproxy -W\n";
+        assert_eq!(former(gone).0, Vec::<u32>::new());
     }
 
     #[test]

@@ -384,7 +384,7 @@ fn the_former_processes_of_1_7_are_waited_for_and_no_longer() {
     assert!(took < Duration::from_secs(60), "{took:?}");
     sandbox.config(json!({"old_worker_ms": 600_000}));
     let (ran, _) = scale("1", "1s");
-    ran.stderr_has("after 1.0 s lb still has connections to instances that leave (--drain)");
+    ran.stderr_has("after 1.0 s (--drain) former workers of lb still have 1 connection: those to");
 }
 
 #[test]

@@ -111,7 +111,7 @@ const SAFE: &[(&str, &str)] = &[
         "the same; where it fails the file is emptied by a copy",
     ),
     (
-        "exec NAME sh -c ASK vch-lb NUMBER QUESTION KEYS*",
+        "exec NAME sh -c ASK vch-lb NUMBER QUESTION COUNTS KEYS*",
         "the same; it may exit with 0 without having run, so that the answer's last line counts",
     ),
     (
@@ -292,6 +292,7 @@ fn stands_for(place: &str, word: &str) -> bool {
         "RELOAD" => word == "kill -HUP 1",
         "TEXT" | "PATH" => !word.is_empty() && !word.starts_with('-'),
         "QUESTION" => ["show info", "show info;show stat"].contains(&word),
+        "COUNTS" => ["-", "open"].contains(&word),
         "LOCK" => word == include_str!("../../src/change/lock.sh"),
         "ASK" => word == include_str!("../../src/haproxy/ask.sh"),
         "IN:PATH" => word

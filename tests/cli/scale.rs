@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::sandbox::{FLAVORS, Flavor, Sandbox, script_config};
+use super::sandbox::{Call, FLAVORS, Flavor, Sandbox, script_config};
 use super::scene::{ANSWER, CONFIG, on_both, quickly, reload_calls, run_call};
 
 /// The script's configuration, sending to these instances.
@@ -150,7 +150,31 @@ fn an_old_worker_is_waited_for_before_its_instances_stop() {
         sandbox
             .quick("scale", &["1", "--drain", "300ms"])
             .success()
-            .stderr_has("after 0.3 s lb still has connections to instances that leave (--drain)");
+            .stderr_has("after 0.3 s (--drain) former workers of lb still have 1 connection: those to instances that leave are cut");
+    }
+}
+
+/// A worker from before the last command but one sends to instances that leave now.
+#[test]
+fn workers_that_other_commands_left_are_waited_for_too() {
+    for image in ["haproxy:1.7", "haproxy:2.6", "haproxy:3.2"] {
+        on_both(|flavor| {
+            let sandbox = Sandbox::new(flavor);
+            let _lb = sandbox.serve();
+            sandbox.up(&["-n", "2", "--lb-img", image]).success();
+            sandbox.config(json!({"old_worker_ms": 4000}));
+            sandbox.quick("scale", &["3"]).success();
+            let calls = sandbox.calls();
+            let hup = |call: &&Call| call.line().contains("kill -s HUP");
+            let left = calls.iter().rfind(hup).unwrap().end_ms;
+            sandbox.config(json!({"old_worker_ms": 0}));
+            let ran = sandbox.quick("scale", &["1", "--drain", "30s"]).success();
+            ran.stderr_lacks("are cut").stderr_lacks("still has");
+            let calls = sandbox.calls();
+            let stop = |call: &&Call| call.line().starts_with("docker stop");
+            let waited = calls.iter().find(stop).unwrap().start_ms - left;
+            assert!((3900..25_000).contains(&waited), "{image}: {waited} ms");
+        });
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) drop_fast_hup: bool,
     /// How long the load balancer's old worker lives on after a reload.
     pub(crate) old_worker_ms: u64,
+    /// How many connections it has meanwhile.
+    pub(crate) old_connections: u64,
     /// How long that one goes on taking connections.
     pub(crate) old_listens_ms: u64,
     /// How long the load balancer takes to load a configuration, as where names resolve slowly.
@@ -134,6 +136,7 @@ impl Default for Config {
             lose_hup: 0,
             drop_fast_hup: false,
             old_worker_ms: 0,
+            old_connections: 1,
             old_listens_ms: 0,
             load_ms: 0,
             bind_ms: 2300,

@@ -51,11 +51,21 @@ pub(crate) fn exec(ctx: &mut Ctx, call: &Parsed) -> Reply {
         }
     }
     let command: Vec<&str> = call.operands[1..].iter().map(String::as_str).collect();
-    if let ["sh", "-c", script, "vch-lb", tries, question, keys @ ..] = command.as_slice()
+    if let [
+        "sh",
+        "-c",
+        script,
+        "vch-lb",
+        tries,
+        question,
+        counts,
+        keys @ ..,
+    ] = command.as_slice()
         && script.contains("/proc/net/tcp")
         && container.haproxy().is_some()
     {
-        return ask(ctx, name, question, tries.parse().unwrap_or(0), keys);
+        let tries = tries.parse().unwrap_or(0);
+        return ask(ctx, name, (question, *counts == "open"), tries, keys);
     }
     if let ["sh", "-c", script, "vch-lb", who] = command.as_slice()
         && script.contains("/tmp/vch-lb.lock")
@@ -130,7 +140,13 @@ fn program(ctx: &Ctx, container: &Container, command: &[&str]) -> Reply {
 }
 
 /// `src/haproxy/ask.sh`: waits until none of the processes in `keys` has its socket any more, then tells of all.
-fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Reply {
+fn ask(
+    ctx: &Ctx,
+    name: &str,
+    (question, counts): (&str, bool),
+    tries: u64,
+    keys: &[&str],
+) -> Reply {
     let (store, config) = (&ctx.store, &ctx.config);
     let deadline = Instant::now() + Duration::from_millis(100 * tries);
     loop {
@@ -160,6 +176,11 @@ fn ask(ctx: &Ctx, name: &str, question: &str, tries: u64, keys: &[&str]) -> Repl
             reply.out(line);
         }
         reply.out(&format!("up {}", haproxy::up()));
+        if counts {
+            for (pid, count) in haproxy::clients(config, &container) {
+                reply.out(&format!("open {pid} {count}"));
+            }
+        }
         if let Some(files) = &config.files {
             reply.out(&format!("files {files}"));
         }

@@ -431,6 +431,10 @@ pub(crate) fn start(store: &Store, config: &Config, container: &mut Container) {
         container.worker = 8;
         container.worker_start = ticks(times::now());
         loaded(container, text, times::now());
+        if since(&version, "3.1") {
+            let text = format!("Initializing new worker ({})", container.worker);
+            container.log(&line(&version, "NOTICE", 1, &text));
+        }
         announce(container, &version, times::now());
         check_servers(store, container, &version);
         return;
@@ -451,10 +455,7 @@ fn announce(container: &mut Container, version: &str, at: u64) {
     let worker = container.worker;
     let mut notice = |text: String| container.log_at(at, &line(version, "NOTICE", 1, &text));
     if since(version, "3.1") {
-        // It was said when the worker began.
-        if at <= times::now() {
-            notice(format!("Initializing new worker ({worker})"));
-        }
+        // That there is one was said when it began.
     } else if since(version, "2.5") {
         notice(format!("New worker ({worker}) forked"));
     } else if since(version, "2.0") {
@@ -647,11 +648,22 @@ pub(crate) fn processes(container: &Container) -> Vec<String> {
         ));
         format!("haproxy -W -db -f {path}")
     };
-    all.push(say(worker, 1, container.worker_start, true, &command));
+    // In 1.7 each worker has a parent of its own, which waits for it.
+    let parent_of = |worker: u64| if wrapped(&version) { worker - 1 } else { 1 };
+    all.push(say(
+        worker,
+        parent_of(worker),
+        container.worker_start,
+        true,
+        &command,
+    ));
     for former in &container.reload.former {
+        if wrapped(&version) {
+            all.push(say(former.pid - 1, 1, former.start, false, &command));
+        }
         all.push(say(
             former.pid,
-            1,
+            parent_of(former.pid),
             former.start,
             former.listens_until > now,
             &command,
@@ -663,6 +675,13 @@ pub(crate) fn processes(container: &Container) -> Vec<String> {
         all.push(say(loading.worker, 1, loading.start, false, &command));
     }
     all
+}
+
+/// How many clients each worker has: the one that serves none, since nobody is there.
+pub(crate) fn clients(config: &Config, container: &Container) -> Vec<(u64, u64)> {
+    let former = container.reload.former.iter();
+    let former = former.map(|former| (former.pid, config.old_connections));
+    [(container.worker, 0)].into_iter().chain(former).collect()
 }
 
 /// What the worker answers to `show stat`, shortened.
@@ -809,7 +828,8 @@ pub(crate) fn hup(store: &Store, config: &Config, container: &mut Container) {
     } else {
         1
     };
-    let mut until = now + config.load_ms * 1_000_000;
+    // What it says of having loaded comes behind what it said before.
+    let mut until = times::now() + config.load_ms * 1_000_000;
     let (mut verdict, text) = check(store, config, container, &path, pid);
     if verdict.good
         && let Some(refused) = cannot_bind(config, container, text.as_deref(), pid)
