@@ -1,5 +1,8 @@
 //! Changes to a service under requests: none of them is lost.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use crate::service::Service;
 use crate::traffic::Stream;
 
@@ -61,6 +64,29 @@ fn another_port_is_no_failure_of_the_probe() {
     let receipt = ran.stdout.lines().next().unwrap_or_default().to_owned();
     assert!(receipt.starts_with("probe: "), "{ran}");
     service.tool(&["status"]).succeeded();
+}
+
+/// The worker from before the last command but one sends to instances that leave now.
+#[test]
+fn a_client_from_before_the_last_command_is_waited_for_and_counted() {
+    let Some(service) = Service::new("left") else {
+        return;
+    };
+    service.tool(&["up", "-n", "2"]).succeeded();
+    let mut client = TcpStream::connect((service.address(), service.port())).unwrap();
+    client.write_all(b"GET / HTTP/1.0\r\n").unwrap();
+    service.tool(&["scale", "3"]).succeeded();
+    let ran = service.tool(&["scale", "1", "--drain", "2s"]);
+    ran.succeeded()
+        .says("after 2.0 s (--drain) former workers of ")
+        .says(" still have 1 connection: those to instances that leave are cut");
+    client.write_all(b"\r\n").unwrap();
+    client.read_to_end(&mut Vec::new()).unwrap();
+    let ran = service.tool(&["scale", "2"]);
+    ran.succeeded();
+    let ran = service.tool(&["scale", "1", "--drain", "60s"]);
+    ran.succeeded();
+    assert!(!ran.stderr.contains("--drain"), "{ran}");
 }
 
 #[test]
