@@ -159,16 +159,20 @@ fn relieves(process: &Process, workers: &[Process]) -> bool {
 pub fn under_way(look: &Look, said: &[log::Line]) -> Option<Moment> {
     let loaded = said.iter().rposition(|line| log::says_in_force(&line.text));
     let said = &said[loaded.map_or(0, |at| at + 1)..];
-    let asked = |line: &log::Line| log::hears(&line.text);
-    let failed = said.iter().filter(|line| log::says_failed(&line.text));
-    if said.iter().filter(|line| asked(line)).count() <= failed.count() {
+    let failed = |line: &log::Line| log::says_failed(&line.text);
+    // A master that goes on after a failure is executed once more, and says that, too.
+    let goes_on = |at: usize| at > 0 && failed(&said[at - 1]);
+    let asked: Vec<usize> = (0..said.len())
+        .filter(|at| log::hears(&said[*at].text) && !goes_on(*at))
+        .collect();
+    if asked.len() <= said.iter().filter(|line| failed(line)).count() {
         return None;
     }
     // What 1.8 has loaded it never says, but then the one that was to be relieved listens no more.
     let mut processes = look.processes.iter();
     let relieves = processes.any(|process| relieves(process, &look.listening()));
     let initializes = said.iter().any(|line| log::initializes(&line.text));
-    let last = said.iter().rposition(asked)?;
+    let last = asked.last()?;
     let earlier = last.checked_sub(1).and_then(|at| said.get(at));
     let earlier = earlier.map_or(Moment::EARLIEST, |line| line.time);
     (relieves || initializes).then_some(earlier)
@@ -483,7 +487,16 @@ mod tests {
             (&relieving, &[forked], false),
             // Refused: the command line stays.
             (&relieving, &[forked, CANNOT_BIND, waits, executes], false),
-            (&relieving, &[forked, executes, waits, executes], true),
+            (
+                &relieving,
+                &[forked, executes, CANNOT_BIND, waits, executes],
+                false,
+            ),
+            (
+                &relieving,
+                &[forked, executes, CANNOT_BIND, waits, executes, executes],
+                true,
+            ),
             (
                 &relieving,
                 &[loaded, reloads, "[WARNING]  (1) : Loading failure!"],
