@@ -19,13 +19,13 @@ pub fn by_host(endpoint: &Endpoint) -> [&'static str; 4] {
     ["--external-net", network, "--publish-lb", "always"]
 }
 
-/// What to do where there is no EXTERNAL_NET. `there` are the networks that it could name; `command` is the one of
-/// [`by_host`].
+/// What to do where there is no EXTERNAL_NET. `there` are the networks that it could name; `command` is that of `up` with some
+/// flags.
 pub fn no_external(
     endpoint: &Endpoint,
     there: &[&str],
     port: Option<Port>,
-    command: &str,
+    command: &dyn Fn(&[&str]) -> String,
 ) -> String {
     let at = port.map_or("LB_PORT".to_owned(), |port| format!("port {port}"));
     let own = endpoint.own_network();
@@ -38,15 +38,19 @@ pub fn no_external(
         Kind::Vch if others.is_empty() => {
             "ask the VCH's admin for a container network (`vic-machine configure --container-network`)".to_owned()
         }
-        Kind::Vch => format!(
-            "set {EXTERNAL_NET} to a container network of this VCH: {}",
-            list(&others)
-        ),
+        Kind::Vch => {
+            let command = command(&["--external-net", others[0]]);
+            format!(
+                "set {EXTERNAL_NET} to a container network of this VCH ({}): `{command}`",
+                list(&others)
+            )
+        }
         Kind::Engine => {
             let other = match &others[..] {
                 [] => String::new(),
                 others => format!(" one that is there, {}, or", list(others)),
             };
+            let command = command(&by_host(endpoint));
             format!(
                 "`{command}` serves on {at} of the endpoint's host; for a network of your own set {EXTERNAL_NET} \
                  to{other} one that you make with `docker network create`"
@@ -158,7 +162,7 @@ mod tests {
     #[test]
     fn a_newcomer_is_told_what_works_on_this_endpoint() {
         let told = |endpoint: &Endpoint, there: &[&str]| {
-            let command = format!("vch-lb up {}", by_host(endpoint).join(" "));
+            let command = |flags: &[&str]| format!("vch-lb up {}", flags.join(" "));
             no_external(endpoint, there, Some(spec(&[]).lb_port), &command)
         };
         assert_eq!(
@@ -173,7 +177,7 @@ mod tests {
         );
         assert_eq!(
             told(&vch(), &["public", "dmz"]),
-            "set EXTERNAL_NET to a container network of this VCH: `public` and `dmz`"
+            "set EXTERNAL_NET to a container network of this VCH (`public` and `dmz`): `vch-lb up --external-net public`"
         );
         assert!(told(&vch(), &["bridge"]).contains("vic-machine configure"));
     }

@@ -29,7 +29,8 @@ pub struct Interrupt {
 pub struct Left {
     /// What this run made and nobody needs.
     pub standing: Vec<Standing>,
-    /// The load balancer sends to some of what this run made: to remove that would be an outage.
+    /// What the load balancer sends to of what this run made, or that itself: to remove it would be an outage.
+    serving: Vec<Standing>,
     pub serves: bool,
     /// Some of it may be gone by now, or what is called so may be what was there before.
     pub undoing: bool,
@@ -106,24 +107,37 @@ impl Interrupt {
     pub fn note_serving(&self, names: &[String]) {
         let mut left = self.lock();
         left.serves = true;
-        left.standing
-            .retain(|standing| !names.contains(&standing.what));
+        let standing = std::mem::take(&mut left.standing);
+        let (serving, standing) = standing
+            .into_iter()
+            .partition(|standing| names.contains(&standing.what));
+        left.standing = standing;
+        left.serving.extend::<Vec<_>>(serving);
     }
 
     /// Notes that all that was noted serves from here on.
     pub fn note_all_serving(&self) {
-        *self.lock() = Left {
-            serves: true,
-            ..Left::default()
-        };
+        let mut left = self.lock();
+        left.serves = true;
+        let standing = std::mem::take(&mut left.standing);
+        left.serving.extend(standing);
     }
 
-    /// Notes that what was done is being undone from here on.
+    /// Notes that what was done is being undone from here on: what may stand still had better be looked at before anybody
+    /// removes it.
     pub fn note_undoing(&self) {
-        *self.lock() = Left {
-            undoing: true,
-            ..Left::default()
-        };
+        let mut left = self.lock();
+        let Left {
+            standing, serving, ..
+        } = std::mem::take(&mut *left);
+        let standing = standing.into_iter().chain(serving);
+        left.standing = standing
+            .map(|standing| Standing {
+                remove: None,
+                ..standing
+            })
+            .collect();
+        left.undoing = true;
     }
 
     /// What was noted and not forgotten since.
@@ -235,7 +249,10 @@ mod tests {
         let left: Vec<&str> = left.standing.iter().map(|left| &*left.what).collect();
         assert_eq!(left, ["container `web-4`"]);
         interrupt.note_undoing();
-        assert!(interrupt.left().standing.is_empty() && interrupt.left().undoing);
+        let left = interrupt.left();
+        assert!(left.undoing && left.standing.iter().all(|left| left.remove.is_none()));
+        let left: Vec<&str> = left.standing.iter().map(|left| &*left.what).collect();
+        assert_eq!(left, ["container `web-4`", "container `web-3`"]);
         interrupt.forget_standing();
         assert_eq!(interrupt.left(), Left::default());
     }

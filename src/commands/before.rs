@@ -41,8 +41,7 @@ pub(super) fn require_external(
     };
     let there: Vec<&str> = there.iter().map(String::as_str).collect();
     let what = format!("there is no network `{wanted}` ({EXTERNAL_NET}) on this endpoint");
-    let command = up(&advice::by_host(endpoint));
-    let hint = advice::no_external(endpoint, &there, Some(spec.lb_port), &command);
+    let hint = advice::no_external(endpoint, &there, Some(spec.lb_port), &up);
     Err(Failure::failed(what).hinted(hint))
 }
 

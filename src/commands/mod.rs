@@ -34,7 +34,7 @@ use crate::settings::file::Assignments;
 use crate::spec::arguments::Arguments;
 use crate::spec::brought::Workstation;
 use crate::spec::certificate;
-use crate::spec::edits::{self, Beside};
+use crate::spec::edits::{self, Beside, Named};
 use crate::spec::names::{Names, NetworkName};
 use crate::spec::running::Own;
 use crate::spec::{self, Spec};
@@ -99,12 +99,20 @@ impl Context<'_> {
         let docker = &self.cli.docker;
         let in_environment =
             |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (host, endpoint) = (variable("DOCKER_HOST"), variable("DOCKER_CONTEXT"));
+        // In the order in which docker heeds them.
+        let named = [
+            ("--host", docker.host.as_deref(), "the command line"),
+            ("--context", docker.context.as_deref(), "the command line"),
+            ("--host", host.as_deref(), "the environment"),
+            ("--context", endpoint.as_deref(), "the environment"),
+        ];
+        let mut named = named
+            .into_iter()
+            .filter_map(|(flag, value, by)| value.map(|value| Named { flag, value, by }));
         let beside = Beside {
-            endpoint: docker.host.is_some()
-                || docker.context.is_some()
-                || ["DOCKER_HOST", "DOCKER_CONTEXT"]
-                    .into_iter()
-                    .any(in_environment),
+            endpoint: named.next(),
             environment: &in_environment,
         };
         let told = edits::told(&self.file, &self.settings, beside);

@@ -211,7 +211,12 @@ impl Config {
             RenderErrorReason::MissingVariable(Some(name)) => {
                 let known = self.variables();
                 let near = nearest(name, known.iter().map(String::as_str));
-                let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                // The service's own are one level further out in a loop.
+                let near = near.map(|near| {
+                    let out = if near == name { "../" } else { "" };
+                    format!("; did you mean `{out}{near}`?")
+                });
+                let near = near.unwrap_or_default();
                 format!("{place}there is no variable `{name}`{near}")
             }
             RenderErrorReason::HelperNotFound(name) => {

@@ -6,8 +6,9 @@
 use std::fmt;
 
 use super::brought::{self, Source, Workstation};
-use super::docker_flags::{Class, Flag, flag};
+use super::docker_flags::{Class, FLAGS, Flag, flag};
 use crate::secrets::{join, redact, redact_text};
+use crate::settings::nearest;
 
 /// Checked arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -261,9 +262,12 @@ impl<'a> Given<'a> {
             (Some(_), None) => None,
             // Its value could be taken for the image.
             (None, None) => {
-                return Err(format!(
-                    "`{option}` is not known here: give it as {option}=VALUE"
-                ));
+                return Err(match nearest(option, FLAGS.iter().map(|flag| flag.name)) {
+                    Some(known) => format!(
+                        "`{option}` is not known here; did you mean `{known}`? Another one is given as {option}=VALUE"
+                    ),
+                    None => format!("`{option}` is not known here: give it as {option}=VALUE"),
+                });
             }
         };
         Ok(Some(Self {
@@ -426,6 +430,7 @@ mod tests {
             ("-- evil", "taken for the image"),
             ("-p 8443:80", "publishes that port itself"),
             ("--some-new-option x", "give it as --some-new-option=VALUE"),
+            ("--memroy 1g", "did you mean `--memory`?"),
             ("--env", "needs a value"),
             ("--env 'A", "a quote is not closed"),
         ] {

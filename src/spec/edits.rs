@@ -90,10 +90,20 @@ pub struct Told {
 /// What vch-lb is told beside its settings.
 #[derive(Clone, Copy)]
 pub struct Beside<'a> {
-    /// Whether flags or the environment say which endpoint is meant.
-    pub endpoint: bool,
+    /// Which endpoint flags or the environment name, if they do.
+    pub endpoint: Option<Named<'a>>,
     /// Whether a variable is in the environment.
     pub environment: &'a dyn Fn(&str) -> bool,
+}
+
+/// An endpoint, as docker is given it.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// The flag that says so: `--host` or `--context`.
+    pub flag: &'static str,
+    pub value: &'a str,
+    /// Who says so.
+    pub by: &'static str,
 }
 
 /// Compares what the script does with the settings in force, and what is told beside them.
@@ -185,10 +195,21 @@ impl Reader<'_> {
         texts.collect()
     }
 
-    /// Which endpoint the script means, unless vch-lb is told one.
+    /// Which endpoint the script means, unless vch-lb is told the same one; another one is meant instead.
     fn endpoint(&self, flag: &str, value: &str) -> Option<Says> {
-        let flag = format!("{flag} {}", quote(&[hide_password(value)]));
-        (!self.beside.endpoint).then_some(Says::Endpoint(flag))
+        let shown = |flag: &str, value: &str| format!("{flag} {}", quote(&[hide_password(value)]));
+        let Some(named) = self.beside.endpoint else {
+            return Some(Says::Endpoint(shown(flag, value)));
+        };
+        let bare = |value: &'_ str| value.trim_start_matches("tcp://").to_owned();
+        if named.flag == flag && bare(named.value) == bare(value) {
+            return None;
+        }
+        let other = shown(named.flag, named.value);
+        Some(Says::Nothing(format!(
+            "{} says {other}, and that is what counts",
+            named.by
+        )))
     }
 
     fn of_docker(&self, command: &Command) -> Vec<Edit> {
@@ -390,7 +411,9 @@ impl Reader<'_> {
             if is_scripts {
                 continue;
             }
-            match Arguments::parse(&shell_words::join(option), port.parse().ok()) {
+            // The load balancer's port is published by whoever says so.
+            let published = port.parse().ok().filter(|_| !is_lb);
+            match Arguments::parse(&shell_words::join(option), published) {
                 Ok(_) => kept.extend(option.iter().cloned()),
                 Err(why) => edits.push(edit(option, Says::Nothing(why))),
             }

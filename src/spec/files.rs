@@ -131,6 +131,13 @@ mod tests {
             nested.ends_with("there is no variable `addres`; did you mean `address`?"),
             "{nested}"
         );
+        let inside = told(&OWN.replace("{{../instance_port}}", "{{instance_port}}"));
+        assert!(
+            inside.ends_with(
+                "there is no variable `instance_port`; did you mean `../instance_port`?"
+            ),
+            "{inside}"
+        );
         assert!(told("{{nothing_such}}").ends_with("there is no variable `nothing_such`"));
         for broken in ["x\n{{#each servers}}", "x {{", "x\n{{foo bar}}"] {
             let told = told(broken);

@@ -206,7 +206,7 @@ fn an_external_network_that_is_not_there_is_a_failure() {
         let (expected, remedy) = if sandbox.is_vch() {
             (
                 "failure: the VCH has no container network `public`",
-                "set EXTERNAL_NET to a container network of this VCH: `routable`",
+                "set EXTERNAL_NET to a container network of this VCH (`routable`): `vch-lb up --external-net routable`",
             )
         } else {
             (

@@ -114,6 +114,7 @@ fn a_second_signal_while_undoing_tells_to_remove_nothing() {
         tool.insist(SIGINT);
         let ran = tool.finish().code(130).stdout("");
         ran.stderr_has("interrupted again: left at once, not everything was undone\n")
+            .stderr_has("  may be left standing: container `web-1`\n")
             .stderr_has("hint: `vch-lb status` shows what stands")
             .stderr_lacks("to remove it");
         sandbox.release("go");

@@ -297,7 +297,8 @@ fn an_external_network_that_is_missing_is_told_with_those_that_are_there() {
                 Flavor::Engine => {
                     "hint: `vch-lb up --external-net bridge --publish-lb always` serves on port 80 of the endpoint's host; "
                 }
-                Flavor::Vch => "hint: set EXTERNAL_NET to a container network of this VCH: ",
+                Flavor::Vch => "hint: set EXTERNAL_NET to a container network of this VCH (`dmz` and `lab-2`): \
+                                `vch-lb up --external-net dmz",
             })
             .stderr_has("`dmz`")
             .stderr_has("`lab-2`");

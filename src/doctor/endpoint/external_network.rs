@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::There;
 use crate::advice;
 use crate::docker::answer::{ListedNetwork, Network};
+use crate::docker::words::quote;
 use crate::doctor::{Check, Wanted};
 use crate::spec::Publish;
 use crate::spec::names::{NetworkName, Port};
@@ -61,7 +62,7 @@ fn no_external(there: &There, name: &NetworkName, port: Option<Port>) -> Check {
 
 fn choose(there: &There, port: Option<Port>) -> String {
     let endpoint = there.endpoint();
-    let up = format!("vch-lb up {}", advice::by_host(&endpoint).join(" "));
+    let up = |flags: &[&str]| format!("vch-lb up {}", quote(flags));
     advice::no_external(&endpoint, &candidates(there), port, &up)
 }
 
@@ -239,7 +240,9 @@ mod tests {
         assert_eq!(check.verdict, Verdict::Failure);
         assert_eq!(
             check.remedy.as_deref(),
-            Some("set EXTERNAL_NET to a container network of this VCH: `routable`")
+            Some(
+                "set EXTERNAL_NET to a container network of this VCH (`routable`): `vch-lb up --external-net routable`"
+            )
         );
         let full = Network {
             containers: [("a", "b")]

@@ -65,7 +65,7 @@ done
 } > haproxy.cfg
 ";
 
-fn of(text: &str, given: &[(&str, &str)], endpoint: bool) -> Told {
+fn of(text: &str, given: &[(&str, &str)], endpoint: Option<Named<'_>>) -> Told {
     let file = Assignments::parse("lb.sh", text).unwrap();
     let flag = |name: &str| {
         let mut given = given.iter();
@@ -82,7 +82,7 @@ fn of(text: &str, given: &[(&str, &str)], endpoint: bool) -> Told {
 
 /// The lines of the refusal.
 fn refused(text: &str) -> Vec<String> {
-    let refusal = of(text, &[], false).refusal.unwrap_or_default();
+    let refusal = of(text, &[], None).refusal.unwrap_or_default();
     let lines = refusal.lines().skip(1);
     lines.map(|line| line.trim().to_owned()).collect()
 }
@@ -101,7 +101,7 @@ fn the_script_as_it_was_says_nothing_beyond_its_settings() {
 
 /// All that is told, refusals and warnings.
 fn told_of_lines(text: &str) -> Vec<String> {
-    let warnings = of(text, &[], false).warnings;
+    let warnings = of(text, &[], None).warnings;
     [refused(text), warnings].concat()
 }
 
@@ -130,8 +130,8 @@ fn each_edit_is_told_with_its_line_and_the_setting_that_says_it() {
         ),
         (
             "docker create",
-            "docker create --memory=1g -p 80:80",
-            "line 30: `-p 80:80`: PUBLISH_LB=always|line 30: `--memory=1g`: LB_ARGS=--memory=1g",
+            "docker create --memory=1g -p 80:80 -p 8080:80",
+            "line 30: `-p 80:80`: PUBLISH_LB=always|line 30: `--memory=1g -p 8080:80`: LB_ARGS='--memory=1g -p 8080:80'",
         ),
         (
             "haproxy:1.7",
@@ -239,7 +239,7 @@ fn what_no_setting_says_is_a_warning() {
             "lb.sh, line 33: `DOCKER_TLS_VERIFY=1`: vch-lb gives docker its own environment",
         ),
     ] {
-        let edited = of(&SCRIPT.replace(from, to), &[], false);
+        let edited = of(&SCRIPT.replace(from, to), &[], None);
         assert_eq!(edited.refusal, None, "{to}");
         let first = edited.warnings.first().map_or("", String::as_str);
         assert!(first.starts_with(told), "{to}: {first}");
@@ -255,17 +255,33 @@ fn what_the_settings_answer_is_not_told_again() {
         "INSTANCE_ARGS='-m 1g -u 0'",
     ] {
         let text = edited.replace("LB_PORT=80\n", &format!("LB_PORT=80\n{answer}\n"));
-        assert_eq!(of(&text, &[], false), Told::default(), "{answer}");
+        assert_eq!(of(&text, &[], None), Told::default(), "{answer}");
     }
     let flag = [("INSTANCE_ARGS", "")];
-    assert_eq!(of(&edited, &flag, false), Told::default());
+    assert_eq!(of(&edited, &flag, None), Told::default());
     let elsewhere = SCRIPT.replace("docker start", "docker -H tcp://vch:2376 start");
-    assert_eq!(of(&elsewhere, &[], true), Told::default());
+    let named = |flag, value| {
+        let by = "the environment";
+        Some(Named { flag, value, by })
+    };
+    for same in ["tcp://vch:2376", "vch:2376"] {
+        assert_eq!(of(&elsewhere, &[], named("--host", same)), Told::default());
+    }
+    for (flag, value) in [("--host", "tcp://lab:2376"), ("--context", "vch:2376")] {
+        let other = of(&elsewhere, &[], named(flag, value));
+        assert_eq!(other.refusal, None);
+        assert_eq!(
+            other.warnings,
+            [format!(
+                "lb.sh, line 33: `-H tcp://vch:2376`: the environment says {flag} {value}, and that is what counts"
+            )]
+        );
+    }
     // The file's own INSTANCE_IMG is no answer to another image in its text.
     let image = SCRIPT.replace("-net $INSTANCE_IMG", "-net nginx");
-    assert!(of(&image, &[], false).refusal.is_some());
+    assert!(of(&image, &[], None).refusal.is_some());
     assert_eq!(
-        of(&image, &[("INSTANCE_IMG", "nginx")], false),
+        of(&image, &[("INSTANCE_IMG", "nginx")], None),
         Told::default()
     );
 }
