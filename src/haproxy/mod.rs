@@ -81,6 +81,10 @@ struct Model<'a> {
     timeout_connect: &'a str,
     timeout_client: &'a str,
     timeout_server: &'a str,
+    timeout_tunnel: Option<&'a str>,
+    timeout_queue: Option<&'a str>,
+    timeout_http_request: Option<&'a str>,
+    timeout_keep_alive: Option<&'a str>,
     /// The access log goes to stdout, not to syslog.
     log_stdout: bool,
     /// HAProxy can be asked at its runtime socket: wherever the text is not the script's.
@@ -282,6 +286,10 @@ impl Config {
             timeout_connect: &tuning.timeout_connect,
             timeout_client: &tuning.timeout_client,
             timeout_server: &tuning.timeout_server,
+            timeout_tunnel: tuning.timeout_tunnel.as_deref(),
+            timeout_queue: tuning.timeout_queue.as_deref(),
+            timeout_http_request: tuning.timeout_http_request.as_deref(),
+            timeout_keep_alive: tuning.timeout_keep_alive.as_deref(),
             log_stdout: tuning.log == tuning::Log::Stdout,
             socket: !self.is_the_scripts(),
             hand_over: self.since(versions::HANDS_OVER),

@@ -221,6 +221,14 @@ table! {
         lb("TIME", "50000ms").variable("timeout_client");
     LB_TIMEOUT_SERVER: "How long an instance may be silent",
         lb("TIME", "5000ms").variable("timeout_server");
+    LB_TIMEOUT_TUNNEL: "How long a connection may be idle that both sides use: websockets, and any TCP in LB_MODE tcp",
+        lb("TIME", "").variable("timeout_tunnel");
+    LB_TIMEOUT_QUEUE: "How long a request may wait for an instance that has INSTANCE_MAXCONN; LB_TIMEOUT_CONNECT if unset",
+        lb("TIME", "").variable("timeout_queue");
+    LB_TIMEOUT_HTTP_REQUEST: "How long a client may take to send the head of a request; LB_TIMEOUT_CLIENT if unset",
+        lb("TIME", "").variable("timeout_http_request");
+    LB_TIMEOUT_KEEP_ALIVE: "How long a client may wait with its next request; LB_TIMEOUT_HTTP_REQUEST if unset",
+        lb("TIME", "").variable("timeout_keep_alive");
     HEALTH_CHECK: "none, tcp, http:/path (2xx and 3xx count) or http:/path,STATUS: dead instances are left out",
         lb("CHECK", "none").choices(&["none", "tcp", "http:/"]).variable("check");
     STICKY: "Send a client to the same instance again: none, cookie or source",

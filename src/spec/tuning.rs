@@ -74,6 +74,10 @@ pub struct Tuning {
     pub timeout_connect: String,
     pub timeout_client: String,
     pub timeout_server: String,
+    pub timeout_tunnel: Option<String>,
+    pub timeout_queue: Option<String>,
+    pub timeout_http_request: Option<String>,
+    pub timeout_keep_alive: Option<String>,
     pub health: HealthCheck,
     pub sticky: Sticky,
     pub forwarded_for: bool,
@@ -129,6 +133,10 @@ impl Tuning {
         let timeout_connect = read.value(settings::LB_TIMEOUT_CONNECT, time);
         let timeout_client = read.value(settings::LB_TIMEOUT_CLIENT, time);
         let timeout_server = read.value(settings::LB_TIMEOUT_SERVER, time);
+        let timeout_tunnel = read.value(settings::LB_TIMEOUT_TUNNEL, given_time);
+        let timeout_queue = read.value(settings::LB_TIMEOUT_QUEUE, given_time);
+        let timeout_http_request = read.value(settings::LB_TIMEOUT_HTTP_REQUEST, given_time);
+        let timeout_keep_alive = read.value(settings::LB_TIMEOUT_KEEP_ALIVE, given_time);
         let health = read.value(settings::HEALTH_CHECK, health_check);
         let sticky = read.value(settings::STICKY, |text| {
             one_of(
@@ -158,6 +166,10 @@ impl Tuning {
             timeout_connect: timeout_connect?,
             timeout_client: timeout_client?,
             timeout_server: timeout_server?,
+            timeout_tunnel: timeout_tunnel?,
+            timeout_queue: timeout_queue?,
+            timeout_http_request: timeout_http_request?,
+            timeout_keep_alive: timeout_keep_alive?,
             health: health?,
             sticky: sticky?,
             forwarded_for: forwarded_for?,
@@ -292,6 +304,16 @@ fn fits_together(read: &mut Reader<'_>, tuning: &Tuning, lb_port: Option<u16>) -
             "X-Forwarded-For is HTTP's, but LB_MODE is `tcp`",
         ),
         (
+            tcp && tuning.timeout_http_request.is_some(),
+            settings::LB_TIMEOUT_HTTP_REQUEST,
+            "requests are HTTP's, but LB_MODE is `tcp`",
+        ),
+        (
+            tcp && tuning.timeout_keep_alive.is_some(),
+            settings::LB_TIMEOUT_KEEP_ALIVE,
+            "requests are HTTP's, but LB_MODE is `tcp`; LB_TIMEOUT_TUNNEL works there",
+        ),
+        (
             tuning.sticky == Sticky::Source && tuning.balance.is_some(),
             settings::STICKY,
             "LB_BALANCE is given too, but `source` is a way to balance itself",
@@ -368,6 +390,14 @@ fn time(text: &str) -> Result<String, String> {
         0 => Err("HAProxy waits for 1ms at least".into()),
         1..=LONGEST_TIME => Ok(text.to_owned()),
         _ => Err("HAProxy can wait for 2147483647ms at most, which is 596h".into()),
+    }
+}
+
+/// The same where it may be left unsaid.
+fn given_time(text: &str) -> Result<Option<String>, String> {
+    match text {
+        "" => Ok(None),
+        _ => time(text).map(Some),
     }
 }
 
@@ -484,6 +514,10 @@ mod tests {
                 "LB_TIMEOUT_CLIENT",
                 &["", "s", "5 s", "0", "1d", "99999999999", "5s\n"],
             ),
+            ("LB_TIMEOUT_TUNNEL", &["0", "1d", "5s\n"]),
+            ("LB_TIMEOUT_QUEUE", &["-1s"]),
+            ("LB_TIMEOUT_HTTP_REQUEST", &["soon"]),
+            ("LB_TIMEOUT_KEEP_ALIVE", &["597h"]),
             (
                 "HEALTH_CHECK",
                 &[
@@ -553,6 +587,16 @@ mod tests {
                 "LB_BALANCE",
             ),
             (&[("STATS_PORT", "80")], "STATS_PORT", "LB_PORT"),
+            (
+                &[("LB_MODE", "tcp"), ("LB_TIMEOUT_HTTP_REQUEST", "5s")],
+                "LB_TIMEOUT_HTTP_REQUEST",
+                "LB_MODE",
+            ),
+            (
+                &[("LB_MODE", "tcp"), ("LB_TIMEOUT_KEEP_ALIVE", "5s")],
+                "LB_TIMEOUT_KEEP_ALIVE",
+                "LB_TIMEOUT_TUNNEL",
+            ),
         ] {
             let complaint = complaint(given);
             assert_eq!(complaint.name, name);
@@ -566,7 +610,14 @@ mod tests {
             if let Ok(tuning) = tuning(&[(name, &text)]) {
                 let one_line = |text: &str| text.chars().all(|c| !c.is_control());
                 let fields = [&tuning.timeout_connect, &tuning.timeout_client, &tuning.timeout_server];
-                assert!(fields.iter().all(|field| one_line(field)));
+                let given = [
+                    &tuning.timeout_tunnel,
+                    &tuning.timeout_queue,
+                    &tuning.timeout_http_request,
+                    &tuning.timeout_keep_alive,
+                ];
+                let mut fields = fields.into_iter().chain(given.into_iter().flatten());
+                assert!(fields.all(|field| one_line(field)));
                 if let HealthCheck::Http { path, .. } = &tuning.health {
                     assert!(path.chars().all(|c| c.is_ascii_graphic() && !"#'\"\\$".contains(c)));
                 }

@@ -160,6 +160,10 @@ fn some_settings() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
         ("LB_TIMEOUT_CONNECT", like(TIMES)),
         ("LB_TIMEOUT_CLIENT", like(TIMES)),
         ("LB_TIMEOUT_SERVER", like(TIMES)),
+        ("LB_TIMEOUT_TUNNEL", like(SOME_TIMES)),
+        ("LB_TIMEOUT_QUEUE", like(SOME_TIMES)),
+        ("LB_TIMEOUT_HTTP_REQUEST", like(SOME_TIMES)),
+        ("LB_TIMEOUT_KEEP_ALIVE", like(SOME_TIMES)),
         ("HEALTH_CHECK", health.boxed()),
         ("STICKY", one_of(&["none", "cookie", "source"])),
         ("FORWARDED_FOR", one_of(&["no", "yes"])),
@@ -174,6 +178,9 @@ fn some_settings() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
 /// The longest ones and a few beyond among them.
 const TIMES: &str =
     "(2147483647|2147483s|35791m|596h|86400000m)|[1-9][0-9]{0,9}(|ms)|[1-9][0-9]{0,2}(s|m|h)";
+
+/// The same, or nothing.
+const SOME_TIMES: &str = "|||2147483647|[1-9][0-9]{0,2}(s|m|h)";
 
 /// Every line says what the template has it say, with nothing of a value's own on a line of its own.
 fn stays_in_its_lines(config: &str, servers: usize) {

@@ -79,9 +79,9 @@ fn the_topics_of_help_print_their_tables() {
         );
     }
     tool(&["exit-codes"]).success().stdout(&ran.stdout);
-    tool(&["help", "settings"])
-        .success()
-        .stdout_has("LB_PORT              80           Port that the load balancer serves on\n");
+    tool(&["help", "settings"]).success().stdout_has(
+        "LB_PORT                  80           Port that the load balancer serves on\n",
+    );
 }
 
 #[test]

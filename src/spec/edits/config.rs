@@ -107,6 +107,9 @@ fn edits_of(reader: &Reader<'_>, line: &Written, check: &str) -> Vec<Edit> {
         ("global", ["log", "stdout", ..]) => set(settings::LB_LOG, "stdout"),
         ("defaults", ["mode", mode]) => set(settings::LB_MODE, mode),
         ("defaults", ["timeout", kind, time]) => {
+            let kind = kind
+                .strip_prefix("http-keep")
+                .map_or(*kind, |_| "keep-alive");
             let name = format!("LB_TIMEOUT_{}", kind.to_uppercase().replace('-', "_"));
             match TABLE.iter().find(|setting| setting.name == name) {
                 Some(setting) => set(setting.name, time),
