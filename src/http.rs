@@ -85,14 +85,17 @@ impl Within {
     }
 }
 
-/// Asks for `path` as HAProxy's checks do (`option httpchk GET`): HTTP/1.0, and no name of a host, so that nobody gets
-/// another answer than it will.
-pub fn check(address: &str, port: u16, path: &str, within: Within) -> Reply {
+/// Asks for `path` as HAProxy's checks do (`option httpchk GET`), so that nobody gets another answer than it will: HTTP/1.0
+/// and no name of a host, unless one is given.
+pub fn check(address: &str, port: u16, path: &str, host: Option<&str>, within: Within) -> Reply {
     let mut stream = match opened(address, port, within.connect) {
         Ok(stream) => stream,
         Err(reply) => return reply,
     };
-    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    let request = match host {
+        Some(host) => format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+        None => format!("GET {path} HTTP/1.0\r\n\r\n"),
+    };
     let sent = stream
         .set_read_timeout(Some(within.respond))
         .and_then(|()| stream.write_all(request.as_bytes()));
@@ -291,19 +294,27 @@ mod tests {
             ("220 mail ready\r\n", Reply::NotHttp),
             ("", Reply::Closed),
         ] {
-            let reply_now = check("127.0.0.1", once(text), "/health", PATIENCE);
+            let reply_now = check("127.0.0.1", once(text), "/health", None, PATIENCE);
             assert_eq!(reply_now, reply, "{text}");
         }
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 1024];
-            let length = stream.read(&mut request).unwrap();
-            String::from_utf8_lossy(&request[..length]).into_owned()
-        });
-        check("127.0.0.1", port, "/health?a=b", PATIENCE);
-        assert_eq!(asked.join().unwrap(), "GET /health?a=b HTTP/1.0\r\n\r\n");
+        for (host, request) in [
+            (None, "GET /health?a=b HTTP/1.0\r\n\r\n"),
+            (
+                Some("shop"),
+                "GET /health?a=b HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n",
+            ),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let asked = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).unwrap();
+                String::from_utf8_lossy(&request[..length]).into_owned()
+            });
+            check("127.0.0.1", port, "/health?a=b", host, PATIENCE);
+            assert_eq!(asked.join().unwrap(), request);
+        }
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub enum Demand<'a> {
         path: &'a str,
         /// `None`: 2xx and 3xx, HAProxy's default.
         status: Option<u16>,
+        host: Option<&'a str>,
     },
     /// Less than 500 to `GET /`, as an instance from before does.
     Works,
@@ -88,9 +89,10 @@ pub enum Demand<'a> {
 pub fn demand(health: &HealthCheck, siblings: Option<Reply>, speaks: Speaks) -> Option<Demand<'_>> {
     let siblings = siblings.filter(|&reply| is_there(reply))?;
     Some(match health {
-        HealthCheck::Http { path, status } => Demand::Check {
+        HealthCheck::Http { path, status, host } => Demand::Check {
             path,
             status: *status,
+            host: host.as_deref(),
         },
         _ if quality(siblings, speaks) >= Quality::Open => Demand::Works,
         _ => Demand::Anything,
@@ -131,6 +133,15 @@ pub fn in_words(reply: Reply) -> String {
         Reply::Refused => "refuses the connection".into(),
         Reply::Silent => "gives no answer from here".into(),
     }
+}
+
+/// What helps an instance that a check was answered so by, where that is known: many programs refuse requests without a
+/// Host header.
+pub fn hint_for_check(health: &HealthCheck, status: u16) -> Option<&'static str> {
+    let names_none = matches!(health, HealthCheck::Http { host: None, .. });
+    (status == 400 && names_none).then_some(
+        "HAProxy's checks have no Host header, and many programs answer 400 to that: HEALTH_HOST names one",
+    )
 }
 
 /// How a container stands that has to run.
@@ -249,14 +260,34 @@ mod tests {
     }
 
     #[test]
+    fn a_check_that_lacks_a_host_is_told_so() {
+        let http = |host: Option<&str>| HealthCheck::Http {
+            path: "/".into(),
+            status: None,
+            host: host.map(str::to_owned),
+        };
+        let hint = hint_for_check(&http(None), 400).unwrap();
+        assert!(hint.contains("HEALTH_HOST"), "{hint}");
+        for (health, status) in [
+            (http(None), 404),
+            (http(Some("shop")), 400),
+            (HealthCheck::Tcp, 400),
+        ] {
+            assert_eq!(hint_for_check(&health, status), None, "{health:?} {status}");
+        }
+    }
+
+    #[test]
     fn what_is_demanded_of_an_instance_is_what_haproxy_will_ask_or_what_its_siblings_do() {
         let http = |status| HealthCheck::Http {
             path: "/health".into(),
             status,
+            host: Some("shop".into()),
         };
         let check = |status| Demand::Check {
             path: "/health",
             status,
+            host: Some("shop"),
         };
         let (any, exact) = (http(None), http(Some(204)));
         for (health, siblings, demanded) in [

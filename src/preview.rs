@@ -19,7 +19,7 @@ use crate::plan::{Action, Plan};
 use crate::secrets::{MASK, Variables};
 use crate::settings::NUM_INSTANCES;
 use crate::spec::names::Number;
-use crate::spec::tuning::{FIRST_CHECKS, ServerAddress};
+use crate::spec::tuning::ServerAddress;
 use crate::text::{list, plural, seconds};
 use crate::ui::{ERROR, FAINT, FINE, WARNING};
 
@@ -345,7 +345,7 @@ fn risks(plan: &Plan) -> Vec<String> {
 fn waits(plan: &Plan, patience: &Patience, jobs: usize, drain: Duration) -> u64 {
     let checks = plan.spec.tuning.checks();
     let length = |action: &Action| match action {
-        Action::Watch(_) if checks => patience.settle.max(FIRST_CHECKS),
+        Action::Watch(_) if checks => patience.settle.max(plan.spec.tuning.first_checks()),
         Action::Watch(_) => patience.settle,
         Action::Drain => drain,
         // They are kept so far apart.

@@ -13,7 +13,7 @@ use crate::plan::{Action, Back, Plan};
 use crate::secrets::Variables;
 use crate::spec::Spec;
 use crate::spec::names::Number;
-use crate::spec::tuning::{FIRST_CHECKS, ServerAddress};
+use crate::spec::tuning::ServerAddress;
 
 /// How the script calls docker and where it writes haproxy.cfg.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +112,9 @@ fn write_action(
 fn pause(action: &Action, spec: &Spec, style: Style<'_>) -> u64 {
     match action {
         Action::Drain => style.drain,
-        Action::Watch(_) if spec.tuning.checks() => style.settle.max(FIRST_CHECKS.as_secs() + 1),
+        Action::Watch(_) if spec.tuning.checks() => {
+            style.settle.max(spec.tuning.first_checks().as_secs() + 1)
+        }
         _ => style.settle,
     }
 }

@@ -14,12 +14,12 @@ use crate::error::Failure;
 use crate::haproxy::log::Checks;
 use crate::http::{self, Reply, Within};
 use crate::inventory::Container;
+use crate::judge;
 use crate::moment::Moment;
 use crate::place::Place;
 use crate::settings::HEALTH_CHECK;
 use crate::spec::Spec;
 use crate::spec::names::Number;
-use crate::spec::tuning::FIRST_CHECKS;
 use crate::text;
 
 /// How often it is looked whether nobody is left, where that is an outage.
@@ -139,8 +139,9 @@ impl Waiting<'_> {
     fn pass(&self) -> Result<(), Failure> {
         let Self { run, .. } = *self;
         let deadline = Instant::now() + run.patience.wait;
+        let whole = run.spec.tuning.first_checks();
         loop {
-            let first_checks = FIRST_CHECKS.saturating_sub(self.since.at.elapsed());
+            let first_checks = whole.saturating_sub(self.since.at.elapsed());
             let until = if self.patient {
                 first_checks
             } else {
@@ -148,7 +149,7 @@ impl Waiting<'_> {
             };
             run.sleep(until);
             run.check_interrupt()?;
-            let over = self.since.at.elapsed() >= FIRST_CHECKS;
+            let over = self.since.at.elapsed() >= whole;
             let mut found = Found::look(run, self.since.mark, self.judged)?;
             if found.failing.is_empty() {
                 // HAProxy 1.7 and 1.8 don't tell of their checks: that nobody is left can be asked for.
@@ -243,6 +244,16 @@ impl Found {
         self.failing.is_empty() && !self.outage
     }
 
+    /// What helps, where HAProxy's words tell it.
+    fn hint(&self, spec: &Spec) -> Option<&'static str> {
+        let told = |status: &u16| {
+            let code = format!("code: {status}");
+            self.words.iter().any(|line| line.contains(&code))
+        };
+        let status = [400].into_iter().find(told)?;
+        judge::hint_for_check(&spec.tuning.health, status)
+    }
+
     fn failure(&self, run: &Run<'_>) -> Failure {
         let Run { spec, docker, .. } = run;
         let lb = &spec.names.lb;
@@ -257,7 +268,9 @@ impl Found {
             _ => format!("{} fail the check of `{lb}`, {check}", text::list(&names)),
         };
         let mut failure = Failure::failed(what)
-            .hinted("HAProxy sends nothing to an instance that fails HEALTH_CHECK; --wait gives instances more time");
+            .hinted(self.hint(spec).unwrap_or(
+                "HAProxy sends nothing to an instance that fails HEALTH_CHECK; --wait gives instances more time",
+            ));
         if !self.words.is_empty() {
             failure = failure.worded(self.words.join("\n"));
         }

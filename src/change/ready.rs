@@ -167,8 +167,11 @@ pub fn would_pass(run: &Run<'_>) -> Result<(), Failure> {
         };
         if over {
             let what = format!("`{}` {}", instance.name, wrong(run, reply));
+            let known = hint_for_check(run, Some(reply));
             return Err(Failure::failed(what)
-                .hinted("HAProxy would send nothing to an instance that fails HEALTH_CHECK"));
+                .hinted(known.unwrap_or(
+                    "HAProxy would send nothing to an instance that fails HEALTH_CHECK",
+                )));
         }
         poll.pause()?;
     }
@@ -325,7 +328,9 @@ impl<'a, 'b> Gate<'a, 'b> {
             .published_at(&tcp(spec.instance_port))
             .and_then(|at| published(self.run, at))
             .map_or(Reply::Silent, |at| match demand {
-                Demand::Check { path, .. } => http::check(&at.address, at.port, path, ATTEMPT),
+                Demand::Check { path, host, .. } => {
+                    http::check(&at.address, at.port, path, host, ATTEMPT)
+                }
                 Demand::Works | Demand::Anything => {
                     http::ask(&at.address, at.port, speaks, ATTEMPT)
                 }
@@ -361,12 +366,18 @@ fn is_its_own(run: &Run<'_>, instance: &Container, inside: &str, at: &Place) -> 
         })
 }
 
+/// What helps, where a check of HAProxy's would be answered so.
+fn hint_for_check(run: &Run<'_>, reply: Option<Reply>) -> Option<&'static str> {
+    let status = reply.and_then(Reply::status)?;
+    judge::hint_for_check(&run.spec.tuning.health, status)
+}
+
 /// What is wrong with an instance's answer.
 fn wrong(run: &Run<'_>, reply: Reply) -> String {
     let health = &run.spec.tuning.health;
     let answers = judge::in_words(reply);
     match health {
-        HealthCheck::Http { path, status } => {
+        HealthCheck::Http { path, status, .. } => {
             let right = status.map_or("2xx or 3xx".to_owned(), |status| status.to_string());
             format!("{answers} to GET {path}, where HEALTH_CHECK wants {right}")
         }

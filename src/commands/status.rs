@@ -181,8 +181,8 @@ fn passes_check(place: Option<&Place>, config: Option<&Config>) -> bool {
     let speaks = config.tuning.lb_speaks();
     let siblings = Some(Reply::NotHttp);
     match judge::demand(&config.tuning.health, siblings, speaks) {
-        Some(demand @ Demand::Check { path, .. }) if speaks == Speaks::Http => {
-            let reply = http::check(&place.address, place.port, path, ALREADY_THERE);
+        Some(demand @ Demand::Check { path, host, .. }) if speaks == Speaks::Http => {
+            let reply = http::check(&place.address, place.port, path, host, ALREADY_THERE);
             demand.met_by(reply, speaks)
         }
         _ => false,

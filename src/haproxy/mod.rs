@@ -21,7 +21,7 @@ use crate::settings::{INSTANCE_PORT, LB_ARGS, LB_PORT, nearest};
 use crate::spec::Spec;
 use crate::spec::head;
 use crate::spec::names::{Number, Port};
-use crate::spec::tuning::{self, HealthCheck, Mode, ServerAddress, Sticky, Tuning};
+use crate::spec::tuning::{self, Checking, HealthCheck, Mode, ServerAddress, Sticky, Tuning};
 use crate::text::printable;
 use versions::Version;
 
@@ -105,6 +105,14 @@ struct Model<'a> {
     check: bool,
     check_path: Option<&'a str>,
     check_status: Option<u16>,
+    /// The host that checks ask for.
+    check_host: Option<&'a str>,
+    /// It is told by a line of its own; an older HAProxy takes it as a part of the request.
+    check_host_line: bool,
+    /// How often is checked, and how many checks in a row count, where that is not HAProxy's default.
+    check_interval: Option<&'a str>,
+    check_rise: Option<u16>,
+    check_fall: Option<u16>,
     /// The path of certificate and key in the load balancer.
     tls: Option<String>,
     stats_port: Option<u16>,
@@ -269,10 +277,18 @@ impl Config {
 
     fn model(&self) -> Model<'_> {
         let tuning = &self.tuning;
-        let (check_path, check_status) = match &tuning.health {
-            HealthCheck::Http { path, status } => (Some(path.as_str()), *status),
-            HealthCheck::None | HealthCheck::Tcp => (None, None),
+        let (check_path, check_status, check_host) = match &tuning.health {
+            HealthCheck::Http { path, status, host } => {
+                (Some(path.as_str()), *status, host.as_deref())
+            }
+            HealthCheck::None | HealthCheck::Tcp => (None, None, None),
         };
+        let Checking {
+            interval,
+            rise,
+            fall,
+        } = &tuning.checking;
+        let usual = Tuning::default().checking;
         Model {
             settings: (!self.is_the_scripts()).then(|| head::unsigned(tuning)),
             lb_port: self.lb_port.get(),
@@ -301,6 +317,11 @@ impl Config {
             check: tuning.health != HealthCheck::None,
             check_path,
             check_status,
+            check_host,
+            check_host_line: !self.before(versions::CHECKS_WITH_HEADERS),
+            check_interval: (*interval != usual.interval).then_some(interval),
+            check_rise: (*rise != usual.rise).then_some(*rise),
+            check_fall: (*fall != usual.fall).then_some(*fall),
             tls: tuning.tls.then(|| format!("{CONFIG_DIR}/{CERT_NAME}")),
             stats_port: tuning.stats_port.map(Port::get),
             prometheus: self.since(versions::HAS_EXPORTER),
@@ -395,6 +416,13 @@ mod tests {
             rendered(&given, &[1]).contains(line)
         };
         let checked = &[("HEALTH_CHECK", "tcp")][..];
+        let by_host = &[("HEALTH_CHECK", "http:/h"), ("HEALTH_HOST", "shop")][..];
+        let often = &[
+            ("HEALTH_CHECK", "tcp"),
+            ("HEALTH_INTERVAL", "500ms"),
+            ("HEALTH_RISE", "1"),
+            ("HEALTH_FALL", "2"),
+        ][..];
         for (line, more, with, without) in [
             (
                 "\tstats socket ",
@@ -429,6 +457,31 @@ mod tests {
                 &[],
                 &["3.4", "lts"],
             ),
+            (
+                "\ttimeout tunnel 1h\n",
+                &[("LB_TIMEOUT_TUNNEL", "1h")],
+                &["1.7", "2.6", "3.4", "lts"],
+                &[],
+            ),
+            (
+                "\toption httpchk GET /h HTTP/1.1\\r\\nHost:\\ shop\n",
+                by_host,
+                &["1.7", "1.8", "2.0"],
+                &["2.2", "2.6", "3.4", "lts"],
+            ),
+            (
+                "\toption httpchk GET /h HTTP/1.1\n\thttp-check send hdr Host shop\n",
+                by_host,
+                &["2.2", "2.6", "3.4", "lts"],
+                &["1.7", "1.8", "2.0"],
+            ),
+            (
+                " check inter 500ms rise 1 fall 2\n",
+                often,
+                &["1.7", "3.4"],
+                &[],
+            ),
+            (" check\n", checked, &["1.7", "3.4"], &[]),
             (
                 "\tbalance leastconn\n",
                 &[("LB_BALANCE", "leastconn")],

@@ -16,6 +16,8 @@ pub const STARTS_WITHOUT_A_NAME: Version = (1, 7);
 pub const HANDS_OVER: Version = (1, 8);
 /// Since when it can log to stdout.
 pub const LOGS_TO_STDOUT: Version = (1, 9);
+/// Since when a check's headers are told by lines of their own. The way before that is gone in 2.7.
+pub const CHECKS_WITH_HEADERS: Version = (2, 2);
 /// Since when every official image has the Prometheus exporter.
 pub const HAS_EXPORTER: Version = (2, 4);
 /// Since when the official image does not run as root.

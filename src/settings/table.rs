@@ -231,6 +231,14 @@ table! {
         lb("TIME", "").variable("timeout_keep_alive");
     HEALTH_CHECK: "none, tcp, http:/path (2xx and 3xx count) or http:/path,STATUS: dead instances are left out",
         lb("CHECK", "none").choices(&["none", "tcp", "http:/"]).variable("check");
+    HEALTH_HOST: "Host that HEALTH_CHECK asks for; without one its requests have no Host header",
+        lb("HOST", "").variable("check_host");
+    HEALTH_INTERVAL: "How often each instance is checked; a check may take as long",
+        lb("TIME", "2s").variable("check_interval");
+    HEALTH_RISE: "How many checks in a row an instance has to pass to be sent to again",
+        lb("N", "2").variable("check_rise");
+    HEALTH_FALL: "How many checks in a row an instance has to fail to be left out",
+        lb("N", "3").variable("check_fall");
     STICKY: "Send a client to the same instance again: none, cookie or source",
         lb("HOW", "none").choices(&["none", "cookie", "source"]).in_template(Variable::LikeItsValue);
     FORWARDED_FOR: "Tell instances the client's address in X-Forwarded-For",

@@ -33,8 +33,8 @@ pub enum ServerAddress {
 /// SERVER_ADDRESS where the endpoint decides.
 pub const AUTO: &str = "auto";
 
-/// HAProxy begins the first check of every server within its interval of 2 s, spread, and gives each as long.
-pub const FIRST_CHECKS: Duration = Duration::from_millis(4500);
+/// What first checks may take beyond their intervals.
+const SPARE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthCheck {
@@ -44,7 +44,18 @@ pub enum HealthCheck {
     Http {
         path: String,
         status: Option<u16>,
+        /// `None`: the request names no host.
+        host: Option<String>,
     },
+}
+
+/// How often HAProxy checks, and how often a check has to say something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checking {
+    /// In HAProxy's notation.
+    pub interval: String,
+    pub rise: u16,
+    pub fall: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +90,7 @@ pub struct Tuning {
     pub timeout_http_request: Option<String>,
     pub timeout_keep_alive: Option<String>,
     pub health: HealthCheck,
+    pub checking: Checking,
     pub sticky: Sticky,
     pub forwarded_for: bool,
     pub log: Log,
@@ -138,6 +150,13 @@ impl Tuning {
         let timeout_http_request = read.value(settings::LB_TIMEOUT_HTTP_REQUEST, given_time);
         let timeout_keep_alive = read.value(settings::LB_TIMEOUT_KEEP_ALIVE, given_time);
         let health = read.value(settings::HEALTH_CHECK, health_check);
+        let host = read.value(settings::HEALTH_HOST, |text| match text {
+            "" => Ok(None),
+            _ => health_host(text).map(Some),
+        });
+        let interval = read.value(settings::HEALTH_INTERVAL, time);
+        let rise = read.value(settings::HEALTH_RISE, in_a_row);
+        let fall = read.value(settings::HEALTH_FALL, in_a_row);
         let sticky = read.value(settings::STICKY, |text| {
             one_of(
                 text,
@@ -170,7 +189,12 @@ impl Tuning {
             timeout_queue: timeout_queue?,
             timeout_http_request: timeout_http_request?,
             timeout_keep_alive: timeout_keep_alive?,
-            health: health?,
+            health: with_host(health?, host?),
+            checking: Checking {
+                interval: interval?,
+                rise: rise?,
+                fall: fall?,
+            },
             sticky: sticky?,
             forwarded_for: forwarded_for?,
             log: log?,
@@ -213,6 +237,13 @@ impl Tuning {
     /// Whether HAProxy checks the instances.
     pub fn checks(&self) -> bool {
         self.health != HealthCheck::None
+    }
+
+    /// How long the first checks take after a start or a reload: HAProxy begins that of every server within the interval,
+    /// spread, and gives each as long.
+    pub fn first_checks(&self) -> Duration {
+        let interval = milliseconds(&self.checking.interval).unwrap_or_default();
+        2 * Duration::from_millis(interval) + SPARE
     }
 
     /// What the load balancer speaks on LB_PORT.
@@ -292,6 +323,9 @@ fn given(read: &Reader<'_>) -> BTreeMap<&'static str, String> {
 /// Whether no settings that are fine by themselves contradict each other.
 fn fits_together(read: &mut Reader<'_>, tuning: &Tuning, lb_port: Option<u16>) -> bool {
     let tcp = tuning.mode == Mode::Tcp;
+    let is_given = |name: &str| tuning.given.contains_key(name);
+    let unchecked = |name: &str| !tuning.checks() && is_given(name);
+    let by_http = matches!(tuning.health, HealthCheck::Http { .. });
     let contradictions = [
         (
             tcp && tuning.sticky == Sticky::Cookie,
@@ -312,6 +346,26 @@ fn fits_together(read: &mut Reader<'_>, tuning: &Tuning, lb_port: Option<u16>) -
             tcp && tuning.timeout_keep_alive.is_some(),
             settings::LB_TIMEOUT_KEEP_ALIVE,
             "requests are HTTP's, but LB_MODE is `tcp`; LB_TIMEOUT_TUNNEL works there",
+        ),
+        (
+            !by_http && is_given(settings::HEALTH_HOST),
+            settings::HEALTH_HOST,
+            "HEALTH_CHECK is no `http:/path`, and asks for no host",
+        ),
+        (
+            unchecked(settings::HEALTH_INTERVAL),
+            settings::HEALTH_INTERVAL,
+            "HEALTH_CHECK is `none`, so nothing is checked",
+        ),
+        (
+            unchecked(settings::HEALTH_RISE),
+            settings::HEALTH_RISE,
+            "HEALTH_CHECK is `none`, so nothing is checked",
+        ),
+        (
+            unchecked(settings::HEALTH_FALL),
+            settings::HEALTH_FALL,
+            "HEALTH_CHECK is `none`, so nothing is checked",
         ),
         (
             tuning.sticky == Sticky::Source && tuning.balance.is_some(),
@@ -378,15 +432,19 @@ fn connections(text: &str) -> Result<u32, String> {
     }
 }
 
-/// HAProxy's own notation: with it, a number alone is in milliseconds.
-fn time(text: &str) -> Result<String, String> {
+/// The milliseconds of HAProxy's own notation: with it, a number alone is in milliseconds.
+fn milliseconds(text: &str) -> Result<u64, String> {
     let alone = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let milliseconds = if alone {
-        text.parse().unwrap_or(u64::MAX)
+    if alone {
+        Ok(text.parse().unwrap_or(u64::MAX))
     } else {
-        time::milliseconds(text)?
-    };
-    match milliseconds {
+        time::milliseconds(text)
+    }
+}
+
+/// A time that HAProxy can wait for, in its own notation.
+fn time(text: &str) -> Result<String, String> {
+    match milliseconds(text)? {
         0 => Err("HAProxy waits for 1ms at least".into()),
         1..=LONGEST_TIME => Ok(text.to_owned()),
         _ => Err("HAProxy can wait for 2147483647ms at most, which is 596h".into()),
@@ -432,7 +490,34 @@ fn health_check(text: &str) -> Result<HealthCheck, String> {
     Ok(HealthCheck::Http {
         path: path.to_owned(),
         status,
+        host: None,
     })
+}
+
+fn with_host(mut check: HealthCheck, named: Option<String>) -> HealthCheck {
+    if let HealthCheck::Http { host, .. } = &mut check {
+        *host = named;
+    }
+    check
+}
+
+/// What a Host header may hold: a name or an address, and a port.
+fn health_host(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    if text.len() > 255 || text.starts_with('-') || !text.chars().all(allowed) {
+        return Err(
+            "a host is a name or an address, and a port if need be: shop.example.com".into(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn in_a_row(text: &str) -> Result<u16, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(count @ 1..=1000) if digits => Ok(count),
+        _ => Err("a number of checks is a whole number from 1 to 1000".into()),
+    }
 }
 
 /// What to write in place of a HEALTH_CHECK that is a whole URL, such as one copied from a browser. Not refused in a
@@ -535,6 +620,13 @@ mod tests {
                     "http:/\n",
                 ],
             ),
+            (
+                "HEALTH_HOST",
+                &["a b", "a\nb", "a\\r", "http://x", "-x", "x#", "'x'", "$x"],
+            ),
+            ("HEALTH_INTERVAL", &["", "0", "2 s"]),
+            ("HEALTH_RISE", &["", "0", "1001", "+2"]),
+            ("HEALTH_FALL", &["many", "-1"]),
             ("STICKY", &["yes", ""]),
             ("FORWARDED_FOR", &["maybe"]),
             ("STATS_PORT", &["0", "x"]),
@@ -588,6 +680,18 @@ mod tests {
             ),
             (&[("STATS_PORT", "80")], "STATS_PORT", "LB_PORT"),
             (
+                &[("HEALTH_CHECK", "tcp"), ("HEALTH_HOST", "x")],
+                "HEALTH_HOST",
+                "HEALTH_CHECK",
+            ),
+            (
+                &[("HEALTH_INTERVAL", "1s")],
+                "HEALTH_INTERVAL",
+                "HEALTH_CHECK",
+            ),
+            (&[("HEALTH_RISE", "1")], "HEALTH_RISE", "HEALTH_CHECK"),
+            (&[("HEALTH_FALL", "1")], "HEALTH_FALL", "HEALTH_CHECK"),
+            (
                 &[("LB_MODE", "tcp"), ("LB_TIMEOUT_HTTP_REQUEST", "5s")],
                 "LB_TIMEOUT_HTTP_REQUEST",
                 "LB_MODE",
@@ -601,6 +705,23 @@ mod tests {
             let complaint = complaint(given);
             assert_eq!(complaint.name, name);
             assert!(complaint.why.contains(other), "{}", complaint.why);
+        }
+    }
+
+    #[test]
+    fn first_checks_end_with_their_intervals() {
+        for (interval, milliseconds) in [
+            ("2s", 4500),
+            ("500ms", 1500),
+            ("1000", 2500),
+            ("1m", 120_500),
+        ] {
+            let given = tuning(&[("HEALTH_CHECK", "tcp"), ("HEALTH_INTERVAL", interval)]).unwrap();
+            assert_eq!(
+                given.first_checks(),
+                Duration::from_millis(milliseconds),
+                "{interval}"
+            );
         }
     }
 

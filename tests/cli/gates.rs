@@ -97,6 +97,20 @@ fn a_check_that_those_who_serve_fail_is_refused_before_it_is_in_force() {
 }
 
 #[test]
+fn a_400_of_a_check_without_a_host_is_told_the_setting_that_names_one() {
+    let (sandbox, _instances) = published(400, 400);
+    let check = ["-n", "2", "--health-check", "http:/health"];
+    on_host(&sandbox, "up", &check)
+        .code(1)
+        .stderr_has("`web-1` answers 400 to GET /health")
+        .stderr_has("hint: HAProxy's checks have no Host header")
+        .stderr_has("HEALTH_HOST names one\n");
+    let named = [&check[..], &["--health-host", "shop.example.com"]].concat();
+    let ran = on_host(&sandbox, "up", &named).code(1);
+    assert!(!ran.stderr.contains("no Host header"), "{ran}");
+}
+
+#[test]
 fn new_instances_have_to_pass_the_check_before_they_are_sent_to() {
     let (sandbox, _instances) = published(200, 404);
     on_host(

@@ -165,6 +165,16 @@ fn some_settings() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
         ("LB_TIMEOUT_HTTP_REQUEST", like(SOME_TIMES)),
         ("LB_TIMEOUT_KEEP_ALIVE", like(SOME_TIMES)),
         ("HEALTH_CHECK", health.boxed()),
+        (
+            "HEALTH_HOST",
+            like("|||[a-zA-Z0-9._\\[\\]][a-zA-Z0-9.:_\\[\\]-]{0,40}"),
+        ),
+        (
+            "HEALTH_INTERVAL",
+            like("2s|2s|2147483647|[1-9][0-9]{0,2}(ms|s|m)"),
+        ),
+        ("HEALTH_RISE", like("2|2|1000|[1-9][0-9]{0,2}")),
+        ("HEALTH_FALL", like("3|3|1000|[1-9][0-9]{0,2}")),
         ("STICKY", one_of(&["none", "cookie", "source"])),
         ("FORWARDED_FOR", one_of(&["no", "yes"])),
         ("LB_LOG", one_of(&["syslog", "stdout"])),

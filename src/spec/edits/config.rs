@@ -163,6 +163,15 @@ fn of_server(options: &[&str], check: &str) -> Vec<(String, Says)> {
                 }
             }
             "check" => told.push(("check".to_owned(), setting(settings::HEALTH_CHECK, check))),
+            "inter" | "rise" | "fall" => {
+                let name = match *option {
+                    "inter" => settings::HEALTH_INTERVAL,
+                    "rise" => settings::HEALTH_RISE,
+                    _ => settings::HEALTH_FALL,
+                };
+                let value = options.next().unwrap_or(&"");
+                told.push((format!("{option} {value}"), setting(name, value)));
+            }
             "cookie" => {
                 let value = options.next().unwrap_or(&"");
                 told.push((
