@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use crate::settings::{INSTANCE_ARGS, LB_ARGS, LB_PORT, PUBLISH_LB, STATS_PORT};
+use crate::settings::{INSTANCE_ARGS, LB_ARGS, LB_PORT, PUBLISH_LB};
 use crate::spec::arguments::Arguments;
 use crate::spec::names::Names;
 use crate::spec::{Publish, Spec};
@@ -45,21 +45,18 @@ pub struct Wanted {
 
 /// What the load balancer of `spec` is to publish on the host of an engine.
 pub fn wanted(spec: &Spec) -> Vec<Wanted> {
-    let served = [
-        (Some(spec.lb_port), LB_PORT),
-        (spec.tuning.stats_port, STATS_PORT),
-    ];
-    let always = served
+    let served = [(spec.lb_port, LB_PORT)]
         .into_iter()
-        .filter(|_| spec.publish == Publish::Always);
-    let always = always.filter_map(|(port, setting)| {
-        let container = port?.get();
+        .chain(spec.tuning.further_ports());
+    let always = served.filter(|_| spec.publish == Publish::Always);
+    let always = always.map(|(port, setting)| {
+        let container = port.get();
         let at = HostPort::new("", container);
-        Some(Wanted {
+        Wanted {
             at,
             container,
             setting,
-        })
+        }
     });
     let by_args = by_arguments(&spec.tuning.lb_args, LB_ARGS);
     always.chain(by_args).collect()

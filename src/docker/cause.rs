@@ -669,7 +669,7 @@ impl Cause {
             C::AddressesExhausted => "the network has no free address: remove containers on it that are not needed, stopped ones too, or choose another EXTERNAL_NET",
             C::AddressTaken => "another container has that address, or a VCH holds it for a removed one; give another with `--ip` in LB_ARGS, or none",
             C::AddressNotAllowed => "the network does not give out that address; give one within its subnet and range with `--ip` in LB_ARGS, or none",
-            C::PortAllocated => "something else has that port of the endpoint; choose another LB_PORT or STATS_PORT, or free that one (PUBLISH_LB says whether the load balancer takes one)",
+            C::PortAllocated => "something else has that port of the endpoint; choose another LB_PORT, LB_REDIRECT_PORT or STATS_PORT, or free that one (PUBLISH_LB says whether the load balancer takes one)",
             C::PrivilegedPort => "the engine may not bind ports below 1024, as one without root; choose a higher LB_PORT",
             C::PortForm => "a VCH takes one `-p` per port, without a range of host ports and without another host address; change INSTANCE_ARGS or LB_ARGS",
             C::FirewallClosed => "the firewall of EXTERNAL_NET lets nobody in; use another one, or ask the VCH's admin for `--container-network-firewall NET:published`",

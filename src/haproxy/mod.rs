@@ -93,6 +93,8 @@ struct Model<'a> {
     /// can't, later ones do it by themselves).
     hand_over: bool,
     forwarded_for: bool,
+    /// `http` or `https`, where instances are told.
+    forwarded_proto: Option<&'static str>,
     /// A server whose name does not resolve is left out, instead of ending HAProxy.
     init_addr: bool,
     /// A balance algorithm other than the default of this HAProxy.
@@ -101,6 +103,8 @@ struct Model<'a> {
     cookie: bool,
     /// Stickiness by the client's address.
     source: bool,
+    /// A request whose instance refuses it is sent to another one.
+    redispatch: bool,
     /// Servers are checked.
     check: bool,
     check_path: Option<&'a str>,
@@ -115,6 +119,16 @@ struct Model<'a> {
     check_fall: Option<u16>,
     /// The path of certificate and key in the load balancer.
     tls: Option<String>,
+    /// What `bind` has to say so that no TLS older than 1.2 is spoken.
+    tls_floor: Option<&'static str>,
+    /// HTTP/2 is offered.
+    http_2: bool,
+    redirect_port: Option<u16>,
+    /// What `redirect` has to say so that clients without TLS come by https.
+    redirect: Option<String>,
+    hsts: Option<u32>,
+    /// HSTS is told in all responses, HAProxy's own too.
+    hsts_always: bool,
     stats_port: Option<u16>,
     prometheus: bool,
     servers: &'a [Server],
@@ -201,6 +215,26 @@ impl Config {
         self.tuning.server_address == ServerAddress::Name
             && !self.before(versions::STARTS_WITHOUT_A_NAME)
             && !self.is_the_scripts()
+    }
+
+    /// What `bind` has to say so that no TLS older than 1.2 is spoken, where that is not HAProxy's own default.
+    fn tls_floor(&self) -> Option<&'static str> {
+        let needs = self.tuning.tls && !self.since(versions::WANTS_TLS_1_2);
+        needs.then_some(if self.since(versions::NAMES_OLDEST_TLS) {
+            "ssl-min-ver TLSv1.2"
+        } else {
+            "no-sslv3 no-tlsv10 no-tlsv11"
+        })
+    }
+
+    /// How clients of `port` are sent to LB_PORT by https. Where both are the usual ones, the host is theirs as it is; else
+    /// the port that it names, or does not, has to be exchanged.
+    fn redirect(&self, port: Port) -> String {
+        match (port.get(), self.lb_port.get()) {
+            (80, 443) => "scheme https".to_owned(),
+            (_, 443) => "prefix https://%[req.hdr(host),field(1,:)]".to_owned(),
+            (_, https) => format!("prefix https://%[req.hdr(host),field(1,:)]:{https}"),
+        }
     }
 
     /// What is wrong with the template, in one sentence.
@@ -310,11 +344,17 @@ impl Config {
             socket: !self.is_the_scripts(),
             hand_over: self.since(versions::HANDS_OVER),
             forwarded_for: tuning.forwarded_for,
+            forwarded_proto: tuning.forwarded_for.then_some(if tuning.tls {
+                "https"
+            } else {
+                "http"
+            }),
             init_addr: self.leaves_out_names(),
             balance: self.balance(),
             cookie: tuning.sticky == Sticky::Cookie,
             source: tuning.sticky == Sticky::Source,
-            check: tuning.health != HealthCheck::None,
+            redispatch: tuning.checks() || tuning.sticky != Sticky::None,
+            check: tuning.checks(),
             check_path,
             check_status,
             check_host,
@@ -323,6 +363,12 @@ impl Config {
             check_rise: (*rise != usual.rise).then_some(*rise),
             check_fall: (*fall != usual.fall).then_some(*fall),
             tls: tuning.tls.then(|| format!("{CONFIG_DIR}/{CERT_NAME}")),
+            tls_floor: self.tls_floor(),
+            http_2: tuning.tls && tuning.mode == Mode::Http && self.since(versions::OFFERS_HTTP_2),
+            redirect_port: tuning.redirect_port.map(Port::get),
+            redirect: tuning.redirect_port.map(|port| self.redirect(port)),
+            hsts: tuning.hsts,
+            hsts_always: self.since(versions::SETS_HEADERS_AFTERWARDS),
             stats_port: tuning.stats_port.map(Port::get),
             prometheus: self.since(versions::HAS_EXPORTER),
             servers: &self.servers,
@@ -408,28 +454,42 @@ mod tests {
         }
     }
 
+    /// A line, settings, and the versions that get the line with them, and that do not.
+    type Rendered<'a> = (
+        &'a str,
+        &'a [(&'a str, &'a str)],
+        &'a [&'a str],
+        &'a [&'a str],
+    );
+
+    #[track_caller]
+    fn assert_rendered(rows: &[Rendered<'_>]) {
+        for (line, more, with, without) in rows {
+            let has = |version: &str| {
+                let image = format!("haproxy:{version}");
+                let given = [&[("LB_IMG", image.as_str())], *more].concat();
+                rendered(&given, &[1]).contains(line)
+            };
+            for version in *with {
+                assert!(has(version), "{version}: {line}");
+            }
+            for version in *without {
+                assert!(!has(version), "{version}: {line}");
+            }
+        }
+    }
+
     #[test]
     fn each_version_gets_what_it_understands() {
-        let has = |version: &str, more: &[(&str, &str)], line: &str| {
-            let image = format!("haproxy:{version}");
-            let given = [&[("LB_IMG", image.as_str())], more].concat();
-            rendered(&given, &[1]).contains(line)
-        };
         let checked = &[("HEALTH_CHECK", "tcp")][..];
-        let by_host = &[("HEALTH_CHECK", "http:/h"), ("HEALTH_HOST", "shop")][..];
         let often = &[
             ("HEALTH_CHECK", "tcp"),
             ("HEALTH_INTERVAL", "500ms"),
             ("HEALTH_RISE", "1"),
             ("HEALTH_FALL", "2"),
         ][..];
-        for (line, more, with, without) in [
-            (
-                "\tstats socket ",
-                checked,
-                &["1.5", "1.7", "3.4"][..],
-                &[][..],
-            ),
+        assert_rendered(&[
+            ("\tstats socket ", checked, &["1.5", "1.7", "3.4"], &[]),
             ("\tstats socket ", &[], &["1.8", "3.4"], &["1.5", "1.7"]),
             (" expose-fd listeners\n", checked, &["1.8", "3.4"], &["1.7"]),
             (
@@ -464,18 +524,6 @@ mod tests {
                 &[],
             ),
             (
-                "\toption httpchk GET /h HTTP/1.1\\r\\nHost:\\ shop\n",
-                by_host,
-                &["1.7", "1.8", "2.0"],
-                &["2.2", "2.6", "3.4", "lts"],
-            ),
-            (
-                "\toption httpchk GET /h HTTP/1.1\n\thttp-check send hdr Host shop\n",
-                by_host,
-                &["2.2", "2.6", "3.4", "lts"],
-                &["1.7", "1.8", "2.0"],
-            ),
-            (
                 " check inter 500ms rise 1 fall 2\n",
                 often,
                 &["1.7", "3.4"],
@@ -488,14 +536,59 @@ mod tests {
                 &["2.6", "3.4"],
                 &[],
             ),
-        ] {
-            for version in with {
-                assert!(has(version, more, line), "{version}: {line}");
-            }
-            for version in without {
-                assert!(!has(version, more, line), "{version}: {line}");
-            }
-        }
+        ]);
+    }
+
+    #[test]
+    fn each_version_is_told_of_tls_headers_and_hosts_in_its_way() {
+        let by_host = &[("HEALTH_CHECK", "http:/h"), ("HEALTH_HOST", "shop")][..];
+        let tls = &[("TLS_CERT", "x.pem")][..];
+        let hsts = &[("TLS_CERT", "x.pem"), ("HSTS", "60")][..];
+        assert_rendered(&[
+            (
+                " ssl crt /usr/local/etc/haproxy/tls.pem no-sslv3 no-tlsv10 no-tlsv11\n",
+                tls,
+                &["1.7", "lts"],
+                &["1.8", "2.0", "2.2", "2.6", "3.4"],
+            ),
+            (
+                "/tls.pem ssl-min-ver TLSv1.2\n",
+                tls,
+                &["1.8", "2.0"],
+                &["1.7", "2.2", "2.6", "3.4", "lts"],
+            ),
+            ("/tls.pem\n", tls, &["2.2"], &["1.7", "2.0", "2.6", "lts"]),
+            (
+                "/tls.pem alpn h2,http/1.1\n",
+                tls,
+                &["2.4", "2.6", "3.4"],
+                &["1.7", "2.0", "2.2", "lts"],
+            ),
+            (
+                "\thttp-response set-header Strict-Transport-Security max-age=60 if { ssl_fc }\n",
+                hsts,
+                &["1.7", "2.0", "lts"],
+                &["2.2", "3.4"],
+            ),
+            (
+                "\thttp-after-response set-header Strict-Transport-Security max-age=60 if { ssl_fc }\n",
+                hsts,
+                &["2.2", "3.4"],
+                &["1.7", "2.0", "lts"],
+            ),
+            (
+                "\toption httpchk GET /h HTTP/1.1\\r\\nHost:\\ shop\n",
+                by_host,
+                &["1.7", "1.8", "2.0"],
+                &["2.2", "2.6", "3.4", "lts"],
+            ),
+            (
+                "\toption httpchk GET /h HTTP/1.1\n\thttp-check send hdr Host shop\n",
+                by_host,
+                &["2.2", "2.6", "3.4", "lts"],
+                &["1.7", "1.8", "2.0"],
+            ),
+        ]);
     }
 
     #[test]
@@ -542,6 +635,99 @@ mod tests {
             rendered(&given, &[1, 2]),
             include_str!("../../tests/golden/tcp.cfg")
         );
+    }
+
+    #[test]
+    fn instances_are_told_how_clients_came_and_cookies_go_no_other_way() {
+        let plain = [("FORWARDED_FOR", "yes"), ("STICKY", "cookie")];
+        let text = rendered(&plain, &[1]);
+        let under_tls = [&plain[..], &[("TLS_CERT", "x.pem")]].concat();
+        let text_under_tls = rendered(&under_tls, &[1]);
+        for (line, text) in [
+            ("\thttp-request set-header X-Forwarded-Proto http\n", &text),
+            ("\tcookie VCHLB insert indirect nocache httponly\n", &text),
+            (
+                "\thttp-request set-header X-Forwarded-Proto https\n",
+                &text_under_tls,
+            ),
+            (
+                "\tcookie VCHLB insert indirect nocache httponly secure\n",
+                &text_under_tls,
+            ),
+        ] {
+            assert!(text.contains(line), "{line}{text}");
+        }
+    }
+
+    #[test]
+    fn clients_without_tls_are_sent_to_the_port_that_has_it() {
+        for (port, from, to) in [
+            ("443", "80", "scheme https"),
+            ("443", "8080", "prefix https://%[req.hdr(host),field(1,:)]"),
+            (
+                "8443",
+                "80",
+                "prefix https://%[req.hdr(host),field(1,:)]:8443",
+            ),
+        ] {
+            let given = [
+                ("TLS_CERT", "x.pem"),
+                ("LB_PORT", port),
+                ("LB_REDIRECT_PORT", from),
+            ];
+            let text = rendered(&given, &[1]);
+            let lines = format!(
+                "\tbind *:{from}\n\thttp-request redirect {to} code 301 unless {{ ssl_fc }}\n"
+            );
+            assert!(text.contains(&lines), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_of_a_sticky_client_goes_elsewhere_where_its_instance_is_gone() {
+        for (given, expected) in [
+            (("STICKY", "cookie"), true),
+            (("STICKY", "source"), true),
+            (("HEALTH_CHECK", "tcp"), true),
+            (("LB_BALANCE", "leastconn"), false),
+        ] {
+            let text = rendered(&[given], &[1]);
+            let redispatches = text.contains("\toption redispatch 1\n");
+            assert_eq!(redispatches, expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_in_production_is_rendered_for_each_version() {
+        for (version, text) in [
+            ("1.7", include_str!("../../tests/golden/production-1.7.cfg")),
+            ("1.8", include_str!("../../tests/golden/production-1.8.cfg")),
+            ("2.0", include_str!("../../tests/golden/production-2.0.cfg")),
+            ("2.6", include_str!("../../tests/golden/production-2.6.cfg")),
+            ("3.4", include_str!("../../tests/golden/production-3.4.cfg")),
+        ] {
+            let image = format!("haproxy:{version}");
+            let given = [
+                ("LB_IMG", image.as_str()),
+                ("LB_PORT", "443"),
+                ("TLS_CERT", "/some/cert.pem"),
+                ("LB_REDIRECT_PORT", "80"),
+                ("HSTS", "31536000"),
+                ("FORWARDED_FOR", "yes"),
+                ("STICKY", "cookie"),
+                ("HEALTH_CHECK", "http:/health"),
+                ("HEALTH_HOST", "shop.example.com"),
+                ("HEALTH_INTERVAL", "1s"),
+                ("HEALTH_RISE", "1"),
+                ("HEALTH_FALL", "2"),
+                ("LB_TIMEOUT_TUNNEL", "1h"),
+                ("LB_TIMEOUT_QUEUE", "10s"),
+                ("LB_TIMEOUT_HTTP_REQUEST", "10s"),
+                ("LB_TIMEOUT_KEEP_ALIVE", "15s"),
+                ("STATS_PORT", "9000"),
+            ];
+            assert_eq!(rendered(&given, &[1, 2]), text, "{version}");
+        }
     }
 
     #[test]

@@ -16,6 +16,14 @@ pub const STARTS_WITHOUT_A_NAME: Version = (1, 7);
 pub const HANDS_OVER: Version = (1, 8);
 /// Since when it can log to stdout.
 pub const LOGS_TO_STDOUT: Version = (1, 9);
+/// Since when a `bind` says by `ssl-min-ver` which TLS is the oldest.
+pub const NAMES_OLDEST_TLS: Version = (1, 8);
+/// Since when TLS 1.2 is the oldest by default.
+pub const WANTS_TLS_1_2: Version = (2, 2);
+/// Since when headers can be set in all responses, HAProxy's own too.
+pub const SETS_HEADERS_AFTERWARDS: Version = (2, 2);
+/// Since when HTTP/2 survives reloads, and websockets go over it.
+pub const OFFERS_HTTP_2: Version = (2, 4);
 /// Since when a check's headers are told by lines of their own. The way before that is gone in 2.7.
 pub const CHECKS_WITH_HEADERS: Version = (2, 2);
 /// Since when every official image has the Prometheus exporter.

@@ -241,12 +241,16 @@ table! {
         lb("N", "3").variable("check_fall");
     STICKY: "Send a client to the same instance again: none, cookie or source",
         lb("HOW", "none").choices(&["none", "cookie", "source"]).in_template(Variable::LikeItsValue);
-    FORWARDED_FOR: "Tell instances the client's address in X-Forwarded-For",
+    FORWARDED_FOR: "Tell instances the client's address in X-Forwarded-For, and http or https in X-Forwarded-Proto",
         lb("YES/NO", "no").choices(&["yes", "no"]).variable("forwarded_for");
     LB_LOG: "Access log: syslog (as the script, which nobody reads) or stdout (the container's own log; 1.9 and later)",
         lb("WHERE", "syslog").choices(&["syslog", "stdout"]).variable("log_stdout");
     TLS_CERT: "PEM with certificate and key: the load balancer terminates TLS on LB_PORT",
         lb("FILE", "").kind(Kind::File).variable("tls");
+    LB_REDIRECT_PORT: "Port without TLS from which clients are sent to https on LB_PORT; needs TLS_CERT",
+        lb("PORT", "").variable("redirect");
+    HSTS: "For how many seconds browsers are to insist on https (Strict-Transport-Security); needs TLS_CERT",
+        lb("SECONDS", "").variable("hsts");
     STATS_PORT: "Port of HAProxy's statistics page, and from 2.4 on of its Prometheus exporter at /metrics",
         lb("PORT", "").variable("stats_port");
     TEMPLATE: "Handlebars template in place of the built-in haproxy.cfg",

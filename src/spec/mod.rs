@@ -262,8 +262,11 @@ fn check_publishing(read: &mut Reader<'_>, tuning: &Tuning) {
         return;
     }
     let lb_port = Port::parse(&read.text(settings::LB_PORT)).ok();
-    let mut ports = [lb_port, tuning.stats_port].into_iter().flatten();
-    let value = ports.find_map(|port| tuning.lb_args.publishing(port.get()));
+    let further = tuning.further_ports().map(|(port, _)| port);
+    let value = lb_port
+        .into_iter()
+        .chain(further)
+        .find_map(|port| tuning.lb_args.publishing(port.get()));
     if let Some(value) = value {
         let why = format!(
             "`-p {value}` can't be given: vch-lb publishes that port itself (PUBLISH_LB is `always`)"

@@ -95,6 +95,10 @@ pub struct Tuning {
     pub forwarded_for: bool,
     pub log: Log,
     pub tls: bool,
+    /// Where clients without TLS are told to come by https.
+    pub redirect_port: Option<Port>,
+    /// The `max-age` of Strict-Transport-Security, in seconds.
+    pub hsts: Option<u32>,
     pub stats_port: Option<Port>,
     /// Whether a template of the admin's renders the file.
     pub template: bool,
@@ -171,10 +175,9 @@ impl Tuning {
         let log = read.value(settings::LB_LOG, |text| {
             one_of(text, &[("syslog", Log::Syslog), ("stdout", Log::Stdout)])
         });
-        let stats_port = read.value(settings::STATS_PORT, |text| match text {
-            "" => Ok(None),
-            _ => Port::parse(text).map(Some),
-        });
+        let redirect_port = read.value(settings::LB_REDIRECT_PORT, given_port);
+        let hsts = read.value(settings::HSTS, max_age);
+        let stats_port = read.value(settings::STATS_PORT, given_port);
         let tuning = Self {
             lb_args: lb_args?,
             server_address: server_address?,
@@ -199,6 +202,8 @@ impl Tuning {
             forwarded_for: forwarded_for?,
             log: log?,
             tls: !read.text(settings::TLS_CERT).is_empty(),
+            redirect_port: redirect_port?,
+            hsts: hsts?,
             stats_port: stats_port?,
             template: !read.text(settings::TEMPLATE).is_empty(),
             given: given(read),
@@ -232,6 +237,17 @@ impl Tuning {
             .map(|setting| setting.name)
             .map(|name| (name, self.text(name), new.text(name)))
             .filter(|(_, old, new)| old != new)
+    }
+
+    /// The ports on which the load balancer listens beside LB_PORT, each with its setting.
+    pub fn further_ports(&self) -> impl Iterator<Item = (Port, &'static str)> {
+        let ports = [
+            (self.redirect_port, settings::LB_REDIRECT_PORT),
+            (self.stats_port, settings::STATS_PORT),
+        ];
+        ports
+            .into_iter()
+            .filter_map(|(port, setting)| Some((port?, setting)))
     }
 
     /// Whether HAProxy checks the instances.
@@ -320,80 +336,119 @@ fn given(read: &Reader<'_>) -> BTreeMap<&'static str, String> {
     given
 }
 
+/// A contradiction: whether it is one, the setting that is to be changed, and why.
+type Contradiction = (bool, &'static str, &'static str);
+
 /// Whether no settings that are fine by themselves contradict each other.
 fn fits_together(read: &mut Reader<'_>, tuning: &Tuning, lb_port: Option<u16>) -> bool {
-    let tcp = tuning.mode == Mode::Tcp;
-    let is_given = |name: &str| tuning.given.contains_key(name);
-    let unchecked = |name: &str| !tuning.checks() && is_given(name);
-    let by_http = matches!(tuning.health, HealthCheck::Http { .. });
-    let contradictions = [
+    let too_long = (
+        tuning.assignments().len() > LINE_LIMIT,
+        settings::LB_ARGS,
+        "the settings of the load balancer are too long to travel in its haproxy.cfg",
+    );
+    let all = not_for_tcp(tuning)
+        .into_iter()
+        .chain(about_checks(tuning))
+        .chain(about_ports(tuning, lb_port))
+        .chain([too_long]);
+    let mut none = true;
+    for (_, name, why) in all.filter(|(wrong, ..)| *wrong) {
+        none = false;
+        read.complain(name, why);
+    }
+    none
+}
+
+/// What is HTTP's alone.
+fn not_for_tcp(tuning: &Tuning) -> [Contradiction; 6] {
+    let with_tcp = |given: bool| given && tuning.mode == Mode::Tcp;
+    [
         (
-            tcp && tuning.sticky == Sticky::Cookie,
+            with_tcp(tuning.sticky == Sticky::Cookie),
             settings::STICKY,
             "cookies are HTTP's, but LB_MODE is `tcp`; STICKY=source works there",
         ),
         (
-            tcp && tuning.forwarded_for,
+            with_tcp(tuning.forwarded_for),
             settings::FORWARDED_FOR,
             "X-Forwarded-For is HTTP's, but LB_MODE is `tcp`",
         ),
         (
-            tcp && tuning.timeout_http_request.is_some(),
+            with_tcp(tuning.timeout_http_request.is_some()),
             settings::LB_TIMEOUT_HTTP_REQUEST,
             "requests are HTTP's, but LB_MODE is `tcp`",
         ),
         (
-            tcp && tuning.timeout_keep_alive.is_some(),
+            with_tcp(tuning.timeout_keep_alive.is_some()),
             settings::LB_TIMEOUT_KEEP_ALIVE,
             "requests are HTTP's, but LB_MODE is `tcp`; LB_TIMEOUT_TUNNEL works there",
         ),
+        (
+            with_tcp(tuning.redirect_port.is_some()),
+            settings::LB_REDIRECT_PORT,
+            "redirects are HTTP's, but LB_MODE is `tcp`",
+        ),
+        (
+            with_tcp(tuning.hsts.is_some()),
+            settings::HSTS,
+            "headers are HTTP's, but LB_MODE is `tcp`",
+        ),
+    ]
+}
+
+/// What needs checks, or a way to balance.
+fn about_checks(tuning: &Tuning) -> [Contradiction; 5] {
+    const NO_CHECK: &str = "HEALTH_CHECK is `none`, so nothing is checked";
+    let is_given = |name: &str| tuning.given.contains_key(name);
+    let unchecked = |name: &'static str| (!tuning.checks() && is_given(name), name, NO_CHECK);
+    let by_http = matches!(tuning.health, HealthCheck::Http { .. });
+    [
         (
             !by_http && is_given(settings::HEALTH_HOST),
             settings::HEALTH_HOST,
             "HEALTH_CHECK is no `http:/path`, and asks for no host",
         ),
-        (
-            unchecked(settings::HEALTH_INTERVAL),
-            settings::HEALTH_INTERVAL,
-            "HEALTH_CHECK is `none`, so nothing is checked",
-        ),
-        (
-            unchecked(settings::HEALTH_RISE),
-            settings::HEALTH_RISE,
-            "HEALTH_CHECK is `none`, so nothing is checked",
-        ),
-        (
-            unchecked(settings::HEALTH_FALL),
-            settings::HEALTH_FALL,
-            "HEALTH_CHECK is `none`, so nothing is checked",
-        ),
+        unchecked(settings::HEALTH_INTERVAL),
+        unchecked(settings::HEALTH_RISE),
+        unchecked(settings::HEALTH_FALL),
         (
             tuning.sticky == Sticky::Source && tuning.balance.is_some(),
             settings::STICKY,
             "LB_BALANCE is given too, but `source` is a way to balance itself",
         ),
+    ]
+}
+
+/// What needs TLS, or a port of its own.
+fn about_ports(tuning: &Tuning, lb_port: Option<u16>) -> [Contradiction; 5] {
+    let is_lb_port = |port: Option<Port>| port.is_some_and(|port| Some(port.get()) == lb_port);
+    [
         (
-            tuning
-                .stats_port
-                .is_some_and(|port| Some(port.get()) == lb_port),
+            !tuning.tls && tuning.redirect_port.is_some(),
+            settings::LB_REDIRECT_PORT,
+            "there is no https to send clients to: TLS_CERT is not given",
+        ),
+        (
+            !tuning.tls && tuning.hsts.is_some(),
+            settings::HSTS,
+            "there is no https to insist on: TLS_CERT is not given",
+        ),
+        (
+            is_lb_port(tuning.redirect_port),
+            settings::LB_REDIRECT_PORT,
+            "LB_PORT is the same",
+        ),
+        (
+            is_lb_port(tuning.stats_port),
             settings::STATS_PORT,
             "LB_PORT is the same",
         ),
         (
-            tuning.assignments().len() > LINE_LIMIT,
-            settings::LB_ARGS,
-            "the settings of the load balancer are too long to travel in its haproxy.cfg",
+            tuning.stats_port.is_some() && tuning.stats_port == tuning.redirect_port,
+            settings::STATS_PORT,
+            "LB_REDIRECT_PORT is the same",
         ),
-    ];
-    let mut found = contradictions
-        .iter()
-        .filter(|(wrong, ..)| *wrong)
-        .peekable();
-    let none = found.peek().is_none();
-    for (_, name, why) in found {
-        read.complain(name, *why);
-    }
-    none
+    ]
 }
 
 fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
@@ -456,6 +511,25 @@ fn given_time(text: &str) -> Result<Option<String>, String> {
     match text {
         "" => Ok(None),
         _ => time(text).map(Some),
+    }
+}
+
+fn given_port(text: &str) -> Result<Option<Port>, String> {
+    match text {
+        "" => Ok(None),
+        _ => Port::parse(text).map(Some),
+    }
+}
+
+fn max_age(text: &str) -> Result<Option<u32>, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        _ if text.is_empty() => Ok(None),
+        Ok(seconds) if digits => Ok(Some(seconds)),
+        _ => Err(
+            "it is a whole number of seconds; a year is 31536000, and 0 lets browsers forget it"
+                .into(),
+        ),
     }
 }
 
@@ -630,6 +704,8 @@ mod tests {
             ("STICKY", &["yes", ""]),
             ("FORWARDED_FOR", &["maybe"]),
             ("STATS_PORT", &["0", "x"]),
+            ("LB_REDIRECT_PORT", &["0", "http"]),
+            ("HSTS", &["1y", "-1", "+1", "4294967296", "yes"]),
             ("SERVER_ADDRESS", &["dns"]),
             ("LB_LOG", &["stderr"]),
             ("LB_ARGS", &["--name x", "-p", "image"]),
@@ -679,6 +755,31 @@ mod tests {
                 "LB_BALANCE",
             ),
             (&[("STATS_PORT", "80")], "STATS_PORT", "LB_PORT"),
+            (
+                &[("LB_REDIRECT_PORT", "8080")],
+                "LB_REDIRECT_PORT",
+                "TLS_CERT",
+            ),
+            (&[("HSTS", "60")], "HSTS", "TLS_CERT"),
+            (
+                &[("TLS_CERT", "x.pem"), ("LB_REDIRECT_PORT", "80")],
+                "LB_REDIRECT_PORT",
+                "LB_PORT",
+            ),
+            (
+                &[
+                    ("TLS_CERT", "x.pem"),
+                    ("LB_REDIRECT_PORT", "81"),
+                    ("STATS_PORT", "81"),
+                ],
+                "STATS_PORT",
+                "LB_REDIRECT_PORT",
+            ),
+            (
+                &[("TLS_CERT", "x.pem"), ("HSTS", "60"), ("LB_MODE", "tcp")],
+                "HSTS",
+                "LB_MODE",
+            ),
             (
                 &[("HEALTH_CHECK", "tcp"), ("HEALTH_HOST", "x")],
                 "HEALTH_HOST",

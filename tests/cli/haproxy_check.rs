@@ -179,6 +179,8 @@ fn some_settings() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
         ("FORWARDED_FOR", one_of(&["no", "yes"])),
         ("LB_LOG", one_of(&["syslog", "stdout"])),
         ("TLS_CERT", one_of(&["", "shop.pem"])),
+        ("LB_REDIRECT_PORT", one_of(&["", "", "80", "9080"])),
+        ("HSTS", one_of(&["", "", "0", "31536000"])),
         ("STATS_PORT", stats.boxed()),
     ];
     let (names, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
@@ -195,7 +197,7 @@ const SOME_TIMES: &str = "|||2147483647|[1-9][0-9]{0,2}(s|m|h)";
 /// Every line says what the template has it say, with nothing of a value's own on a line of its own.
 fn stays_in_its_lines(config: &str, servers: usize) {
     let first_words = "# global maxconn log stats defaults mode timeout option frontend bind default_backend backend \
-        balance hash-type http-check cookie server http-request";
+        balance hash-type http-check cookie server http-request http-response http-after-response";
     let count = |word: &str| {
         let is_it = |line: &&str| line.split_whitespace().next() == Some(word);
         config.lines().filter(is_it).count()
@@ -207,7 +209,8 @@ fn stays_in_its_lines(config: &str, servers: usize) {
     }
     assert_eq!(count("server"), servers, "{config}");
     assert_eq!(count("global"), 1, "{config}");
-    assert_eq!(count("bind"), count("frontend"), "{config}");
+    let redirects = usize::from(config.contains("\thttp-request redirect "));
+    assert_eq!(count("bind"), count("frontend") + redirects, "{config}");
     assert!(count("#") <= 1 && count("maxconn") == 1, "{config}");
 }
 

@@ -213,7 +213,7 @@ fn the_load_balancers_settings_change_by_a_reload() {
             (["--forwarded-for", "yes"], "\toption forwardfor\n"),
             (
                 ["--sticky", "cookie"],
-                "\tcookie VCHLB insert indirect nocache\n",
+                "\tcookie VCHLB insert indirect nocache httponly\n",
             ),
         ] {
             given.extend(setting);

@@ -29,6 +29,7 @@ mod restarts;
 mod scaling;
 mod series;
 mod service;
+mod settings;
 mod slow_names;
 mod traffic;
 mod unreachable;

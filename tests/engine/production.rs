@@ -16,7 +16,7 @@ use crate::traffic;
 
 const CONFIG: &str = "/usr/local/etc/haproxy/haproxy.cfg";
 /// What the certificates are for.
-const HOST: &str = "shop.example.com";
+pub(crate) const HOST: &str = "shop.example.com";
 
 /// A service behind a HAProxy that reloads without losing a connection.
 fn service(test: &str) -> Option<Service> {
@@ -48,7 +48,7 @@ fn run(command: &mut Command) -> Result<String, String> {
 }
 
 /// `curl` on a connection of its own, which is an error unless the status is a good one.
-fn curl(arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn curl(arguments: &[&str]) -> Result<String, String> {
     run(Command::new("curl")
         .args(["-q", "-sS", "--fail", "--noproxy", "*", "--max-time", "20"])
         .args(arguments))

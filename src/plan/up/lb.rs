@@ -177,8 +177,8 @@ pub(super) fn ports_to_publish(spec: &Spec, inventory: &Inventory) -> Vec<u16> {
 
 /// The ports on which the load balancer listens, but for those that LB_ARGS publish.
 fn ports_served(spec: &Spec) -> Vec<u16> {
-    let ports = [Some(spec.lb_port), spec.tuning.stats_port];
-    let ports = ports.into_iter().flatten().map(Port::get);
+    let further = spec.tuning.further_ports().map(|(port, _)| port);
+    let ports = [spec.lb_port].into_iter().chain(further).map(Port::get);
     let by_args = |port: &u16| spec.tuning.lb_args.publishing(*port).is_some();
     ports.filter(|port| !by_args(port)).collect()
 }
