@@ -462,6 +462,12 @@ impl Inventory {
             && self.instances.is_empty()
     }
 
+    /// Nothing of the service is there but its network, on which others are.
+    pub fn is_left_to_strangers(&self) -> bool {
+        let nobody = self.lb.is_none() && self.lb_aside.is_none() && self.instances.is_empty();
+        self.bridge.is_some() && nobody && !self.strangers.is_empty()
+    }
+
     /// Whether the load balancer ever was started.
     pub fn has_served(&self) -> bool {
         let lb = self.lb.as_ref();

@@ -263,6 +263,7 @@ fn find_other_lb(
         let on_bridge = argv::ps_on_network(&wanted.names.network());
         strangers(container_names(docker, &on_bridge)?, inventory)
     };
+    inventory.strangers.clone_from(&others);
     let others = containers(docker, &others)?;
     inventory.find_other_lb(&others, wanted.external_net);
     Ok(())

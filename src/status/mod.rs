@@ -48,6 +48,12 @@ pub struct Note {
 }
 
 impl Note {
+    /// What is not this service's, and how it goes.
+    fn rest(what: String, mend: String) -> Self {
+        let way = "to remove it";
+        Self { what, way, mend }
+    }
+
     /// What can't be told.
     pub fn unsure(what: String, mend: String) -> Self {
         let way = "to be sure";
@@ -156,6 +162,8 @@ pub fn status(
     };
     if let Some(OtherLb { what, remedy }) = &mends.other_lb {
         reader.note(what.clone(), remedy.clone());
+    } else if inventory.is_left_to_strangers() {
+        reader.left_network();
     } else if !inventory.is_empty() {
         reader.lb();
         reader.instances(wanted);
@@ -164,7 +172,8 @@ pub fn status(
     } else if let Some(conflict) = reader.conflict(names.lb.as_str()) {
         reader.not_our_lb(conflict);
     }
-    let verdict = match (inventory.is_empty(), drift.is_empty()) {
+    let nothing = inventory.is_empty() || (inventory.is_left_to_strangers() && drift.is_empty());
+    let verdict = match (nothing, drift.is_empty()) {
         (true, _) => Verdict::NotDeployed,
         (false, true) => Verdict::Healthy,
         (false, false) => Verdict::Degraded,
@@ -194,6 +203,20 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Of the service only its network is there, since others are on it.
+    fn left_network(&mut self) {
+        let strangers = &self.inventory.strangers;
+        let verb = if strangers.len() == 1 { "is" } else { "are" };
+        let what = format!(
+            "only the network `{}` is there: {} {verb} on it",
+            self.names.network(),
+            list(strangers)
+        );
+        let down = self.mends.suggest.command("down", &[]);
+        let mend = format!("`{down}`, once nobody is on it");
+        self.notes.push(Note::rest(what, mend));
+    }
+
     fn note(&mut self, what: String, mend: String) {
         self.drift.push(Drift {
             what,

@@ -164,6 +164,12 @@ fn strangers_keep_the_network_that_they_are_on() {
         assert_eq!(sandbox.networks(), ["web-net"]);
         assert_eq!(sandbox.container("db")["id"], db["id"]);
         assert_eq!(sandbox.container("db")["starts"], 1);
+        let status = sandbox
+            .tool(&["status"])
+            .code(3)
+            .stdout_has("service web: not deployed\n\nonly the network `web-net` is there: ")
+            .stdout_has("\n  to remove it: `vch-lb down`, once nobody is on it\n");
+        assert!(!status.stdout.contains("vch-lb up"), "{status}");
         // Once more: the service is gone, and the network is still theirs.
         sandbox
             .tool(&["down"])
