@@ -31,9 +31,10 @@ pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure
         detail: Detail::Containers,
         ..Wanted::service(&spec.names, &spec.external_net)
     };
-    let names = chosen(&look::look(&docker, wanted)?, &args.names)?;
+    let inventory = look::look(&docker, wanted)?;
+    let names = chosen(&inventory, &args.names)?;
     if names.is_empty() {
-        return Err(running::absent(&spec.names));
+        return Err(running::absent(&spec.names, &inventory.endpoint));
     }
     if args.follow {
         follow(context, &docker, args, &names)?;

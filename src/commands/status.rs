@@ -143,12 +143,19 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         }
         crate::text::escaped(&format!("{value:#}\n"))
     } else {
-        text(
+        let text = text(
             &status,
             spec.names.prefix.as_str(),
             heard,
             SystemTime::now(),
-        )
+        );
+        if status.verdict == Verdict::NotDeployed {
+            // It may be somewhere else.
+            let endpoint = printable(&inventory.endpoint.to_string());
+            text.replacen("not deployed", &format!("not deployed on {endpoint}"), 1)
+        } else {
+            text
+        }
     };
     Ok((text, code))
 }

@@ -10,7 +10,7 @@ use super::{LABEL, Publish, Spec};
 use crate::error::Failure;
 use crate::haproxy::read::Odd;
 use crate::haproxy::{CONFIG_NAME, Config};
-use crate::inventory::{Container, Inventory};
+use crate::inventory::{Container, Endpoint, Inventory};
 use crate::secrets::redact_text;
 use crate::settings::{self, INSTANCE_ARGS, Kind, LB_CTR_NAME, Origin, Setting, Settings};
 use crate::text::list;
@@ -446,9 +446,9 @@ pub fn other_template(lb: &str) -> String {
 }
 
 /// Nothing of the service is there.
-pub fn absent(names: &Names) -> Failure {
+pub fn absent(names: &Names, endpoint: &Endpoint) -> Failure {
     Failure::failed(format!(
-        "there is no service with instances `{}-N` behind `{}` on this endpoint",
+        "there is no service with instances `{}-N` behind `{}` on this endpoint, {endpoint}",
         names.prefix, names.lb
     ))
     .hinted(
@@ -458,7 +458,7 @@ pub fn absent(names: &Names) -> Failure {
 
 fn incomplete(names: &Names, inventory: &Inventory) -> Failure {
     if inventory.is_empty() {
-        return absent(names);
+        return absent(names, &inventory.endpoint);
     }
     Failure::failed(format!("the service behind `{}` is not complete", names.lb))
         .hinted("`vch-lb up` completes it, `vch-lb status` shows what is missing")

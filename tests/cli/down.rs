@@ -167,7 +167,8 @@ fn strangers_keep_the_network_that_they_are_on() {
         let status = sandbox
             .tool(&["status"])
             .code(3)
-            .stdout_has("service web: not deployed\n\nonly the network `web-net` is there: ")
+            .stdout_has("service web: not deployed on ")
+            .stdout_has("\n\nonly the network `web-net` is there: ")
             .stdout_has("\n  to remove it: `vch-lb down`, once nobody is on it\n");
         assert!(!status.stdout.contains("vch-lb up"), "{status}");
         // Once more: the service is gone, and the network is still theirs.

@@ -250,7 +250,7 @@ fn without_a_service_the_way_to_one_is_told() {
             .code(1)
             .stdout("")
             .stderr_has(
-                "error: there is no service with instances `web-N` behind `lb` on this endpoint\n",
+                "error: there is no service with instances `web-N` behind `lb` on this endpoint, ",
             )
             .stderr_has("`vch-lb up` deploys it");
         for damage in [&["stop", "lb"][..], &["rm", "-f", "lb"]] {

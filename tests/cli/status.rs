@@ -175,7 +175,10 @@ fn what_is_not_there_is_not_deployed() {
         sandbox
             .tool(&["status"])
             .code(3)
-            .stdout("service web: not deployed\n")
+            .stdout(match flavor {
+                Flavor::Engine => "service web: not deployed on Docker Engine 20.10.24 on engine\n",
+                Flavor::Vch => "service web: not deployed on VCH vch (VIC v1.5.8-21000-fa4e00d)\n",
+            })
             .stderr("");
         let json = sandbox
             .tool(&["status", "--format", "json", "-n", "3"])
@@ -190,7 +193,7 @@ fn what_is_not_there_is_not_deployed() {
         sandbox
             .tool(&["status"])
             .code(3)
-            .stdout_has("service web: not deployed\n")
+            .stdout_has("service web: not deployed on ")
             .stdout_has("a container called `lb` is there and is not this service's\n")
             .stdout_has("to mend it: vch-lb up --lb-ctr-name NAME\n");
     }
