@@ -12,7 +12,6 @@ use crate::calls;
 use crate::change::run::Patience;
 use crate::change::schedule;
 use crate::digest;
-use crate::haproxy::versions;
 use crate::haproxy::{self, Config};
 use crate::inventory::Inventory;
 use crate::plan::{Action, Plan};
@@ -117,14 +116,10 @@ pub fn preview(
 /// The last haproxy.cfg that the plan writes. An address that is not known yet is `ADDRESS-OF-NAME` in it.
 fn config_to_come(plan: &Plan, before: &Inventory) -> anyhow::Result<Option<String>> {
     let spec = &plan.spec;
-    let servers = plan.actions().filter_map(|action| match action {
-        Action::CopyConfig(servers) | Action::Reload(servers) => Some(servers),
-        _ => None,
-    });
-    let Some(servers) = servers.last() else {
+    let Some(servers) = plan.servers() else {
         return Ok(None);
     };
-    let made: BTreeSet<Number> = made(plan).collect();
+    let made: BTreeSet<Number> = plan.made().collect();
     let bridge = spec.names.network();
     let address = |number: Number, name: &str| {
         let known = before.instances.get(&number);
@@ -141,33 +136,12 @@ fn config_to_come(plan: &Plan, before: &Inventory) -> anyhow::Result<Option<Stri
         .map(Some)
 }
 
-/// Whether haproxy.cfg is written.
-fn writes(plan: &Plan) -> bool {
-    plan.actions()
-        .any(|action| matches!(action, Action::CopyConfig(_) | Action::Reload(_)))
-}
-
-fn made(plan: &Plan) -> impl Iterator<Item = Number> {
-    plan.actions().filter_map(|action| match action {
-        Action::Run(number) => Some(*number),
-        _ => None,
-    })
-}
-
-fn removed(plan: &Plan) -> Vec<Number> {
-    let removed = plan.actions().filter_map(|action| match action {
-        Action::Remove(numbers) => Some(numbers),
-        _ => None,
-    });
-    removed.flatten().copied().collect()
-}
-
 fn settings(
     plan: &Plan,
     before: &Inventory,
     source: impl Fn(&str) -> Option<String>,
 ) -> Vec<Setting> {
-    let Some(config) = before.written_config().filter(|_| writes(plan)) else {
+    let Some(config) = before.written_config().filter(|_| plan.servers().is_some()) else {
         return Vec::new();
     };
     let mut changed = config.changes(&plan.spec);
@@ -235,8 +209,8 @@ fn changes(plan: &Plan, before: &Inventory) -> Vec<Change> {
             _ => {}
         }
     }
-    let mut leaving = removed(plan).into_iter();
-    for number in made(plan) {
+    let mut leaving = plan.removed();
+    for number in plan.made() {
         let name = names.instance(number);
         let old = leaving.next();
         let Some(old) = old else {
@@ -264,10 +238,7 @@ fn changes(plan: &Plan, before: &Inventory) -> Vec<Change> {
     } else if has(|action| *action == Action::StartLb) {
         add(Sign::Change, lb.clone(), Some("start".to_owned()));
     }
-    let reloads = plan
-        .actions()
-        .filter(|action| matches!(action, Action::Reload(_)))
-        .count();
+    let reloads = plan.reloads();
     if reloads > 0 {
         let how = format!("reload {}", plural(reloads, "time"));
         add(Sign::Change, lb.clone(), Some(how));
@@ -305,12 +276,15 @@ fn outages(plan: &Plan, before: &Inventory) -> Vec<String> {
                     .spec
                     .names
                     .instances(&stopped.into_iter().collect::<Vec<_>>());
-                let all = names.len() == before.instances.len();
                 let what = list(&names);
-                outages.push(if all {
-                    format!("{what} stop before their successors start: nobody is answered meanwhile")
+                let stop = match &names[..] {
+                    [_] => format!("{what} stops before its successor starts"),
+                    _ => format!("{what} stop before their successors start"),
+                };
+                outages.push(if names.len() == before.instances.len() {
+                    format!("{stop}: nobody is answered meanwhile")
                 } else {
-                    format!("{what} stop before their successors start: fewer instances answer meanwhile")
+                    format!("{stop}: fewer instances answer meanwhile")
                 });
                 break;
             }
@@ -322,14 +296,8 @@ fn outages(plan: &Plan, before: &Inventory) -> Vec<String> {
 
 fn risks(plan: &Plan) -> Vec<String> {
     let spec = &plan.spec;
-    let reloads = plan
-        .actions()
-        .any(|action| matches!(action, Action::Reload(_)));
     let mut risks = Vec::new();
-    let old = spec
-        .lb_version
-        .is_some_and(|version| version < versions::HANDS_OVER);
-    if reloads && old {
+    if plan.may_reset() {
         risks.push(format!(
             "HAProxy of `{}` may reset a connection at each reload under heavy load",
             spec.lb_image
@@ -368,6 +336,7 @@ fn fingerprint(plan: &Plan, before: &Inventory, to_come: Option<&str>) -> String
             container.name, container.state, container.image_id, container.labels
         );
     }
+    let _ = writeln!(seen, "{:?}", before.images);
     let found = before.config.as_ref();
     let _ = writeln!(seen, "{:?}", found.map(|found| &found.text));
     let _ = writeln!(
@@ -595,7 +564,7 @@ mod tests {
         };
         assert_eq!(
             shown(&other, &before, first).outages,
-            ["`web-1` stop before their successors start: fewer instances answer meanwhile"]
+            ["`web-1` stops before its successor starts: fewer instances answer meanwhile"]
         );
         let at_once = Options { batch: 2, ..first };
         assert_eq!(
@@ -663,14 +632,19 @@ mod tests {
         remade.ids.insert("web-1".to_owned(), "other".to_owned());
         let four = spec(&[("NUM_INSTANCES", "4")]);
         let arguments = spec(&[("NUM_INSTANCES", "3"), ("LB_MAXCONN", "99")]);
+        let mut moved = service();
+        moved
+            .images
+            .insert("haproxy:1.7".to_owned(), "other".to_owned());
         let others = [
+            of(&wanted, &moved),
             of(&wanted, &stopped),
             of(&wanted, &remade),
             of(&four, &service()),
             of(&arguments, &service()),
         ];
         let all: BTreeSet<&String> = others.iter().chain([&seen]).collect();
-        assert_eq!(all.len(), 5, "{seen} {others:?}");
+        assert_eq!(all.len(), 6, "{seen} {others:?}");
     }
 
     #[test]

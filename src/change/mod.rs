@@ -1,7 +1,7 @@
 //! Changing what is there: a plan's steps, side by side, each with all that makes sure that it worked.
 //!
-//! `step` says what each step does; what it takes is in `run`, below everything else here. Nothing but `transaction`, a plan as a whole, imports
-//! `step`.
+//! `step` says what each step does; what it takes is in `run`, below everything else here. Nothing but `transaction`, a plan as
+//! a whole, imports `step`.
 
 pub mod config_file;
 pub mod containers;

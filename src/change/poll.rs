@@ -29,11 +29,6 @@ impl<'a> Poll<'a> {
         }
     }
 
-    /// Since when it is waited.
-    pub fn started(&self) -> Instant {
-        self.started
-    }
-
     /// Whether the time is over. Asked before the last look, so that one always comes after the last pause.
     pub fn is_over(&self) -> bool {
         self.started.elapsed() >= self.within
@@ -62,7 +57,7 @@ mod tests {
         let mut looks = Vec::new();
         loop {
             let over = poll.is_over();
-            looks.push(poll.started().elapsed());
+            looks.push(poll.started.elapsed());
             if over {
                 break;
             }
@@ -83,6 +78,6 @@ mod tests {
         let long = Duration::from_mins(1);
         let mut poll = Poll::new(&interrupt, long, long);
         assert_eq!(poll.pause().unwrap_err().kind.exit_code(), 143);
-        assert!(poll.started().elapsed() < Duration::from_secs(5));
+        assert!(poll.started.elapsed() < Duration::from_secs(5));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::run::lock;
 use crate::http::{self, Reply, Speaks, Within};
 use crate::judge::{self, Quality};
 use crate::place::Place;
@@ -135,11 +136,7 @@ impl Probe {
             // A stream that panicked has no more samples to give.
             let _ = stream.join();
         }
-        let samples = self
-            .shared
-            .samples
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let samples = lock(&self.shared.samples);
         Receipt::new(&samples)
     }
 }
@@ -172,7 +169,7 @@ impl Shared {
     }
 
     fn change(&self, change: impl FnOnce(&mut [usize; Phase::ALL.len()])) {
-        let mut going_on = self.going_on.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut going_on = lock(&self.going_on);
         change(&mut going_on);
         // Between two steps it is still the last one's.
         if let Some(latest) = going_on.iter().rposition(|&steps| steps > 0) {
@@ -181,7 +178,7 @@ impl Shared {
     }
 
     fn since(&self) -> MutexGuard<'_, Since> {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.since)
     }
 
     fn ask_until_stopped(&self) {
@@ -210,10 +207,6 @@ impl Shared {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)[phase].push(sample);
         took
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether nothing failed by this reply: an error page, the load balancer's own 503, a reset or a refusal are failures. Of

@@ -34,6 +34,8 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// How many log lines are read before a reload. The sign of life of the worker that serves is among them, unless requests
 /// (LB_LOG=stdout) have pushed it out.
 const TAIL: usize = 500;
+/// How often it is looked what came of a signal, and whether former workers are gone.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often HAProxy is asked to reload that does not react.
 const ATTEMPTS: u32 = 2;
 
@@ -480,7 +482,7 @@ impl<'a> Watch<'a> {
                 return Ok(verdict);
             }
             thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(500));
+            pause = (pause * 2).min(LOOK_EVERY);
         }
     }
 
@@ -628,11 +630,11 @@ fn first_signs(run: &Run<'_>) -> Result<Vec<Line>, Failure> {
 /// Waits until the workers from before this run's reloads are gone, those that earlier commands left included: they keep their
 /// open connections, and their old list of servers.
 pub fn drain(run: &Run<'_>) -> Result<(), Failure> {
-    let started = Instant::now();
     let mark = run.workers().mark;
-    let mut pause = Duration::from_millis(50);
+    let mut poll = run.poll(run.patience.drain, LOOK_EVERY);
+    run.check_interrupt()?;
     loop {
-        run.check_interrupt()?;
+        let over = poll.is_over();
         let gone = match lb_log::log_since(run, mark) {
             Ok(lines) => run.workers().gone(&lines),
             Err(error) if error.concerns_every_call() => {
@@ -650,14 +652,13 @@ pub fn drain(run: &Run<'_>) -> Result<(), Failure> {
         if gone == Some(true) {
             return Ok(());
         }
-        if started.elapsed() >= run.patience.drain {
+        if over {
             if gone == Some(false) {
                 warn_of_clients(run);
             }
             return Ok(());
         }
-        run.sleep(pause.min(run.patience.drain));
-        pause = (pause * 2).min(Duration::from_millis(500));
+        poll.pause()?;
     }
 }
 

@@ -68,9 +68,11 @@ impl Transaction<'_> {
         let started = Instant::now();
         let guard = Guard::new(&plan.spec.names, self.before, !self.undoes);
         let workers = Mutex::default();
+        let as_before = || self.before.written_config().map(Config::numbers);
+        let servers = plan.servers().map(<[Number]>::to_vec).or_else(as_before);
         let mut run = Run {
-            servers: servers(self.before, plan),
-            leaving: removed(plan),
+            servers: servers.unwrap_or_default(),
+            leaving: plan.removed().collect(),
             ..self.prepared(
                 plan,
                 &guard,
@@ -103,8 +105,7 @@ impl Transaction<'_> {
             }
         });
         let failure = outcome.failure.clone().or_else(|| {
-            let reloads = |action: &Action| matches!(action, Action::Reload(_));
-            let serves = plan.actions().any(reloads);
+            let serves = plan.reloads() > 0;
             let (looked, others) = thread::scope(|scope| {
                 let others = scope.spawn(|| {
                     if plan.only_pulls() {
@@ -512,27 +513,4 @@ fn replied_before(run: &Run<'_>, plan: &Plan) -> Replied {
         let service = service.join().ok().flatten();
         Replied { service, siblings }
     })
-}
-
-/// Instances that `plan` removes.
-fn removed(plan: &Plan) -> BTreeSet<Number> {
-    let removed = plan.actions().filter_map(|action| match action {
-        Action::Remove(numbers) => Some(numbers),
-        _ => None,
-    });
-    removed.flatten().copied().collect()
-}
-
-/// Those that the load balancer sends to in the end.
-fn servers(before: &Inventory, plan: &Plan) -> Vec<Number> {
-    let sent_to = plan.actions().filter_map(|action| match action {
-        Action::CopyConfig(servers) | Action::Reload(servers) => Some(servers),
-        _ => None,
-    });
-    let as_before = || before.written_config().map(Config::numbers);
-    sent_to
-        .last()
-        .cloned()
-        .or_else(as_before)
-        .unwrap_or_default()
 }

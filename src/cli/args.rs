@@ -146,6 +146,13 @@ pub struct ChangeArgs {
     pub overwrite: bool,
 }
 
+impl ChangeArgs {
+    /// Whether it is done only if the plan is what the admin has seen, or agrees to.
+    pub fn agrees_first(&self) -> bool {
+        self.only_if.is_some() || self.confirm
+    }
+}
+
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Change")]
 pub struct ProbeArgs {

@@ -9,7 +9,6 @@ use crate::change::transaction::{Report, Transaction};
 use crate::cli::{ChangeArgs, DryRun, ProbeArgs};
 use crate::docker::Docker;
 use crate::error::{Failure, exit};
-use crate::haproxy::versions;
 use crate::inventory::Inventory;
 use crate::place::{self, Place, Via};
 use crate::plan::{Action, Plan};
@@ -50,13 +49,16 @@ pub(super) fn show(
         settle: args.settle.as_secs().max(1),
         drain: args.drain.as_secs().max(1),
     };
-    let text = script(plan, style)?;
-    let preview = seen(context, args, before, plan)?;
+    let is_script = args.dry_run != Some(DryRun::Plan);
+    let shows = |this_form: bool| this_form || context.ui.json();
+    let text = shows(is_script).then(|| script(plan, style)).transpose()?;
+    let preview = shows(!is_script)
+        .then(|| seen(context, args, before, plan))
+        .transpose()?;
     warn_of_powers(context, plan);
     warn_of_siblings(context, before, plan);
     let config = Path::new(&args.config_out);
-    let is_script = args.dry_run != Some(DryRun::Plan);
-    if is_script && writes_config(plan) && !args.overwrite && config_file::is_foreign(config) {
+    if is_script && plan.servers().is_some() && !args.overwrite && config_file::is_foreign(config) {
         context.ui.warn(&format!(
             "the script replaces `{}`, which is no haproxy.cfg of vch-lb's or the script's",
             config.display()
@@ -75,9 +77,9 @@ pub(super) fn show(
             "script": text,
             "plan": preview,
         }));
-    } else if args.dry_run == Some(DryRun::Plan) {
+    } else if let Some(preview) = preview {
         context.ui.answer(&preview.text());
-    } else {
+    } else if let Some(text) = text {
         context.ui.answer_script(&text);
     }
     Ok(if args.exit_code && !plan.is_empty() {
@@ -117,7 +119,7 @@ pub(super) fn agreed(
     before: &Inventory,
     plan: &Plan,
 ) -> Result<(), Failure> {
-    if (args.only_if.is_none() && !args.confirm) || plan.is_empty() {
+    if !args.agrees_first() || plan.is_empty() {
         return Ok(());
     }
     let preview = seen(context, args, before, plan)?;
@@ -134,7 +136,7 @@ pub(super) fn agreed(
     if !args.confirm {
         return Ok(());
     }
-    context.ui.status(preview.text().trim_end());
+    context.ui.tell(preview.text().trim_end());
     let interrupt = context.interrupt;
     match context.ui.ask("Do it? [y/N] ", || interrupt.raised()) {
         Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
@@ -189,17 +191,10 @@ fn whence_secrets(context: &Context<'_>, title: &str) -> String {
     given.collect::<Vec<_>>().join(" and ")
 }
 
-fn writes_config(plan: &Plan) -> bool {
-    plan.actions()
-        .any(|action| matches!(action, Action::CopyConfig(_) | Action::Reload(_)))
-}
-
 /// Says what new instances get beyond what a container has, where the endpoint told it: anybody there can have.
 fn warn_of_powers(context: &Context<'_>, plan: &Plan) {
     let spec = &plan.spec;
-    let makes_some = plan
-        .actions()
-        .any(|action| matches!(action, Action::Run(_)));
+    let makes_some = plan.made().next().is_some();
     let Some(from) = spec.args_from.as_ref().filter(|_| makes_some) else {
         return;
     };
@@ -217,9 +212,7 @@ fn warn_of_powers(context: &Context<'_>, plan: &Plan) {
 /// Says what instances that no label tells about have, and new ones beside or instead of them would lack.
 fn warn_of_siblings(context: &Context<'_>, before: &Inventory, plan: &Plan) {
     let spec = &plan.spec;
-    let makes_some = plan
-        .actions()
-        .any(|action| matches!(action, Action::Run(_)));
+    let makes_some = plan.made().next().is_some();
     let Some(lacking) = siblings::lacking(spec, before).filter(|_| makes_some) else {
         return;
     };
@@ -274,14 +267,19 @@ impl<'a> Change<'a> {
 
     /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
     pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
-        if writes_config(plan) {
+        if plan.servers().is_some() {
             // First as the admin named it, for the words; what a link leads to was found out once.
             for path in [&self.args.config_out, &self.config_path] {
                 config_file::check(Path::new(path), self.args.overwrite)?;
             }
         }
         self.context.interrupt.note_changing();
-        self.warn_of_resets(plan);
+        if plan.may_reset() {
+            self.context.ui.warn(&format!(
+                "`{}` may reset a connection when it reloads under heavy load; LB_IMG=haproxy:1.8 or later keeps all",
+                plan.spec.lb_image
+            ));
+        }
         warn_of_powers(self.context, plan);
         warn_of_siblings(self.context, self.before, plan);
         for reason in &plan.reasons {
@@ -300,23 +298,5 @@ impl<'a> Change<'a> {
             probes: self.probes,
         };
         transaction.execute(plan)
-    }
-
-    /// HAProxy 1.7 can't hand its listening sockets over.
-    fn warn_of_resets(&self, plan: &Plan) {
-        let reloads = plan
-            .actions()
-            .any(|action| matches!(action, Action::Reload(_)));
-        let image = &plan.spec.lb_image;
-        if reloads
-            && plan
-                .spec
-                .lb_version
-                .is_some_and(|version| version < versions::HANDS_OVER)
-        {
-            self.context.ui.warn(&format!(
-                "`{image}` may reset a connection when it reloads under heavy load; LB_IMG=haproxy:1.8 or later keeps all"
-            ));
-        }
     }
 }

@@ -62,7 +62,9 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     }
     // What is refused is refused before anything is pulled.
     planner::plan(&spec, &present(&spec, &inventory), options)?;
-    agreed(context, &args.change, &inventory, &as_if()?)?;
+    if args.change.agrees_first() {
+        agreed(context, &args.change, &inventory, &as_if()?)?;
+    }
     let change = Change::new(context, &docker, &args.change, &inventory);
     if !pull.is_empty() {
         change.execute(&pull)?;

@@ -7,6 +7,7 @@ pub mod down;
 pub mod undo;
 pub mod up;
 
+use crate::haproxy::versions;
 use crate::inventory::Restarts;
 use crate::receipt::Phase;
 use crate::spec::Spec;
@@ -169,5 +170,43 @@ impl Plan {
 
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.steps.iter().map(|step| &step.action)
+    }
+
+    /// Instances that it makes.
+    pub fn made(&self) -> impl Iterator<Item = Number> {
+        self.actions().filter_map(|action| match action {
+            Action::Run(number) => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// Instances that it removes.
+    pub fn removed(&self) -> impl Iterator<Item = Number> {
+        let removed = self.actions().filter_map(|action| match action {
+            Action::Remove(numbers) => Some(numbers),
+            _ => None,
+        });
+        removed.flatten().copied()
+    }
+
+    /// How often the load balancer is reloaded.
+    pub fn reloads(&self) -> usize {
+        let is_one = |action: &&Action| matches!(action, Action::Reload(_));
+        self.actions().filter(is_one).count()
+    }
+
+    /// Those that the last haproxy.cfg which it writes sends to; `None` where it writes none.
+    pub fn servers(&self) -> Option<&[Number]> {
+        let sent_to = self.actions().filter_map(|action| match action {
+            Action::CopyConfig(servers) | Action::Reload(servers) => Some(servers),
+            _ => None,
+        });
+        sent_to.last().map(Vec::as_slice)
+    }
+
+    /// Whether a reload may cost a connection: HAProxy 1.7 can't hand its listening sockets over.
+    pub fn may_reset(&self) -> bool {
+        let version = self.spec.lb_version;
+        self.reloads() > 0 && version.is_some_and(|version| version < versions::HANDS_OVER)
     }
 }

@@ -169,6 +169,11 @@ impl Ui {
         }
     }
 
+    /// What was asked for and is no answer: shown with --quiet, too.
+    pub fn tell(&self, text: &str) {
+        self.stderr(text);
+    }
+
     /// Shows the progress of `steps` steps until the result is dropped: on a terminal, and where nothing else says
     /// what is going on.
     pub fn progress(&self, steps: usize) -> Progress {

@@ -1,16 +1,12 @@
 //! A plan to read: `--dry-run=plan`, its fingerprint for `--if`, and `--confirm`.
 
 use std::io::{Read as _, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::json;
 
 use super::sandbox::{Flavor, Sandbox};
 use super::scene::{QUICK, on_both};
-
-/// Gives a program a terminal.
-const SCRIPT: &str = "/usr/bin/script";
 
 #[track_caller]
 fn fingerprint(sandbox: &Sandbox, words: &[&str]) -> String {
@@ -117,32 +113,18 @@ fn a_question_without_anybody_to_answer_changes_nothing() {
         )
         .stderr_has("hint: --if FINGERPRINT");
     assert_eq!(sandbox.changing_calls(), [""; 0]);
+    // What is asked about is shown, however little else is to be.
+    let quiet = sandbox
+        .quick("scale", &["3", "--confirm", "--quiet"])
+        .code(1);
+    quiet.stderr_has("    + web-3 (httpd)\n");
 }
 
 /// Runs `vch-lb scale 3 --confirm` on a terminal at which `answer` is typed; what it showed, and its exit code.
 fn answered(sandbox: &Sandbox, answer: &str) -> Option<(String, i32)> {
-    if !Path::new(SCRIPT).exists() {
-        eprintln!("SKIPPED: there is no {SCRIPT}");
-        return None;
-    }
-    let (tool, quick) = (env!("CARGO_BIN_EXE_vch-lb"), QUICK.join(" "));
-    let command = format!("'{tool}' scale 3 --confirm {quick}");
-    let mut script = Command::new(SCRIPT)
-        .args(["-qec", &command, "/dev/null"])
-        .env_clear()
-        .env(
-            "PATH",
-            format!("{}:/usr/bin:/bin", sandbox.path("bin").display()),
-        )
-        .env("HOME", sandbox.path("home"))
-        .env("FAKE_DOCKER_DIR", sandbox.path("docker"))
-        .env("SHELL", "/bin/sh")
-        .env("TERM", "xterm")
-        .current_dir(sandbox.path("work"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let command = format!("\"$tool\" scale 3 --confirm {}", QUICK.join(" "));
+    let mut script = sandbox.on_terminal(80, &command)?;
+    let mut script = script.stdin(Stdio::piped()).spawn().unwrap();
     let (mut stdin, mut stdout) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
     let mut shown = Vec::new();
     let mut piece = [0; 1024];
