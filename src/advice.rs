@@ -3,9 +3,9 @@
 
 use crate::docker::answer::Network;
 use crate::inventory::{Endpoint, Kind};
+use crate::service::names::{ImageRef, NetworkName, Port};
+use crate::service::{Publish, Spec};
 use crate::settings::{EXTERNAL_NET, LB_ARGS, LB_PORT, PUBLISH_LB};
-use crate::spec::names::{ImageRef, NetworkName, Port};
-use crate::spec::{Publish, Spec};
 use crate::text::list;
 
 /// Below this one a port is the administrator's on most machines.
@@ -143,7 +143,7 @@ pub fn unpublished(
 mod tests {
     use super::*;
     use crate::inventory::tests::engine;
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     fn podman() -> Endpoint {
         Endpoint {

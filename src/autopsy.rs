@@ -6,7 +6,7 @@ use crate::docker::cause::Cause;
 use crate::error::{Failure, LogTail};
 use crate::haproxy::log;
 use crate::inventory::{Container, State};
-use crate::spec::Spec;
+use crate::service::Spec;
 use crate::text::list;
 
 /// How many log lines explain a failure.
@@ -142,7 +142,7 @@ pub fn other_port(container: &Container, spec: &Spec) -> Option<String> {
 mod tests {
     use super::*;
     use crate::inventory::tests::container;
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     fn tail(lines: &[&str]) -> LogTail {
         LogTail {

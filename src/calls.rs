@@ -6,8 +6,8 @@ use crate::docker::argv::{self, Argv};
 use crate::haproxy;
 use crate::inventory::Restarts;
 use crate::plan::{Action, Back};
-use crate::spec::Spec;
-use crate::spec::names::Number;
+use crate::service::Spec;
+use crate::service::names::Number;
 
 /// How long containers get to end by themselves, in seconds.
 pub const GRACE: u64 = 10;

@@ -11,7 +11,7 @@ use crate::http::{self, Reply, Speaks, Within};
 use crate::inventory::{Container, Endpoint, Inventory};
 use crate::judge::{self, Quality};
 use crate::place::{self, Meaning, Place, Shown, Why};
-use crate::spec::names::{NetworkName, Port};
+use crate::service::names::{NetworkName, Port};
 
 /// How long a service that is there may take: a workstation without a route to it waits a second.
 pub const ALREADY_THERE: Within = Within {

@@ -4,10 +4,10 @@
 
 use std::net::IpAddr;
 
+use crate::service::arguments::Arguments;
+use crate::service::names::Names;
+use crate::service::{Publish, Spec};
 use crate::settings::{INSTANCE_ARGS, LB_ARGS, LB_PORT, PUBLISH_LB};
-use crate::spec::arguments::Arguments;
-use crate::spec::names::Names;
-use crate::spec::{Publish, Spec};
 
 /// A TCP port of the endpoint's host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,7 +189,7 @@ fn with_others(names: &Names, wanted: &[Wanted], taken: &[Taken]) -> Option<Conf
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     fn at(text: &str) -> HostPort {
         let (ip, port) = text.rsplit_once(':').unwrap();

@@ -12,9 +12,9 @@ use crate::haproxy::read::Found;
 use crate::haproxy::versions::Version;
 use crate::haproxy::{Config, Server};
 use crate::moment::Moment;
-use crate::spec::LABEL;
-use crate::spec::names::{ImageRef, Names, NetworkName, Number};
-use crate::spec::tuning::ServerAddress;
+use crate::service::LABEL;
+use crate::service::names::{ImageRef, Names, NetworkName, Number};
+use crate::service::tuning::ServerAddress;
 
 /// How much is kept of what a health check says.
 const HEALTH_LINES: usize = 5;
@@ -553,8 +553,8 @@ fn half_made(lb: &Container, external_net: &NetworkName) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::spec::Spec;
-    use crate::spec::tests::spec;
+    use crate::service::Spec;
+    use crate::service::tests::spec;
 
     /// A container as `docker inspect` would describe it.
     pub(crate) fn container(

@@ -4,7 +4,7 @@
 
 use crate::http::{Reply, Speaks};
 use crate::inventory::{Container, Health, State};
-use crate::spec::tuning::HealthCheck;
+use crate::service::tuning::HealthCheck;
 
 /// What one reply says of whoever gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,7 +12,7 @@
 //! ├── commands        one file per subcommand: look, plan, show or execute, report
 //! │   └── change.rs   what all commands that change something share
 //! ├── settings        the one table of all settings, a row each; where a value came from; the settings file
-//! ├── spec            what is wanted: settings given meaning, and all refusals; what running instances have besides
+//! ├── service         the service that is wanted: settings given meaning, and all refusals; what running instances have besides
 //! ├── look.rs         the read-only calls, and what they add up to
 //! ├── inventory.rs    what is there
 //! ├── digest.rs       short texts that tell whether something is still the same
@@ -74,8 +74,8 @@
 //! To add
 //!
 //! - a setting: a row in `src/settings/table.rs`, which says all but what it means. Its meaning: of the load balancer's,
-//!   in `Tuning::read` of `src/spec/tuning.rs` and `Model` of `src/haproxy/mod.rs`, for the template; of others, in
-//!   `src/spec/mod.rs`, and in `running.rs` how it is read off what runs. Its test, where that meaning is. The README has
+//!   in `Tuning::read` of `src/service/tuning.rs` and `Model` of `src/haproxy/mod.rs`, for the template; of others, in
+//!   `src/service/mod.rs`, and in `running.rs` how it is read off what runs. Its test, where that meaning is. The README has
 //!   its name, `templates/help/template.md` its variable.
 //! - a command: `Subcommands` in `src/cli/args.rs`, and in `src/cli/mod.rs` which settings it takes; a file in
 //!   `src/commands`, a line in `dispatch`; if it answers in JSON, its schema in `templates/help/json.md`.
@@ -136,8 +136,8 @@ pub mod reach;
 pub mod receipt;
 pub mod script;
 pub mod secrets;
+pub mod service;
 pub mod settings;
-pub mod spec;
 pub mod status;
 pub mod suggest;
 pub mod text;

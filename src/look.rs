@@ -20,9 +20,9 @@ use crate::haproxy::{log, reloaded};
 use crate::host_ports::{self, Taken};
 use crate::inventory::{Aim, Container, Endpoint, Inventory, bare_id};
 use crate::moment::Moment;
-use crate::spec::head::Head;
-use crate::spec::names::{Names, NetworkName, Number};
-use crate::spec::tuning::{ServerAddress, Tuning};
+use crate::service::head::Head;
+use crate::service::names::{Names, NetworkName, Number};
+use crate::service::tuning::{ServerAddress, Tuning};
 
 /// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters), and few enough
 /// that the answers on their way, SIDE_BY_SIDE of them, don't weigh more than what is made of them.

@@ -18,7 +18,7 @@ use crate::docker::answer::Network;
 use crate::docker::host::{Host, Way};
 use crate::http::Reply;
 use crate::inventory::{Container, Endpoint, Kind};
-use crate::spec::names::Port;
+use crate::service::names::Port;
 
 /// A place at which clients get to a load balancer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -16,9 +16,9 @@ use crate::haproxy::{self, Config};
 use crate::inventory::Inventory;
 use crate::plan::{Action, Plan};
 use crate::secrets::{MASK, Variables};
+use crate::service::names::Number;
+use crate::service::tuning::ServerAddress;
 use crate::settings::NUM_INSTANCES;
-use crate::spec::names::Number;
-use crate::spec::tuning::ServerAddress;
 use crate::text::{list, plural, seconds};
 use crate::ui::{ERROR, FAINT, FINE, WARNING};
 
@@ -475,8 +475,8 @@ mod tests {
     use crate::inventory::tests::{container, engine};
     use crate::inventory::{Container, Restarts, State};
     use crate::plan::up::{self, Options};
-    use crate::spec::Spec;
-    use crate::spec::tests::spec;
+    use crate::service::Spec;
+    use crate::service::tests::spec;
 
     fn patience() -> Patience {
         Patience {

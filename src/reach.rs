@@ -4,7 +4,7 @@ use crate::entrance::{ALREADY_THERE, Heard};
 use crate::http::Reply;
 use crate::judge;
 use crate::place::{Place, Why};
-use crate::spec::names::ContainerName;
+use crate::service::names::ContainerName;
 
 /// Where the service is, and what it replied there.
 #[derive(Debug, Clone, PartialEq, Eq)]

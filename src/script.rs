@@ -11,9 +11,9 @@ use crate::haproxy::{self, Config};
 use crate::place::Place;
 use crate::plan::{Action, Back, Plan};
 use crate::secrets::Variables;
-use crate::spec::Spec;
-use crate::spec::names::Number;
-use crate::spec::tuning::ServerAddress;
+use crate::service::Spec;
+use crate::service::names::Number;
+use crate::service::tuning::ServerAddress;
 
 /// How the script calls docker and where it writes haproxy.cfg.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use crate::docker::{Answer, CallError, answer};
 use crate::error::{Failure, Standing};
 use crate::inventory::Container;
 use crate::plan::Action;
-use crate::spec::{LABEL, Spec};
+use crate::service::{LABEL, Spec};
 use crate::text::printable;
 use crate::{calls, look};
 

@@ -13,8 +13,8 @@ use crate::haproxy::read::{Found, Odd};
 use crate::haproxy::versions::Version;
 use crate::haproxy::{self, Config};
 use crate::plan::{Action, Back};
-use crate::spec::names::Number;
-use crate::spec::tuning::ServerAddress;
+use crate::service::names::Number;
+use crate::service::tuning::ServerAddress;
 use crate::{calls, inventory, look};
 
 /// Renders haproxy.cfg for `servers` and HAProxy of `version`, and writes it on this workstation.

@@ -32,7 +32,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::docker::answer::ListedContainer;
 use crate::error::Failure;
 use crate::inventory::Inventory;
-use crate::spec::names::Names;
+use crate::service::names::Names;
 
 /// How many files are remembered: the one in the load balancer, and the one that may just be on its way there.
 const FILES: usize = 2;
@@ -281,7 +281,7 @@ mod tests {
     use crate::haproxy::read::Found;
     use crate::inventory::State;
     use crate::inventory::tests::{container, engine};
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     const FILE: &str = "one\n";
 

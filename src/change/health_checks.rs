@@ -17,9 +17,9 @@ use crate::inventory::Container;
 use crate::judge;
 use crate::moment::Moment;
 use crate::place::Place;
+use crate::service::Spec;
+use crate::service::names::Number;
 use crate::settings::HEALTH_CHECK;
-use crate::spec::Spec;
-use crate::spec::names::Number;
 use crate::text;
 
 /// How often it is looked whether nobody is left, where that is an outage.

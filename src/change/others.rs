@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::haproxy;
 use crate::inventory::Container;
 use crate::look;
-use crate::spec::names::{Names, Number};
+use crate::service::names::{Names, Number};
 use crate::text::list_plain;
 use crate::ui::Ui;
 

@@ -18,8 +18,8 @@ use crate::judge::{self, Demand, Life};
 use crate::look;
 use crate::moment::Moment;
 use crate::place::{self, Place, Shown, Via};
-use crate::spec::names::{Number, Port};
-use crate::spec::tuning::HealthCheck;
+use crate::service::names::{Number, Port};
+use crate::service::tuning::HealthCheck;
 use crate::text;
 
 /// How long one question to a published port may take.
@@ -458,7 +458,7 @@ pub fn too_late(run: &Run<'_>, container: &Container, reply: Option<Reply>) -> F
 mod tests {
     use super::*;
     use crate::inventory::tests::container;
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     #[test]
     fn an_instance_from_before_is_asked_at_a_port_of_its_own() {

@@ -23,7 +23,7 @@ use crate::haproxy::read::Found;
 use crate::haproxy::reloaded::{self, By, Evidence, Verdict};
 use crate::look;
 use crate::moment::Moment;
-use crate::spec::names::Number;
+use crate::service::names::Number;
 use crate::text;
 
 /// HAProxy 1.8 and later drop a HUP that arrives while they are still reloading.

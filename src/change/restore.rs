@@ -7,7 +7,7 @@ use crate::error::Failure;
 use crate::haproxy;
 use crate::haproxy::read::Found;
 use crate::plan::Back;
-use crate::spec::tuning::ServerAddress;
+use crate::service::tuning::ServerAddress;
 use crate::{calls, look};
 
 /// Puts the file from before back into the load balancer.

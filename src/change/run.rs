@@ -23,8 +23,8 @@ use crate::interrupt::Interrupt;
 use crate::inventory::{Inventory, Restarts};
 use crate::plan::Action;
 use crate::reach::Reach;
-use crate::spec::Spec;
-use crate::spec::names::Number;
+use crate::service::Spec;
+use crate::service::names::Number;
 use crate::ui::Ui;
 use crate::{calls, namesakes, text};
 

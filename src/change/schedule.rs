@@ -235,7 +235,7 @@ mod tests {
     use super::*;
     use crate::inventory::Restarts;
     use crate::plan::Back;
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     fn diamond() -> Plan {
         let mut plan = Plan::new(&spec(&[]), Restarts::Never);

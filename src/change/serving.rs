@@ -18,8 +18,8 @@ use crate::judge::{self, Quality, Service};
 use crate::look;
 use crate::place::{Meaning, Place};
 use crate::reach::Reach;
-use crate::spec::names::Port;
-use crate::spec::tuning::{HealthCheck, ServerAddress, Tuning};
+use crate::service::names::Port;
+use crate::service::tuning::{HealthCheck, ServerAddress, Tuning};
 use crate::text;
 
 /// How long one attempt may take: HAProxy tries a server that refuses for three seconds before it says that there is none.

@@ -26,7 +26,7 @@ use crate::look::{self, Wanted};
 use crate::plan::{Action, Plan, undo};
 use crate::reach::Reach;
 use crate::receipt::{Phase, Receipt};
-use crate::spec::names::{Number, Port};
+use crate::service::names::{Number, Port};
 use crate::ui::Ui;
 
 /// So many requests of the probe tell enough, where nothing else was watched meanwhile.

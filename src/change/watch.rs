@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::inventory::Container;
 use crate::judge::{self, Life};
 use crate::look;
-use crate::spec::names::Number;
+use crate::service::names::Number;
 
 /// Watches `numbers` for the settling time: all of them have to pass HAProxy's checks, if it does any, and to stay up; and
 /// the service has to be no worse than before.

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueHint};
 
 use crate::docker::argv::Range;
 use crate::plan::up::Pull;
-use crate::spec::time;
+use crate::service::time;
 use crate::ui::{self, Format};
 
 #[derive(Debug, Subcommand)]

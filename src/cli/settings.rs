@@ -86,7 +86,7 @@ impl FromArgMatches for SettingArgs {
     }
 }
 
-/// Takes whatever is given: what is wrong with it `spec` tells, wherever it came from. The choices are for completions.
+/// Takes whatever is given: what is wrong with it `service` tells, wherever it came from. The choices are for completions.
 #[derive(Clone)]
 struct AnyText(&'static [&'static str]);
 

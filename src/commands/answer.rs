@@ -15,7 +15,7 @@ use crate::look;
 use crate::place::{Place, Via};
 use crate::plan::Plan;
 use crate::reach::{self, Reach};
-use crate::spec::{Publish, Spec};
+use crate::service::{Publish, Spec};
 use crate::status::servers;
 use crate::text::{plural, seconds};
 

@@ -7,8 +7,8 @@ use crate::error::Failure;
 use crate::inventory::{Inventory, Kind};
 use crate::place;
 use crate::plan::{Action, Plan};
+use crate::service::Spec;
 use crate::settings::EXTERNAL_NET;
-use crate::spec::Spec;
 use crate::{advice, connections, host_ports, look};
 
 /// Fails where EXTERNAL_NET is not there, and says which command works.

@@ -14,8 +14,8 @@ use crate::place::{self, Place, Via};
 use crate::plan::{Action, Plan};
 use crate::preview::{Preview, preview};
 use crate::script::{Style, script};
+use crate::service::{running, siblings};
 use crate::settings;
-use crate::spec::{running, siblings};
 use crate::text::{list, printable};
 use crate::{calls, host_ports};
 

@@ -18,12 +18,12 @@ use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
 use crate::host_ports::{self, Taken};
 use crate::inventory::Endpoint;
+use crate::service::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
+use crate::service::{Spec, arguments};
 use crate::settings::{self, Settings};
-use crate::spec::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
-use crate::spec::{Spec, arguments};
 use crate::text::{self, plural};
 use crate::ui::{self, Paint};
-use crate::{look, spec};
+use crate::{look, service};
 
 pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Failure> {
     context.listen()?;
@@ -131,13 +131,15 @@ fn there(
     info: answer::Info,
     server: Option<answer::ServerVersion>,
 ) -> There {
-    let inventory = spec::identity(settings).ok().map(|(names, external_net)| {
-        let wanted = look::Wanted {
-            strangers: true,
-            ..look::Wanted::service(&names, &external_net)
-        };
-        look::look_with(docker, wanted, || Ok(Endpoint::new(info.clone())), &|_| {})
-    });
+    let inventory = service::identity(settings)
+        .ok()
+        .map(|(names, external_net)| {
+            let wanted = look::Wanted {
+                strangers: true,
+                ..look::Wanted::service(&names, &external_net)
+            };
+            look::look_with(docker, wanted, || Ok(Endpoint::new(info.clone())), &|_| {})
+        });
     let external = match (&inventory, &wanted.external_net) {
         (Some(Ok(inventory)), _) => Ok(inventory.external.clone()),
         (_, Some(name)) => {

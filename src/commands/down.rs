@@ -10,7 +10,7 @@ use crate::inventory::Inventory;
 use crate::look::{Detail, Wanted};
 use crate::plan::Action;
 use crate::plan::down as planner;
-use crate::spec::names::Names;
+use crate::service::names::Names;
 use crate::text::list;
 
 pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure> {

@@ -16,7 +16,7 @@ use crate::haproxy::log::{self, Line};
 use crate::inventory::Inventory;
 use crate::look::{self, Detail, Wanted};
 use crate::moment::Moment;
-use crate::spec::running;
+use crate::service::running;
 use crate::text::list;
 use crate::ui::LogLine;
 

@@ -28,16 +28,16 @@ use crate::interrupt::{Interrupt, Said};
 use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Wanted};
 use crate::namesakes;
+use crate::service::arguments::Arguments;
+use crate::service::brought::Workstation;
+use crate::service::certificate;
+use crate::service::edits::{self, Beside, Named};
+use crate::service::names::{Names, NetworkName};
+use crate::service::running::Own;
+use crate::service::{self, Spec};
 use crate::settings as table;
 use crate::settings::Settings;
 use crate::settings::file::Assignments;
-use crate::spec::arguments::Arguments;
-use crate::spec::brought::Workstation;
-use crate::spec::certificate;
-use crate::spec::edits::{self, Beside, Named};
-use crate::spec::names::{Names, NetworkName};
-use crate::spec::running::Own;
-use crate::spec::{self, Spec};
 use crate::suggest::Suggest;
 use crate::text;
 use crate::ui::Ui;
@@ -82,7 +82,7 @@ impl Context<'_> {
         if let Some(cert) = self.file(table::TLS_CERT)? {
             spec.cert = Some(cert);
         }
-        spec::files::check(&spec, &self.settings)?;
+        service::files::check(&spec, &self.settings)?;
         if let Some(why) = spec
             .cert
             .as_deref()
@@ -147,7 +147,7 @@ impl Context<'_> {
 
     /// The service that is meant, for commands to which the rest of the spec does not matter.
     pub fn identity_as_spec(&self) -> Result<Spec, Failure> {
-        let (names, external_net) = spec::identity(&self.settings)?;
+        let (names, external_net) = service::identity(&self.settings)?;
         let defaults = Spec::from_settings(&Settings::defaults())?;
         Ok(Spec {
             names,
@@ -218,7 +218,7 @@ impl Context<'_> {
         docker: &Docker,
         args: &ChangeArgs,
     ) -> Result<(Spec, Inventory), Failure> {
-        let (names, external_net) = spec::identity(&self.settings)?;
+        let (names, external_net) = service::identity(&self.settings)?;
         let wanted = Wanted {
             other_lb: true,
             ..Wanted::service(&names, &external_net)
@@ -226,7 +226,7 @@ impl Context<'_> {
         let inventory = self.look(docker, wanted, args)?;
         self.refuse_other_lb(&names, &external_net, &inventory)?;
         let own = self.own_instance_args();
-        let spec = spec::running::spec(&names, &external_net, &own, &inventory)?;
+        let spec = service::running::spec(&names, &external_net, &own, &inventory)?;
         Ok((spec, inventory))
     }
 
@@ -250,7 +250,7 @@ impl Context<'_> {
         external_net: &NetworkName,
         inventory: &Inventory,
     ) -> Result<(), Failure> {
-        let other = spec::running::other_lb(names, external_net, &self.settings, inventory);
+        let other = service::running::other_lb(names, external_net, &self.settings, inventory);
         other.map_or(Ok(()), |other| {
             Err(Failure::failed(other.what).hinted(other.remedy))
         })

@@ -11,10 +11,10 @@ use crate::inventory::Inventory;
 use crate::look;
 use crate::plan::up::{self as planner, Options, Pull};
 use crate::plan::{Action, Plan};
+use crate::service::Spec;
+use crate::service::names::ImageRef;
+use crate::service::siblings;
 use crate::settings::{self, Origin};
-use crate::spec::Spec;
-use crate::spec::names::ImageRef;
-use crate::spec::siblings;
 
 pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, Failure> {
     let given = given_image(context)?;

@@ -7,8 +7,8 @@ use super::change::{Change, agreed, show};
 use crate::cli::ScaleArgs;
 use crate::error::Failure;
 use crate::plan::up::{self as planner, Options};
-use crate::spec::Spec;
-use crate::spec::names::Count;
+use crate::service::Spec;
+use crate::service::names::Count;
 use crate::text::plural;
 
 pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failure> {

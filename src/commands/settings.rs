@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::Context;
 use crate::error::{Failure, exit};
+use crate::service::tuning::AUTO;
 use crate::settings::{SERVER_ADDRESS, Value};
-use crate::spec::tuning::AUTO;
 
 pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
     // A table of values that can't be used would be no answer.

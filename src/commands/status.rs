@@ -16,10 +16,10 @@ use crate::judge::{self, Demand, Quality};
 use crate::look::{self, Wanted};
 use crate::place::Place;
 use crate::reach;
+use crate::service::Spec;
+use crate::service::names::Count;
+use crate::service::running;
 use crate::settings::{self, Origin};
-use crate::spec::Spec;
-use crate::spec::names::Count;
-use crate::spec::running;
 use crate::status::{Drift, Mends, Note, Row, Status, Verdict, status};
 use crate::text;
 

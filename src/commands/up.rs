@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::inventory::Inventory;
 use crate::look::{self, Detail, Wanted};
 use crate::plan::up::{self as planner, Options};
-use crate::spec::{Spec, running};
+use crate::service::{Spec, running};
 use crate::text::plural;
 
 pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::words::quote;
 use crate::moment::Moment;
 use crate::secrets::{self, redact};
-use crate::spec::LABEL;
+use crate::service::LABEL;
 
 /// The arguments of one docker call, without the program and its global options.
 ///

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::docker::answer;
 use crate::error::{Failure, exit};
-use crate::spec::names::{Count, ImageRef, Names, NetworkName, Port};
-use crate::spec::{Publish, Spec};
+use crate::service::names::{Count, ImageRef, Names, NetworkName, Port};
+use crate::service::{Publish, Spec};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -233,7 +233,7 @@ pub(crate) mod tests {
 
     /// A machine on which all is well, as far as the endpoint goes.
     pub(crate) fn facts(there: Option<Result<endpoint::There, Failure>>) -> Facts {
-        let spec = crate::spec::tests::spec(&[]);
+        let spec = crate::service::tests::spec(&[]);
         let whole = Some(spec.clone());
         Facts {
             way: client::tests::way(&[]),

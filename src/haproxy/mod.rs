@@ -1,7 +1,7 @@
 //! The load balancer's configuration: values to the text of haproxy.cfg, and back.
 //!
 //! Pure. With nothing but the script's variables the text is the script's, byte for byte. Every other text begins with the
-//! line of `spec::head`, by which any later vch-lb knows it. What HAProxy says about a configuration (its log,
+//! line of `service::head`, by which any later vch-lb knows it. What HAProxy says about a configuration (its log,
 //! `haproxy -c`) is read in `log`.
 
 pub mod channel;
@@ -17,11 +17,11 @@ use handlebars::{RenderError, RenderErrorReason};
 use serde::Serialize;
 
 use crate::secrets::redact_text;
+use crate::service::Spec;
+use crate::service::head;
+use crate::service::names::{Number, Port};
+use crate::service::tuning::{self, Checking, HealthCheck, Mode, ServerAddress, Sticky, Tuning};
 use crate::settings::{INSTANCE_PORT, LB_ARGS, LB_PORT, nearest};
-use crate::spec::Spec;
-use crate::spec::head;
-use crate::spec::names::{Number, Port};
-use crate::spec::tuning::{self, Checking, HealthCheck, Mode, ServerAddress, Sticky, Tuning};
 use crate::text::printable;
 use versions::Version;
 
@@ -401,7 +401,7 @@ pub fn sends_to(config: &str, address: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     #[test]
     fn whom_a_foreign_file_sends_to_stands_in_its_server_lines() {

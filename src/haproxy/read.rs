@@ -4,8 +4,8 @@ use super::versions::Version;
 use super::{Config, Server, former};
 use crate::digest;
 use crate::error::printable;
-use crate::spec::head::{self, BadLine, Head};
-use crate::spec::names::Port;
+use crate::service::head::{self, BadLine, Head};
+use crate::service::names::Port;
 
 /// What lies where a file belongs, and is none that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_file_of_another_version_is_known_by_its_checksum() {
-        let own = Config::by_name(&crate::spec::tests::spec(&[("LB_MODE", "tcp")]), &[1, 2]);
+        let own = Config::by_name(&crate::service::tests::spec(&[("LB_MODE", "tcp")]), &[1, 2]);
         let text = own.render().unwrap();
         let body = head::without(&text).replace("timeout", "# A directive of tomorrow\n\ttimeout");
         let of_tomorrow = head::put(&own.tuning, None, &body);
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn nothing_goes_without_the_template_that_renders_it() {
-        let mut own = crate::spec::tests::spec(&[("TEMPLATE", "own.hbs")]);
+        let mut own = crate::service::tests::spec(&[("TEMPLATE", "own.hbs")]);
         own.template = Some("listen x\n\tbind *:80\n\tserver server1 web-1:80\n".into());
         let text = Config::by_name(&own, &[1]).render().unwrap();
         assert!(!Found::new(text.clone(), own.template, Some((1, 7))).edited());
@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn another_template_than_the_file_was_rendered_from_is_seen() {
-        let mut own = crate::spec::tests::spec(&[("TEMPLATE", "own.hbs")]);
+        let mut own = crate::service::tests::spec(&[("TEMPLATE", "own.hbs")]);
         let template = "listen x\n\tbind *:80\n\tserver server1 web-1:80\n";
         own.template = Some(template.into());
         let text = Config::by_name(&own, &[1]).render().unwrap();
@@ -412,7 +412,7 @@ mod tests {
 
     #[test]
     fn a_template_that_is_beyond_the_limits_is_told() {
-        let mut own = crate::spec::tests::spec(&[("TEMPLATE", "own.hbs")]);
+        let mut own = crate::service::tests::spec(&[("TEMPLATE", "own.hbs")]);
         own.template = Some("listen x\n\tbind *:80\n\tserver server1 web-1:80\n".into());
         let text = Config::by_name(&own, &[1]).render().unwrap();
         for (template, why) in [

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::channel::{Look, Process, Standing, TICKS};
 use super::{Config, log};
 use crate::moment::Moment;
-use crate::spec::names::Number;
+use crate::service::names::Number;
 
 /// What there is to judge by.
 #[derive(Debug, Clone, Copy)]
@@ -271,7 +271,7 @@ mod tests {
 
     use super::*;
     use crate::haproxy::channel;
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     /// What the script prints of these processes: `PID START SOCKETS`, and of the one that answers.
     fn look(processes: &[&str], answers: Option<u32>) -> Look {

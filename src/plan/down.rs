@@ -2,8 +2,8 @@
 
 use super::{Action, Plan, StepId};
 use crate::inventory::Inventory;
-use crate::spec::Spec;
-use crate::spec::names::Number;
+use crate::service::Spec;
+use crate::service::names::Number;
 
 /// The plan that leaves nothing of the service. PREFIX-net stays if there are strangers on it, or if it is somebody else's.
 pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
@@ -57,7 +57,7 @@ mod tests {
     use crate::docker::answer::Network;
     use crate::inventory::tests::{container, engine};
     use crate::inventory::{Container, State};
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     fn planned(containers: Vec<Container>, strangers: &[String]) -> Plan {
         let spec = spec(&[]);

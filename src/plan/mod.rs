@@ -10,8 +10,8 @@ pub mod up;
 use crate::haproxy::versions;
 use crate::inventory::Restarts;
 use crate::receipt::Phase;
-use crate::spec::Spec;
-use crate::spec::names::{ImageRef, Number};
+use crate::service::Spec;
+use crate::service::names::{ImageRef, Number};
 
 /// A step's place in its plan.
 pub type StepId = usize;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use super::{Action, Back, Plan, StepId};
 use crate::inventory::Inventory;
-use crate::spec::Spec;
-use crate::spec::names::Number;
+use crate::service::Spec;
+use crate::service::names::Number;
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy)]
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use crate::inventory::State;
     use crate::inventory::tests::{container, engine};
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     fn before(numbers: &[Number]) -> Inventory {
         let spec = spec(&[]);

@@ -1,4 +1,4 @@
-//! The settings: the table of all of them, and where each value came from. Values are plain text here; `spec` gives them
+//! The settings: the table of all of them, and where each value came from. Values are plain text here; `service` gives them
 //! meaning and refuses what makes none.
 
 pub mod file;

@@ -1,4 +1,4 @@
-//! The table of all settings: a row is everything about a setting but its meaning, which `spec` gives it.
+//! The table of all settings: a row is everything about a setting but its meaning, which `service` gives it.
 //!
 //! Flags, environment variables, help, completions, the topic `settings`, what travels in a haproxy.cfg and what a template
 //! has to use are all read off a row.

@@ -9,12 +9,12 @@ use crate::inventory::Kind;
 use crate::inventory::tests::{container, engine};
 use crate::plan::up::tests::apply;
 use crate::plan::up::{Options, plan};
+use crate::service::arguments::Arguments;
+use crate::service::names::Count;
+use crate::service::running::Own;
+use crate::service::tests::{settings, spec};
+use crate::service::{LABEL, Spec};
 use crate::settings::{Settings, TABLE};
-use crate::spec::arguments::Arguments;
-use crate::spec::names::Count;
-use crate::spec::running::Own;
-use crate::spec::tests::{settings, spec};
-use crate::spec::{LABEL, Spec};
 
 /// The images that are there, and what they mean by now.
 const IMAGES: [&str; 3] = ["httpd", "httpd:2", "httpd:2.4"];

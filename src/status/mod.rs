@@ -15,10 +15,10 @@ use crate::inventory::{Aim, Conflict, Container, Health, Inventory, State};
 use crate::moment::Moment;
 use crate::place::Place;
 use crate::plan::up::{self as planner, Difference, Fresh};
-use crate::spec::LABEL;
-use crate::spec::names::{Names, NetworkName, Number};
-use crate::spec::running::{self, AsItIs, OtherLb};
-use crate::spec::siblings;
+use crate::service::LABEL;
+use crate::service::names::{Names, NetworkName, Number};
+use crate::service::running::{self, AsItIs, OtherLb};
+use crate::service::siblings;
 use crate::suggest::Suggest;
 use crate::text::{list, plural, seconds};
 
@@ -735,10 +735,10 @@ mod tests {
     use crate::inventory::tests::{container, engine};
     use crate::inventory::{Endpoint, Kind};
     use crate::place::ways_in;
-    use crate::spec::Spec;
-    use crate::spec::arguments::Arguments;
-    use crate::spec::running::Own;
-    use crate::spec::tests::spec;
+    use crate::service::Spec;
+    use crate::service::arguments::Arguments;
+    use crate::service::running::Own;
+    use crate::service::tests::spec;
 
     fn inventory(states: &[State], numbers: &[Number]) -> Inventory {
         let spec = spec(&[]);

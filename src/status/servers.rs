@@ -5,8 +5,8 @@ use crate::calls;
 use crate::haproxy::Config;
 use crate::haproxy::channel::Standing;
 use crate::inventory::{Aim, Container, Health, Inventory};
+use crate::service::names::Number;
 use crate::settings::HEALTH_CHECK;
-use crate::spec::names::Number;
 
 /// Those of them that nothing else is known to be wrong with, and why, in words.
 pub fn left_out<'a>(

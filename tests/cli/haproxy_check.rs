@@ -10,8 +10,8 @@ use proptest::sample::select;
 use proptest::string::string_regex;
 use proptest::test_runner::TestRunner;
 use vch_lb::haproxy::Config;
+use vch_lb::service::{Spec, head::Head};
 use vch_lb::settings::{Settings, file::Assignments};
-use vch_lb::spec::{Spec, head::Head};
 
 use super::sandbox::{Flavor, Sandbox};
 

@@ -12,9 +12,9 @@ use serde_json::json;
 use vch_lb::cli::Cli;
 use vch_lb::error::exit;
 use vch_lb::help;
+use vch_lb::service::Spec;
 use vch_lb::settings::file::Assignments;
 use vch_lb::settings::{self, Setting, Settings};
-use vch_lb::spec::Spec;
 
 use super::blocks::{Block, Document, Shown, all_blocks, documents, readme, root, topic};
 use super::sandbox::{FLAVORS, Flavor, Sandbox};

@@ -3,8 +3,8 @@
 use std::thread;
 
 use serde_json::Value;
-use vch_lb::spec::head::{self, Head};
-use vch_lb::spec::tuning::{ServerAddress, Tuning};
+use vch_lb::service::head::{self, Head};
+use vch_lb::service::tuning::{ServerAddress, Tuning};
 
 use super::sandbox::{FLAVORS, Flavor, Listener, Ran, Sandbox};
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use vch_lb::spec::head;
+use vch_lb::service::head;
 
 use super::sandbox::{FLAVORS, Flavor, Listener, Sandbox, script_config};
 use super::scene::{ANSWER, CONFIG, on_both, reload_calls, settings_line};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use vch_lb::haproxy::{CERT_NAME, TEMPLATE_NAME};
-use vch_lb::spec::head;
+use vch_lb::service::head;
 
 use super::sandbox::{Listener, Sandbox};
 use super::scene::{CONFIG, on_both, reload_calls, settings_line};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use vch_lb::spec::docker_flags;
+use vch_lb::service::docker_flags;
 
 use crate::docker_help;
 use crate::service::Service;
@@ -54,7 +54,7 @@ fn every_flag_of_every_client_is_listed() {
                     listed,
                     Some((short, takes_value)),
                     "{} {command} has {name}: find out whether the client reads this workstation for it, and list it in \
-                     src/spec/docker_flags.rs with its class",
+                     src/service/docker_flags.rs with its class",
                     client.display()
                 );
             }

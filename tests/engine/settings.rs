@@ -8,8 +8,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use vch_lb::haproxy::Config;
+use vch_lb::service::Spec;
 use vch_lb::settings::{Settings, file::Assignments};
-use vch_lb::spec::Spec;
 
 use crate::production::{HOST, certificate, curl};
 use crate::service::{PATIENCE, Service};

@@ -3,7 +3,7 @@
 use super::There;
 use crate::doctor::Check;
 use crate::inventory::Inventory;
-use crate::spec::names::Names;
+use crate::service::names::Names;
 use crate::text::list;
 
 /// How many networks of their own the users of a VCH have room for, unless its admin gave them more.

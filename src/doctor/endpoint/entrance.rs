@@ -4,7 +4,7 @@ use super::There;
 use crate::doctor::{Check, Wanted};
 use crate::inventory::Kind;
 use crate::place::ways_in;
-use crate::spec::Spec;
+use crate::service::Spec;
 use crate::{advice, host_ports};
 
 pub(super) const ABOUT: &str = "entrance";
@@ -74,7 +74,7 @@ mod tests {
 
     fn seen(there: There, given: &[(&str, &str)]) -> Vec<String> {
         let mut facts = facts(Some(Ok(there)));
-        facts.wanted.spec = Some(crate::spec::tests::spec(given));
+        facts.wanted.spec = Some(crate::service::tests::spec(given));
         about(&diagnose(&facts).checks, ABOUT)
     }
 

@@ -7,8 +7,8 @@ use crate::advice;
 use crate::docker::answer::{ListedNetwork, Network};
 use crate::docker::words::quote;
 use crate::doctor::{Check, Wanted};
-use crate::spec::Publish;
-use crate::spec::names::{NetworkName, Port};
+use crate::service::Publish;
+use crate::service::names::{NetworkName, Port};
 
 pub(super) const ABOUT: &str = "external-network";
 
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::doctor::tests::{about, facts};
     use crate::doctor::{Verdict, diagnose};
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     #[test]
     fn an_external_network_has_to_be_a_container_network_on_a_vch() {

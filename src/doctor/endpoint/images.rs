@@ -3,8 +3,8 @@
 use super::There;
 use crate::doctor::{Check, Wanted};
 use crate::inventory::Inventory;
+use crate::service::names::ImageRef;
 use crate::settings::{INSTANCE_IMG, LB_IMG};
-use crate::spec::names::ImageRef;
 use crate::text::list;
 
 pub(super) const ABOUT: &str = "images";

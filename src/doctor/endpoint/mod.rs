@@ -117,7 +117,7 @@ pub(crate) mod tests {
     use crate::doctor::tests::{about, facts};
     use crate::inventory::tests::container;
     use crate::inventory::{self, State};
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     pub(super) fn listed(driver: &str, name: &str) -> ListedNetwork {
         ListedNetwork {

@@ -2,10 +2,10 @@
 
 use crate::doctor::{Check, Wanted};
 use crate::inventory::{Conflict, Inventory};
+use crate::service::names::{Count, Names, NetworkName};
+use crate::service::running;
+use crate::service::tuning::ServerAddress;
 use crate::settings::{INSTANCE_CTR_PREFIX, LB_CTR_NAME, SERVER_ADDRESS};
-use crate::spec::names::{Count, Names, NetworkName};
-use crate::spec::running;
-use crate::spec::tuning::ServerAddress;
 use crate::text::plural;
 
 pub(super) const ABOUT: &str = "names";

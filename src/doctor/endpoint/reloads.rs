@@ -3,7 +3,7 @@
 use super::There;
 use crate::doctor::{Check, Wanted};
 use crate::haproxy::versions;
-use crate::spec::names::ImageRef;
+use crate::service::names::ImageRef;
 
 pub(super) const ABOUT: &str = "reloads";
 

@@ -7,7 +7,7 @@ use super::target::sorted;
 use crate::haproxy::Config;
 use crate::inventory::{Aim, Container, State};
 use crate::plan::{Action, StepId};
-use crate::spec::names::Number;
+use crate::service::names::Number;
 
 /// Instances that come into the load balancer.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use super::lb::{LbFate, ports_to_publish};
 use super::planner::{Planner, Ready};
 use crate::plan::{Action, StepId};
-use crate::spec::tuning::ServerAddress;
+use crate::service::tuning::ServerAddress;
 
 impl Planner<'_> {
     /// Rule 4.

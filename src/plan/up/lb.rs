@@ -5,11 +5,11 @@ use super::target::{made_from, paused};
 use crate::error::Failure;
 use crate::haproxy::read::Found;
 use crate::inventory::{Container, Inventory, State};
+use crate::service::names::Port;
+use crate::service::running;
+use crate::service::tuning::Tuning;
+use crate::service::{LABEL, Publish, Spec};
 use crate::settings::{EXTERNAL_NET, LB_ARGS, LB_IMG};
-use crate::spec::names::Port;
-use crate::spec::running;
-use crate::spec::tuning::Tuning;
-use crate::spec::{LABEL, Publish, Spec};
 use crate::text::list;
 
 /// What becomes of the load balancer.

@@ -28,7 +28,7 @@ use self::target::Target;
 use super::Plan;
 use crate::error::Failure;
 use crate::inventory::Inventory;
-use crate::spec::Spec;
+use crate::service::Spec;
 
 pub use self::lb::differences;
 pub use self::options::{Options, Pull};

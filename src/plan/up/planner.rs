@@ -9,8 +9,8 @@ use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::Inventory;
 use crate::plan::{Action, Plan, StepId};
-use crate::spec::names::{ImageRef, Number};
-use crate::spec::tuning::ServerAddress;
+use crate::service::names::{ImageRef, Number};
+use crate::service::tuning::ServerAddress;
 
 pub(super) struct Planner<'a> {
     pub(super) plan: Plan,

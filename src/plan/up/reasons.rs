@@ -4,8 +4,8 @@ use super::lb::LbFate;
 use super::planner::Planner;
 use crate::haproxy::read::Found;
 use crate::inventory::Aim;
+use crate::service::names::Number;
 use crate::settings::{EXTERNAL_NET, LB_ARGS, SERVER_ADDRESS};
-use crate::spec::names::Number;
 use crate::text::{list, plural};
 
 impl Planner<'_> {

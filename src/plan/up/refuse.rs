@@ -4,9 +4,9 @@ use super::options::Options;
 use super::target::Target;
 use crate::error::Failure;
 use crate::inventory::{Conflict, Inventory};
+use crate::service::names::Number;
+use crate::service::{Spec, exclusive};
 use crate::settings::{INSTANCE_ARGS, INSTANCE_CTR_PREFIX, LB_ARGS, LB_CTR_NAME};
-use crate::spec::names::Number;
-use crate::spec::{Spec, exclusive};
 use crate::text::list;
 
 /// A port or an address that is one container's alone can't be given to another that runs beside it.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::options::Options;
 use crate::error::Failure;
 use crate::inventory::{Container, Inventory, State};
-use crate::spec::names::{ImageRef, Number};
-use crate::spec::{LABEL, Spec};
+use crate::service::names::{ImageRef, Number};
+use crate::service::{LABEL, Spec};
 
 /// What becomes of each instance.
 pub(super) struct Target {

@@ -10,9 +10,9 @@ use crate::haproxy::read::Found;
 use crate::inventory::tests::{container, engine};
 use crate::inventory::{Aim, Container, State};
 use crate::plan::Action;
-use crate::spec::LABEL;
-use crate::spec::names::{ImageRef, Number};
-use crate::spec::tests::spec;
+use crate::service::LABEL;
+use crate::service::names::{ImageRef, Number};
+use crate::service::tests::spec;
 
 fn wanted(count: usize) -> Spec {
     spec(&[("NUM_INSTANCES", &count.to_string())])

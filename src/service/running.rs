@@ -470,7 +470,7 @@ mod tests {
     use crate::haproxy::read::Found;
     use crate::inventory::tests::{container, engine};
     use crate::inventory::{Kind, State};
-    use crate::spec::tests::spec as wanted;
+    use crate::service::tests::spec as wanted;
 
     fn inventory(images: &[&str], cfg: &str) -> Inventory {
         let Spec {

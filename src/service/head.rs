@@ -150,8 +150,8 @@ impl<'a> Head<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::tests::spec;
     use crate::settings;
-    use crate::spec::tests::spec;
 
     const TEXT: &str = "global\n\tmaxconn 256\n";
 

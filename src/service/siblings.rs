@@ -336,7 +336,7 @@ mod tests {
     use crate::docker::answer;
     use crate::inventory::tests::engine;
     use crate::inventory::{Container, Kind};
-    use crate::spec::tests::spec;
+    use crate::service::tests::spec;
 
     /// An instance as `docker inspect` tells of it, with what it was made with.
     fn instance(number: u32, made: &Value) -> Container {
