@@ -127,7 +127,7 @@ pub fn other_port(container: &Container, spec: &Spec) -> Option<String> {
         .map(String::as_str)
         .filter(|port| *port != wanted)
         .collect();
-    if exposed.is_empty() || container.name == spec.names.lb.as_str() {
+    if exposed.is_empty() || container.name == spec.names().lb.as_str() {
         return None;
     }
     Some(format!(

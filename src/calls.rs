@@ -18,7 +18,7 @@ const PORTION: usize = 500;
 
 /// The calls of `action` that change something on the endpoint, in their order. `config` is the local haproxy.cfg.
 pub fn changing(action: &Action, spec: &Spec, restarts: Restarts, config: &str) -> Vec<Argv> {
-    let names = &spec.names;
+    let names = spec.names();
     let lb = names.lb.as_str();
     match action {
         Action::Pull(image) => vec![argv::pull(image.as_str())],
@@ -35,7 +35,7 @@ pub fn changing(action: &Action, spec: &Spec, restarts: Restarts, config: &str) 
         Action::Start(number) => vec![argv::start(&[names.instance(*number)])],
         Action::CreateLb { publish } => vec![argv::create(argv::Create {
             name: lb,
-            network: spec.external_net.as_str(),
+            network: spec.external_net().as_str(),
             publish,
             args: spec.tuning.lb_args.words(),
             label: spec.lb_label(),
@@ -64,7 +64,7 @@ pub fn changing(action: &Action, spec: &Spec, restarts: Restarts, config: &str) 
 
 /// Copies the local haproxy.cfg into the load balancer.
 pub fn copy(spec: &Spec, config: &str) -> Argv {
-    argv::cp_in(config, spec.names.lb.as_str(), haproxy::CONFIG_PATH)
+    argv::cp_in(config, spec.names().lb.as_str(), haproxy::CONFIG_PATH)
 }
 
 /// Unpacks a haproxy.cfg from stdin in the load balancer.
@@ -124,24 +124,24 @@ fn file_names(spec: &Spec) -> Vec<&'static str> {
 fn portions(spec: &Spec, numbers: &[Number], call: impl Fn(&[String]) -> Argv) -> Vec<Argv> {
     numbers
         .chunks(PORTION)
-        .map(|portion| call(&spec.names.instances(portion)))
+        .map(|portion| call(&spec.names().instances(portion)))
         .collect()
 }
 
 /// What an action does, for people: `run web-1`.
 pub fn label(action: &Action, spec: &Spec) -> String {
-    let lb = &spec.names.lb;
+    let lb = &spec.names().lb;
     let some = |verb: &str, numbers: &[Number]| match numbers {
-        [one] => format!("{verb} {}", spec.names.instance(*one)),
+        [one] => format!("{verb} {}", spec.names().instance(*one)),
         many => format!("{verb} {} instances", many.len()),
     };
     match action {
         Action::Pull(image) => format!("pull {image}"),
-        Action::CreateNetwork => format!("create network {}", spec.names.network()),
-        Action::Run(number) => format!("run {}", spec.names.instance(*number)),
-        Action::Start(number) => format!("start {}", spec.names.instance(*number)),
+        Action::CreateNetwork => format!("create network {}", spec.names().network()),
+        Action::Run(number) => format!("run {}", spec.names().instance(*number)),
+        Action::Start(number) => format!("start {}", spec.names().instance(*number)),
         Action::CreateLb { .. } => format!("create {lb}"),
-        Action::ConnectLb => format!("connect {lb} to {}", spec.names.network()),
+        Action::ConnectLb => format!("connect {lb} to {}", spec.names().network()),
         Action::CopyConfig(_) => format!("copy haproxy.cfg to {lb}"),
         Action::CopyFiles => format!(
             "copy {} to {lb}",
@@ -161,16 +161,16 @@ pub fn label(action: &Action, spec: &Spec) -> String {
         Action::StopLb => format!("stop {lb}"),
         Action::SetLbAside => format!("set {lb} aside"),
         Action::TakeLbBack => format!("take {lb} back"),
-        Action::RemoveLbAside => format!("remove {}", spec.names.lb_aside()),
+        Action::RemoveLbAside => format!("remove {}", spec.names().lb_aside()),
         Action::RemoveLb => format!("remove {lb}"),
-        Action::RemoveNetwork => format!("remove network {}", spec.names.network()),
+        Action::RemoveNetwork => format!("remove network {}", spec.names().network()),
         Action::RestoreConfig(_) => format!("restore haproxy.cfg in {lb}"),
     }
 }
 
 /// What did not happen when an action failed: a lowercase sentence without a period.
 pub fn not_done(action: &Action, spec: &Spec) -> String {
-    let names = &spec.names;
+    let names = spec.names();
     let lb = &names.lb;
     let some = |numbers: &[Number]| match numbers {
         [one] => format!("`{}` was", names.instance(*one)),

@@ -134,7 +134,7 @@ pub fn conflict(spec: &Spec, taken: &[Taken]) -> Option<Conflict> {
     let wanted = wanted(spec);
     twice(&wanted)
         .or_else(|| with_instances(spec, &wanted))
-        .or_else(|| with_others(&spec.names, &wanted, taken))
+        .or_else(|| with_others(spec.names(), &wanted, taken))
 }
 
 /// Two settings that want the same port.

@@ -13,6 +13,7 @@ use crate::haproxy::versions::Version;
 use crate::haproxy::{Config, Server};
 use crate::moment::Moment;
 use crate::service::LABEL;
+use crate::service::Service;
 use crate::service::names::{ImageRef, Names, NetworkName, Number};
 use crate::service::tuning::ServerAddress;
 
@@ -376,12 +377,15 @@ pub struct Inventory {
 impl Inventory {
     /// Sorts what was found into ours and not ours.
     pub fn new(
-        names: &Names,
-        external_net: &NetworkName,
+        service: &Service,
         endpoint: Endpoint,
         networks: Vec<answer::Network>,
         containers: impl IntoIterator<Item = Container>,
     ) -> Self {
+        let Service {
+            names,
+            external_net,
+        } = service;
         let bridge_name = names.network();
         let mut inventory = Self {
             endpoint,
@@ -612,12 +616,8 @@ pub(crate) mod tests {
     }
 
     fn sorted(containers: Vec<Container>) -> Inventory {
-        let Spec {
-            names,
-            external_net,
-            ..
-        } = spec(&[]);
-        Inventory::new(&names, &external_net, engine(), Vec::new(), containers)
+        let Spec { service, .. } = spec(&[]);
+        Inventory::new(&service, engine(), Vec::new(), containers)
     }
 
     #[test]
@@ -659,11 +659,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_load_balancer_of_another_name_is_on_both_networks() {
-        let Spec {
-            names,
-            external_net,
-            ..
-        } = spec(&[]);
+        let Spec { service, .. } = spec(&[]);
         let on = |name: &str, networks: &[&str]| {
             let networks: Vec<_> = networks.iter().map(|net| (*net, "")).collect();
             container(name, State::Running, &networks, "haproxy:1.7")
@@ -721,8 +717,8 @@ pub(crate) mod tests {
             ("it is gone", None, vec![], true, None),
         ] {
             let networks = network.then(|| bridge.clone()).into_iter().collect();
-            let mut inventory = Inventory::new(&names, &external_net, engine(), networks, ours);
-            inventory.find_other_lb(&strangers, &external_net);
+            let mut inventory = Inventory::new(&service, engine(), networks, ours);
+            inventory.find_other_lb(&strangers, &service.external_net);
             assert_eq!(inventory.other_lb.as_deref(), found, "{what}");
         }
     }
@@ -746,7 +742,7 @@ pub(crate) mod tests {
                 "name" => name.to_owned(),
                 _ => format!("172.18.0.{number}"),
             });
-            let back = as_far_as_there(&before, &there, &spec.names);
+            let back = as_far_as_there(&before, &there, spec.names());
             let found: Vec<&str> = back.servers.iter().map(|server| &*server.address).collect();
             assert_eq!(found, addresses);
             assert_eq!(back.tuning, before.tuning);

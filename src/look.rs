@@ -20,8 +20,9 @@ use crate::haproxy::{log, reloaded};
 use crate::host_ports::{self, Taken};
 use crate::inventory::{Aim, Container, Endpoint, Inventory, bare_id};
 use crate::moment::Moment;
+use crate::service::Service;
 use crate::service::head::Head;
-use crate::service::names::{Names, NetworkName, Number};
+use crate::service::names::{Names, Number};
 use crate::service::tuning::{ServerAddress, Tuning};
 
 /// How many names one `inspect` gets: far below the limits of command lines (Windows: 32,767 characters), and few enough
@@ -37,8 +38,7 @@ const EXPORT_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// What to look for.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    pub names: &'a Names,
-    pub external_net: &'a NetworkName,
+    pub service: &'a Service,
     /// Images whose IDs are needed, if they are there.
     pub images: &'a [&'a str],
     pub detail: Detail,
@@ -61,10 +61,9 @@ pub enum Detail {
 
 impl<'a> Wanted<'a> {
     /// The service with its configuration, for whoever decides nothing about images or certificates.
-    pub fn service(names: &'a Names, external_net: &'a NetworkName) -> Self {
+    pub fn of(service: &'a Service) -> Self {
         Self {
-            names,
-            external_net,
+            service,
             images: &[],
             detail: Detail::Config,
             strangers: false,
@@ -94,11 +93,15 @@ pub fn look_with(
     endpoint: impl FnOnce() -> Result<Endpoint, Failure>,
     beside: &(dyn Fn(&Endpoint) + Sync),
 ) -> Result<Inventory, Failure> {
-    let bridge = wanted.names.network();
-    let networks = [wanted.external_net.as_str(), &bridge];
+    let Service {
+        names: ours,
+        external_net,
+    } = wanted.service;
+    let bridge = ours.network();
+    let networks = [external_net.as_str(), &bridge];
     let (endpoint, networks, names, images) = thread::scope(|scope| {
         let networks = scope.spawn(|| networks_called(docker, &networks));
-        let names = scope.spawn(|| listed(docker, wanted.names));
+        let names = scope.spawn(|| listed(docker, ours));
         let images = scope.spawn(|| images_called(docker, wanted.images));
         let endpoint = endpoint();
         (endpoint, join(networks), join(names), join(images))
@@ -108,7 +111,7 @@ pub fn look_with(
     let listed = names?;
     let names: Vec<String> = listed.iter().map(|it| it.name.clone()).collect();
     let networks = networks?;
-    let has_lb = names.iter().any(|name| name == wanted.names.lb.as_str());
+    let has_lb = names.iter().any(|name| name == ours.lb.as_str());
     let look_into_lb = wanted.detail != Detail::Containers && has_lb;
     let look_for_strangers =
         wanted.strangers && networks.iter().any(|network| network.name == bridge);
@@ -117,21 +120,15 @@ pub fn look_with(
             scope.spawn(|| beside(&endpoint));
         }
         let cert = wanted.detail == Detail::ConfigAndCert;
-        let files = look_into_lb
-            .then(|| scope.spawn(move || lb_files(docker, wanted.names.lb.as_str(), cert)));
+        let files =
+            look_into_lb.then(|| scope.spawn(move || lb_files(docker, ours.lb.as_str(), cert)));
         let on_bridge = look_for_strangers
             .then(|| scope.spawn(|| container_names(docker, &argv::ps_on_network(&bridge))));
         let containers = containers(docker, &names);
         let files = files.map_or(Ok(None), join);
         (containers, files, on_bridge.map_or(Ok(Vec::new()), join))
     });
-    let mut inventory = Inventory::new(
-        wanted.names,
-        wanted.external_net,
-        endpoint,
-        networks,
-        containers?,
-    );
+    let mut inventory = Inventory::new(wanted.service, endpoint, networks, containers?);
     inventory.ids = listed.into_iter().map(|it| (it.name, it.id)).collect();
     inventory.strangers = strangers(on_bridge?, &inventory);
     // What has one of our names there and could not be inspected is being removed by somebody else.
@@ -260,12 +257,12 @@ fn find_other_lb(
     let others = if wanted.strangers {
         inventory.strangers.clone()
     } else {
-        let on_bridge = argv::ps_on_network(&wanted.names.network());
+        let on_bridge = argv::ps_on_network(&wanted.service.names.network());
         strangers(container_names(docker, &on_bridge)?, inventory)
     };
     inventory.strangers.clone_from(&others);
     let others = containers(docker, &others)?;
-    inventory.find_other_lb(&others, wanted.external_net);
+    inventory.find_other_lb(&others, &wanted.service.external_net);
     Ok(())
 }
 

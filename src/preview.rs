@@ -120,7 +120,7 @@ fn config_to_come(plan: &Plan, before: &Inventory) -> anyhow::Result<Option<Stri
         return Ok(None);
     };
     let made: BTreeSet<Number> = plan.made().collect();
-    let bridge = spec.names.network();
+    let bridge = spec.names().network();
     let address = |number: Number, name: &str| {
         let known = before.instances.get(&number);
         let known = known.filter(|_| !made.contains(&number));
@@ -191,7 +191,7 @@ fn diff(plan: &Plan, before: &Inventory, to_come: Option<&str>) -> String {
 
 fn changes(plan: &Plan, before: &Inventory) -> Vec<Change> {
     let spec = &plan.spec;
-    let names = &spec.names;
+    let names = spec.names();
     let has = |wanted: fn(&Action) -> bool| plan.actions().any(wanted);
     let mut changes = Vec::new();
     let mut add = |sign: Sign, what: String, how: Option<String>| {
@@ -256,7 +256,7 @@ fn changes(plan: &Plan, before: &Inventory) -> Vec<Change> {
 }
 
 fn outages(plan: &Plan, before: &Inventory) -> Vec<String> {
-    let lb = &plan.spec.names.lb;
+    let lb = &plan.spec.names().lb;
     let mut outages = Vec::new();
     if plan.actions().any(|action| *action == Action::RemoveLb) && before.has_served() {
         outages.push("the service ends".to_owned());
@@ -274,7 +274,7 @@ fn outages(plan: &Plan, before: &Inventory) -> Vec<String> {
             Action::Run(_) if !stopped.is_empty() => {
                 let names: Vec<String> = plan
                     .spec
-                    .names
+                    .names()
                     .instances(&stopped.into_iter().collect::<Vec<_>>());
                 let what = list(&names);
                 let stop = match &names[..] {
@@ -506,13 +506,7 @@ mod tests {
             ..Network::default()
         };
         let there = [instance(1), instance(2), lb];
-        let mut found = Inventory::new(
-            &spec.names,
-            &spec.external_net,
-            engine(),
-            vec![bridge],
-            there,
-        );
+        let mut found = Inventory::new(&spec.service, engine(), vec![bridge], there);
         let text = Config::by_name(&spec, &[1, 2]).render().unwrap();
         found.config = Some(Found::new(text, None, None));
         found

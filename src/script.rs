@@ -87,7 +87,7 @@ fn write_action(
     }
     for call in calls {
         if style.by_archive && call == calls::copy(spec, style.config) {
-            let call = calls::restore(spec.names.lb.as_str());
+            let call = calls::restore(spec.names().lb.as_str());
             write_archive(text, haproxy::CONFIG_NAME, style.config, &call, style);
         } else {
             let _ = writeln!(text, "{} {}", style.docker, call.script_with(secrets));
@@ -212,8 +212,8 @@ fn write_config(
 
 /// Addresses are known only when the instances run: the script asks for them.
 fn write_addresses(text: &mut String, spec: &Spec, servers: &[Number], docker: &str) {
-    let template = address_on(&spec.names.network());
-    for name in spec.names.instances(servers) {
+    let template = address_on(&spec.names().network());
+    for name in spec.names().instances(servers) {
         let _ = writeln!(
             text,
             "config=${{config//@{name}@/$({docker} inspect -f {template} {name})}}"
@@ -237,8 +237,8 @@ fn write_answer(text: &mut String, spec: &Spec, style: Style<'_>) {
         let _ = writeln!(text, "echo {}", quote(&[address]));
         *port
     } else {
-        let template = address_on(spec.external_net.as_str());
-        let lb = &spec.names.lb;
+        let template = address_on(spec.external_net().as_str());
+        let lb = &spec.names().lb;
         let _ = writeln!(text, "{} inspect -f {template} {lb}", style.docker);
         spec.lb_port.get()
     };

@@ -11,7 +11,7 @@ use crate::docker::{Answer, CallError, answer};
 use crate::error::{Failure, Standing};
 use crate::inventory::Container;
 use crate::plan::Action;
-use crate::service::{LABEL, Spec};
+use crate::service::{LABEL, Service};
 use crate::text::printable;
 use crate::{calls, look};
 
@@ -34,7 +34,7 @@ pub fn pull(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
 }
 
 pub fn create_network(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
-    let network = run.spec.names.network();
+    let network = run.spec.names().network();
     for argv in run.calls(action) {
         match run.change(&argv) {
             Ok(_) => {}
@@ -142,7 +142,7 @@ fn made_meanwhile(
     error: &CallError,
 ) -> Result<Done, Failure> {
     let alike = look::container(&run.docker, name)?.filter(|found| is_alike(run, found));
-    let listed = look::listed(&run.docker, &run.spec.names)?;
+    let listed = look::listed(&run.docker, run.spec.names())?;
     let listed = listed.iter().find(|listed| listed.name == name);
     if let Some(listed) = alike.and(listed) {
         run.guard.adopts(name, &listed.id);
@@ -156,11 +156,10 @@ fn made_meanwhile(
 
 /// Whether a container that somebody else made is what this run would have made.
 fn is_alike(run: &Run<'_>, found: &Container) -> bool {
-    let Spec {
+    let Service {
         names,
         external_net,
-        ..
-    } = run.spec;
+    } = &run.spec.service;
     let there = found.is_on(&names.network()) || found.is_on(external_net.as_str());
     let (image, label) = if found.name == names.lb.as_str() {
         (&run.spec.lb_image, run.spec.lb_label())
@@ -213,7 +212,7 @@ pub fn remove(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
 /// Whether everything that `action` removes is gone; not, if nobody can tell.
 fn is_gone(run: &Run<'_>, action: &Action) -> bool {
     let docker = run.docker.uninterruptible();
-    let names = &run.spec.names;
+    let names = run.spec.names();
     let gone =
         |names: &[String]| look::containers(&docker, names).is_ok_and(|found| found.is_empty());
     match action {
@@ -222,7 +221,7 @@ fn is_gone(run: &Run<'_>, action: &Action) -> bool {
         Action::RemoveLbAside => gone(&[names.lb_aside()]),
         Action::RemoveNetwork => {
             let bridge = names.network();
-            look::networks_called(&docker, &[run.spec.external_net.as_str(), &bridge])
+            look::networks_called(&docker, &[run.spec.external_net().as_str(), &bridge])
                 .is_ok_and(|found| found.iter().all(|network| network.name != bridge))
         }
         _ => false,

@@ -304,12 +304,11 @@ mod tests {
             on("web-2", "web-net"),
             on("web-9", "other"),
         ];
-        let (names, external) = (&spec.names, &spec.external_net);
-        let mut inventory = Inventory::new(names, external, engine(), Vec::new(), found);
+        let mut inventory = Inventory::new(&spec.service, engine(), Vec::new(), found);
         let ids = [("web-1", "a1"), ("web-2", "a2"), ("web-9", "a9")];
         inventory.ids = ids.map(|(name, id)| (name.into(), id.into())).into();
         inventory.config = Some(Found::new(FILE.to_owned(), None, None));
-        Guard::new(names, &inventory, only_removes)
+        Guard::new(spec.names(), &inventory, only_removes)
     }
 
     const THERE: [(&str, &str); 3] = [("web-1", "a1"), ("web-2", "a2"), ("web-9", "a9")];

@@ -193,7 +193,7 @@ impl Waiting<'_> {
         let spec = self.run.spec;
         let speaks = spec.tuning.lb_speaks();
         let reply = http::ask(&place.address, place.port, speaks, ATTEMPT);
-        let lb = spec.names.lb.as_str();
+        let lb = spec.names().lb.as_str();
         let counts = |reply: Reply| {
             let heard = self.run.entrance().heard(lb, spec.lb_port, place, reply);
             heard.answers() == Some(false)
@@ -256,9 +256,9 @@ impl Found {
 
     fn failure(&self, run: &Run<'_>) -> Failure {
         let Run { spec, docker, .. } = run;
-        let lb = &spec.names.lb;
+        let lb = &spec.names().lb;
         let check = check(spec);
-        let names = spec.names.instances(&self.failing);
+        let names = spec.names().instances(&self.failing);
         let what = match &names[..] {
             [] => format!(
                 "`{lb}` answers that no instance passes its check, {check}, on port {}",

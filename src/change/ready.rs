@@ -41,7 +41,7 @@ pub fn await_ready(run: &Run<'_>, numbers: &[Number]) -> Result<(), Failure> {
     let mut poll = run.poll(run.patience.wait, LOOK_EVERY);
     let mut gate = Gate::new(run);
     let mut told = Told::new(run);
-    let mut waiting: Vec<String> = run.spec.names.instances(numbers);
+    let mut waiting: Vec<String> = run.spec.names().instances(numbers);
     run.check_interrupt()?;
     loop {
         let over = poll.is_over();
@@ -222,7 +222,7 @@ impl<'a, 'b> Crew<'a, 'b> {
     /// Judges `found`, all that the load balancer sends to. Fails where one of them is lost.
     pub fn look(&mut self, found: &[Container]) -> Result<Crewed, Failure> {
         let run = self.gate.run;
-        let names = run.spec.names.instances(&run.servers);
+        let names = run.spec.names().instances(&run.servers);
         if found.len() < names.len() {
             return Err(gone(&names, found));
         }

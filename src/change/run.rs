@@ -102,14 +102,14 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Run<'_> {
     /// The entrance to the service that a run works on.
     pub fn entrance(&self) -> Entrance<'_> {
-        Entrance::new(&self.docker, self.before, &self.spec.external_net)
+        Entrance::new(&self.docker, self.before, self.spec.external_net())
     }
 
     /// Who else may be at the service.
     pub fn others(&self) -> Others<'_> {
         Others {
             docker: &self.docker,
-            names: &self.spec.names,
+            names: self.spec.names(),
             guard: self.guard,
             undoing: self.undoing,
             ui: self.ui,
@@ -187,7 +187,7 @@ impl Run<'_> {
             return false;
         }
         *settled = true;
-        namesakes::settle(&self.docker, self.ui, &self.spec.names.network());
+        namesakes::settle(&self.docker, self.ui, &self.spec.names().network());
         true
     }
 

@@ -64,7 +64,7 @@ fn places(run: &Run<'_>) -> Option<(Asked, Asked)> {
 pub fn before(run: &Run<'_>) -> Option<Reply> {
     let ((ways_in, speaks), _) = places(run)?;
     let port = run.before.written_config()?.lb_port;
-    let lb = run.spec.names.lb.as_str();
+    let lb = run.spec.names().lb.as_str();
     let heard = run.entrance().ask(lb, port, ways_in.first()?, speaks);
     (heard.meaning == Meaning::Its).then_some(heard.reply)
 }
@@ -109,7 +109,7 @@ pub fn is_no_worse(run: &Run<'_>, instance: Option<&Container>) -> Result<(), Fa
         }
     }
     let Run { spec, docker, .. } = run;
-    let lb = &spec.names.lb;
+    let lb = &spec.names().lb;
     let what = match reply {
         Reply::NoServer => {
             let port = spec.instance_port;
@@ -142,7 +142,7 @@ pub fn last_look(run: &Run<'_>) -> Result<(), Failure> {
         let over = poll.is_over();
         let (lb, instances) = both(run)?;
         if !lb.is_some_and(|lb| lb.running()) {
-            let lb = &run.spec.names.lb;
+            let lb = &run.spec.names().lb;
             let what = format!("the load balancer `{lb}` does not run any more");
             return Err(Failure::failed(what));
         }
@@ -189,7 +189,7 @@ pub fn await_service(run: &Run<'_>) -> Result<(), Failure> {
 
 /// The load balancer and the instances that it sends to, as they are now.
 fn both(run: &Run<'_>) -> Result<(Option<Container>, Vec<Container>), Failure> {
-    let names = &run.spec.names;
+    let names = run.spec.names();
     let servers = &run.servers;
     let mut all = vec![names.lb.to_string()];
     all.extend(names.instances(servers));
@@ -318,7 +318,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
             }
             Crewed::Up { .. } => {
                 let reply = self.reply.unwrap_or(Reply::Mute);
-                let lb = run.spec.names.lb.as_str();
+                let lb = run.spec.names().lb.as_str();
                 self.told.waits_for(lb, || why.in_words(reply));
             }
         }
@@ -340,7 +340,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
         self.refused = Instant::now() + LOOK_AROUND_AFTER;
         let Run { spec, .. } = self.run;
         let entrance = self.run.entrance();
-        entrance.heard(spec.names.lb.as_str(), spec.lb_port, place, reply)
+        entrance.heard(spec.names().lb.as_str(), spec.lb_port, place, reply)
     }
 
     /// The last reply of the service, which is asked again as soon as it has replied.
@@ -410,7 +410,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
 }
 
 fn died(run: &Run<'_>, lb: Option<Container>) -> Failure {
-    let name = &run.spec.names.lb;
+    let name = &run.spec.names().lb;
     match lb {
         Some(lb) => {
             let what = format!(
@@ -450,14 +450,14 @@ fn blame(run: &Run<'_>, instance: &Container, mut failure: Failure) -> Failure {
 
 fn too_late(run: &Run<'_>, lb: Option<Container>, why: Late) -> Failure {
     let spec = run.spec;
-    let lb_name = &spec.names.lb;
+    let lb_name = &spec.names().lb;
     let waited = text::seconds(run.patience.wait);
     let what = match why {
         Late::Starting => format!("the load balancer `{lb_name}` does not run after {waited}"),
         Late::NoAddress => {
             format!(
                 "the load balancer `{lb_name}` has no address on `{}` after {waited}",
-                spec.external_net
+                spec.external_net()
             )
         }
         Late::Refused => format!(
@@ -486,7 +486,7 @@ fn too_late(run: &Run<'_>, lb: Option<Container>, why: Late) -> Failure {
         (Late::NoServer, _) => {
             // All instances are alike: the first one speaks for them.
             let first = run.before.instances.keys().next().copied().unwrap_or(1);
-            match look::container(&run.docker, &spec.names.instance(first)) {
+            match look::container(&run.docker, &spec.names().instance(first)) {
                 Ok(Some(instance)) => autopsy::examine(&run.docker, spec, &instance, failure),
                 _ => failure,
             }

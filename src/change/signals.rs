@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Asks HAProxy to read its file again. That it was asked says nothing about what comes of it.
 pub fn hup(run: &Run<'_>) -> Result<(), CallError> {
-    let lb = run.spec.names.lb.as_str();
+    let lb = run.spec.names().lb.as_str();
     let asked = run.change(&calls::reload(lb, run.restarts));
     let Err(error) = asked else {
         return Ok(());
@@ -48,7 +48,7 @@ pub fn stop(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     })?;
     let mut poll = run.poll(Duration::from_secs(calls::GRACE), LOOK_EVERY);
     while !poll.is_over() {
-        match look::container(&run.docker, run.spec.names.lb.as_str())? {
+        match look::container(&run.docker, run.spec.names().lb.as_str())? {
             Some(lb) if lb.running() => poll.pause()?,
             _ => break,
         }

@@ -12,10 +12,10 @@ pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     match action {
         Action::CreateNetwork => containers::create_network(run, action),
         Action::Run(number) => {
-            containers::make_container(run, action, &run.spec.names.instance(*number))
+            containers::make_container(run, action, &run.spec.names().instance(*number))
         }
         Action::CreateLb { .. } => {
-            containers::make_container(run, action, run.spec.names.lb.as_str())
+            containers::make_container(run, action, run.spec.names().lb.as_str())
         }
         Action::ConnectLb => containers::connect_lb(run, action),
         Action::CopyConfig(servers) => {
@@ -44,12 +44,12 @@ pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
             run.others().none_changed()?;
             let text = files::write_config(run, servers, run.spec.lb_version)?;
             // From the copy on the load balancer does not even start again without them.
-            containers::note_serving(run, &run.spec.names.instances(servers));
+            containers::note_serving(run, &run.spec.names().instances(servers));
             reload::reload(run, &text, servers).map(|()| Done::ByUs)
         }
         Action::RestoreConfig(back) => restore::restore_config(run, *back),
         Action::Drain => reload::drain(run).map(|()| Done::ByUs),
-        Action::StopLb if run.others().is_untouched(run.spec.names.lb.as_str())? => {
+        Action::StopLb if run.others().is_untouched(run.spec.names().lb.as_str())? => {
             signals::stop(run, action)
         }
         Action::StopLb => Ok(Done::ByUs),
@@ -60,12 +60,12 @@ pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
         Action::Remove(numbers) => match run.others().untouched(numbers)? {
             ours if ours.is_empty() => Ok(Done::ByUs),
             ours => {
-                run.guard.forgets(&run.spec.names.instances(&ours));
+                run.guard.forgets(&run.spec.names().instances(&ours));
                 containers::remove(run, &Action::Remove(ours))
             }
         },
-        Action::RemoveLb => containers::remove_lb(run, action, run.spec.names.lb.as_str()),
-        Action::RemoveLbAside => containers::remove_lb(run, action, &run.spec.names.lb_aside()),
+        Action::RemoveLb => containers::remove_lb(run, action, run.spec.names().lb.as_str()),
+        Action::RemoveLbAside => containers::remove_lb(run, action, &run.spec.names().lb_aside()),
         Action::RemoveNetwork => containers::remove(run, action),
         Action::Pull(_) => containers::pull(run, action),
         Action::StartLb => {
@@ -77,7 +77,7 @@ pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
         }
         // Where it was not set aside after all, it is in its place.
         Action::TakeLbBack => {
-            let names = &run.spec.names;
+            let names = run.spec.names();
             run.guard
                 .renaming(&names.lb_aside(), names.lb.as_str(), || {
                     run.tolerating(action, |cause| {
@@ -86,7 +86,7 @@ pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
                 })
         }
         Action::SetLbAside => {
-            let names = &run.spec.names;
+            let names = run.spec.names();
             let (lb, aside) = (names.lb.as_str(), names.lb_aside());
             run.guard.renaming(lb, &aside, || run.plainly(action))
         }

@@ -66,7 +66,7 @@ impl Transaction<'_> {
     /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
     pub fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
         let started = Instant::now();
-        let guard = Guard::new(&plan.spec.names, self.before, !self.undoes);
+        let guard = Guard::new(plan.spec.names(), self.before, !self.undoes);
         let workers = Mutex::default();
         let as_before = || self.before.written_config().map(Config::numbers);
         let servers = plan.servers().map(<[Number]>::to_vec).or_else(as_before);
@@ -152,7 +152,7 @@ impl Transaction<'_> {
             return None;
         };
         let config = self.before.written_config()?;
-        let entrance = Entrance::new(self.docker, self.before, &plan.spec.external_net);
+        let entrance = Entrance::new(self.docker, self.before, plan.spec.external_net());
         let (port, speaks) = (config.lb_port, config.tuning.lb_speaks());
         let warn = |what: &str| {
             let warning = format!("--probe: {what}, so there is no receipt");
@@ -403,7 +403,7 @@ impl Transaction<'_> {
     /// The service as it is now, if that can be told.
     fn now(&self, plan: &Plan) -> Option<Inventory> {
         let spec = &plan.spec;
-        let wanted = Wanted::service(&spec.names, &spec.external_net);
+        let wanted = Wanted::of(&spec.service);
         look::look(&self.docker.uninterruptible(), wanted).ok()
     }
 
@@ -413,7 +413,7 @@ impl Transaction<'_> {
         plan: &Plan,
         actions: impl Iterator<Item = &'o Action>,
     ) -> Vec<Standing> {
-        let names = &plan.spec.names;
+        let names = plan.spec.names();
         let container = |name: String| Standing {
             what: format!("container `{name}`"),
             remove: Some(self.docker.shown(&argv::rm_force(&[name]))),

@@ -73,14 +73,15 @@ fn ways_in(
     inventory: &Inventory,
     lb: Option<&Container>,
 ) -> Vec<Place> {
-    let entrance = Entrance::new(docker, inventory, &spec.external_net);
+    let entrance = Entrance::new(docker, inventory, spec.external_net());
     lb.map_or_else(Vec::new, |lb| entrance.ways_in(lb, spec.lb_port))
 }
 
 fn no_address(spec: &Spec) -> String {
     format!(
         "the load balancer `{}` runs, but has no address on `{}`",
-        spec.names.lb, spec.external_net
+        spec.names().lb,
+        spec.external_net()
     )
 }
 
@@ -94,8 +95,8 @@ fn ask(
 ) -> Reach {
     let speaks = spec.tuning.lb_speaks();
     let heard = ways_in.first().map(|place| {
-        let entrance = Entrance::new(docker, inventory, &spec.external_net);
-        entrance.ask(spec.names.lb.as_str(), spec.lb_port, place, speaks)
+        let entrance = Entrance::new(docker, inventory, spec.external_net());
+        entrance.ask(spec.names().lb.as_str(), spec.lb_port, place, speaks)
     });
     let reach = Reach::new(ways_in, heard);
     match (
@@ -110,7 +111,7 @@ fn ask(
         }
         (Quality::Open | Quality::Untold, ..) => context.ui.status(&not_shown(reach.reply)),
         (Quality::Fails | Quality::Nobody, ..) => {
-            warn(context, &reach::fails(&spec.names.lb, reach.reply));
+            warn(context, &reach::fails(&spec.names().lb, reach.reply));
         }
     }
     reach
@@ -140,13 +141,13 @@ fn reach_after(change: &Change<'_>, spec: &Spec, report: &Report) -> Option<Reac
                 context.ui.warn(&context.suggest.complete(&warning));
             }
             (Quality::Fails | Quality::Nobody, _) => {
-                warn(context, &reach::fails(&spec.names.lb, reach.reply));
+                warn(context, &reach::fails(&spec.names().lb, reach.reply));
             }
         }
         return Some(reach);
     }
     let docker = change.docker.uninterruptible();
-    let now = look::container(&docker, spec.names.lb.as_str());
+    let now = look::container(&docker, spec.names().lb.as_str());
     let found = ways_in(&docker, spec, before, now.ok().flatten().as_ref());
     if found.is_empty() {
         warn(context, &no_address(spec));
@@ -187,7 +188,7 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
         };
         context.ui.status(&format!(
             "done in {took}: {instances} behind `{}`{shown}",
-            spec.names.lb
+            spec.names().lb
         ));
     }
     if let Some(receipt) = report.and_then(|report| report.receipt.as_ref()) {
@@ -203,7 +204,7 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
 /// Why a load balancer that runs may not answer, as far as that can be told from here.
 fn why_no_answer(spec: &Spec, inventory: &Inventory, place: &Place) -> String {
     let port = spec.lb_port;
-    let net = &spec.external_net;
+    let net = spec.external_net();
     let unpublished = inventory.is_vch()
         && match &inventory.lb {
             Some(lb) => !lb.published.contains(&format!("{port}/tcp")),
@@ -213,7 +214,7 @@ fn why_no_answer(spec: &Spec, inventory: &Inventory, place: &Place) -> String {
         return format!(
             "{place} does not answer from here: a VCH's container network drops every port that was not \
              published, and `{}` publishes none; `vch-lb up --recreate-lb` with PUBLISH_LB=auto opens it",
-            spec.names.lb
+            spec.names().lb
         );
     }
     if inventory.is_vch() {

@@ -19,7 +19,7 @@ pub(super) fn require_external(
     inventory: &Inventory,
 ) -> Result<(), Failure> {
     let endpoint = &inventory.endpoint;
-    let wanted = &spec.external_net;
+    let wanted = spec.external_net();
     let up = |flags: &[&str]| {
         let given = context.suggest.settings(&context.settings, flags);
         let words: Vec<&str> = given.iter().map(String::as_str).collect();
@@ -47,8 +47,8 @@ pub(super) fn require_external(
 
 /// Warns of instances that were taken off their network: they don't count, and are left alone.
 pub(super) fn warn_of_astray(context: &Context<'_>, spec: &Spec, inventory: &Inventory) {
-    let bridge = spec.names.network();
-    for (conflict, _) in inventory.astray(&spec.names) {
+    let bridge = spec.names().network();
+    for (conflict, _) in inventory.astray(spec.names()) {
         let what = format!(
             "`{}` is not on `{bridge}`: it counts for nothing, nothing is sent to it, and it is left alone; `vch-lb status` \
              says how it comes back",

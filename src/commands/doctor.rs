@@ -18,12 +18,12 @@ use crate::error::{Failure, Kind, printable};
 use crate::haproxy::Config;
 use crate::host_ports::{self, Taken};
 use crate::inventory::Endpoint;
+use crate::look;
 use crate::service::names::{ContainerName, Count, ImageRef, Names, NetworkName, Port, Prefix};
-use crate::service::{Spec, arguments};
+use crate::service::{Service, Spec, arguments};
 use crate::settings::{self, Settings};
 use crate::text::{self, plural};
 use crate::ui::{self, Paint};
-use crate::{look, service};
 
 pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Failure> {
     context.listen()?;
@@ -131,15 +131,13 @@ fn there(
     info: answer::Info,
     server: Option<answer::ServerVersion>,
 ) -> There {
-    let inventory = service::identity(settings)
-        .ok()
-        .map(|(names, external_net)| {
-            let wanted = look::Wanted {
-                strangers: true,
-                ..look::Wanted::service(&names, &external_net)
-            };
-            look::look_with(docker, wanted, || Ok(Endpoint::new(info.clone())), &|_| {})
-        });
+    let inventory = Service::from_settings(settings).ok().map(|service| {
+        let wanted = look::Wanted {
+            strangers: true,
+            ..look::Wanted::of(&service)
+        };
+        look::look_with(docker, wanted, || Ok(Endpoint::new(info.clone())), &|_| {})
+    });
     let external = match (&inventory, &wanted.external_net) {
         (Some(Ok(inventory)), _) => Ok(inventory.external.clone()),
         (_, Some(name)) => {

@@ -21,12 +21,12 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
         detail: Detail::Containers,
         strangers: true,
         other_lb: true,
-        ..Wanted::service(&spec.names, &spec.external_net)
+        ..Wanted::of(&spec.service)
     };
     let inventory = context.look(&docker, wanted, &args.change)?;
-    context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
+    context.refuse_other_lb(&spec.service, &inventory)?;
     let plan = planner::plan(&spec, &inventory);
-    let left_alone = left_alone(&spec.names, &inventory);
+    let left_alone = left_alone(spec.names(), &inventory);
     if args.change.dry_run.is_some() {
         let code = show(
             context,
@@ -47,7 +47,7 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
     if plan.is_empty() {
         context.ui.status(&format!(
             "nothing to take down: there is no service `{}`",
-            spec.names.prefix
+            spec.names().prefix
         ));
     } else {
         change.execute(&plan).map_err(resumable)?;

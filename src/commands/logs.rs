@@ -29,12 +29,12 @@ pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure
     let spec = context.identity_as_spec()?;
     let wanted = Wanted {
         detail: Detail::Containers,
-        ..Wanted::service(&spec.names, &spec.external_net)
+        ..Wanted::of(&spec.service)
     };
     let inventory = look::look(&docker, wanted)?;
     let names = chosen(&inventory, &args.names)?;
     if names.is_empty() {
-        return Err(running::absent(&spec.names, &inventory.endpoint));
+        return Err(running::absent(spec.names(), &inventory.endpoint));
     }
     if args.follow {
         follow(context, &docker, args, &names)?;

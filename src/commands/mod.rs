@@ -32,9 +32,8 @@ use crate::service::arguments::Arguments;
 use crate::service::brought::Workstation;
 use crate::service::certificate;
 use crate::service::edits::{self, Beside, Named};
-use crate::service::names::{Names, NetworkName};
-use crate::service::running::Own;
-use crate::service::{self, Spec};
+use crate::service::running::{self, Own};
+use crate::service::{self, Service, Spec};
 use crate::settings as table;
 use crate::settings::Settings;
 use crate::settings::file::Assignments;
@@ -147,11 +146,10 @@ impl Context<'_> {
 
     /// The service that is meant, for commands to which the rest of the spec does not matter.
     pub fn identity_as_spec(&self) -> Result<Spec, Failure> {
-        let (names, external_net) = service::identity(&self.settings)?;
+        let service = Service::from_settings(&self.settings)?;
         let defaults = Spec::from_settings(&Settings::defaults())?;
         Ok(Spec {
-            names,
-            external_net,
+            service,
             ..defaults
         })
     }
@@ -165,7 +163,7 @@ impl Context<'_> {
     ) -> Result<Inventory, Failure> {
         match self.look_alone(docker, wanted, args) {
             Err(failure) if namesakes::in_the_way(&failure) && args.dry_run.is_none() => {
-                namesakes::settle(docker, self.ui, &wanted.names.network());
+                namesakes::settle(docker, self.ui, &wanted.service.names.network());
                 self.look_alone(docker, wanted, args)
             }
             looked => looked,
@@ -185,7 +183,7 @@ impl Context<'_> {
         let lock = Taker {
             locked: &self.lock,
             docker,
-            lb: wanted.names.lb.as_str(),
+            lb: wanted.service.names.lb.as_str(),
             command: self.command(),
             ui: self.ui,
             interrupt: self.interrupt,
@@ -218,15 +216,15 @@ impl Context<'_> {
         docker: &Docker,
         args: &ChangeArgs,
     ) -> Result<(Spec, Inventory), Failure> {
-        let (names, external_net) = service::identity(&self.settings)?;
+        let service = Service::from_settings(&self.settings)?;
         let wanted = Wanted {
             other_lb: true,
-            ..Wanted::service(&names, &external_net)
+            ..Wanted::of(&service)
         };
         let inventory = self.look(docker, wanted, args)?;
-        self.refuse_other_lb(&names, &external_net, &inventory)?;
+        self.refuse_other_lb(&service, &inventory)?;
         let own = self.own_instance_args();
-        let spec = service::running::spec(&names, &external_net, &own, &inventory)?;
+        let spec = running::spec(&service, &own, &inventory)?;
         Ok((spec, inventory))
     }
 
@@ -244,13 +242,8 @@ impl Context<'_> {
     }
 
     /// Refuses to touch a service whose load balancer has another name than LB_CTR_NAME says.
-    pub fn refuse_other_lb(
-        &self,
-        names: &Names,
-        external_net: &NetworkName,
-        inventory: &Inventory,
-    ) -> Result<(), Failure> {
-        let other = service::running::other_lb(names, external_net, &self.settings, inventory);
+    pub fn refuse_other_lb(&self, service: &Service, inventory: &Inventory) -> Result<(), Failure> {
+        let other = running::other_lb(service, &self.settings, inventory);
         other.map_or(Ok(()), |other| {
             Err(Failure::failed(other.what).hinted(other.remedy))
         })

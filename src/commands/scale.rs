@@ -18,7 +18,7 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
     context.listen()?;
     let (found, inventory) = context.service_as_found(&docker, &args.change)?;
     let spec = Spec { count, ..found };
-    spec.names.fits(count.get()).map_err(Failure::usage)?;
+    spec.names().fits(count.get()).map_err(Failure::usage)?;
     let options = Options {
         pull: args.pull,
         overwrite: args.change.overwrite,

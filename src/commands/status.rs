@@ -67,33 +67,26 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
     let spec = context.identity_as_spec()?;
     let wanted = Wanted {
         other_lb: true,
-        ..Wanted::service(&spec.names, &spec.external_net)
+        ..Wanted::of(&spec.service)
     };
     let inventory = look::look(docker, wanted)?;
     let count = wanted_count(context)?;
     let mends = Mends {
         suggest: &context.suggest,
         it: running::as_it_is(
-            &spec.names,
-            &spec.external_net,
+            &spec.service,
             &context.own_instance_args(),
             count,
             &inventory,
             &context.settings,
         ),
-        other_lb: running::other_lb(
-            &spec.names,
-            &spec.external_net,
-            &context.settings,
-            &inventory,
-        ),
+        other_lb: running::other_lb(&spec.service, &context.settings, &inventory),
         now: SystemTime::now(),
         cert: context.cert_digest(),
         docker: &|call| docker.shown(call),
     };
     let mut status = status(
-        &spec.names,
-        &spec.external_net,
+        &spec.service,
         count.map(Count::get),
         &mends,
         &inventory,
@@ -110,7 +103,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
             let reply = reply.unwrap_or(Reply::Silent);
             status.verdict = Verdict::Degraded;
             status.drift.push(Drift {
-                what: reach::fails(&spec.names.lb, reply),
+                what: reach::fails(&spec.names().lb, reply),
                 lines: Vec::new(),
                 mend: context.suggest.command("logs", &[]),
             });
@@ -145,7 +138,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
     } else {
         let text = text(
             &status,
-            spec.names.prefix.as_str(),
+            spec.names().prefix.as_str(),
             heard,
             SystemTime::now(),
         );
@@ -177,7 +170,7 @@ fn ways_in(docker: &Docker, spec: &Spec, inventory: &Inventory) -> Vec<Place> {
     let (Some(lb), Some(config)) = (&inventory.lb, inventory.written_config()) else {
         return Vec::new();
     };
-    Entrance::new(docker, inventory, &spec.external_net).ways_in(lb, config.lb_port)
+    Entrance::new(docker, inventory, spec.external_net()).ways_in(lb, config.lb_port)
 }
 
 /// Whether the service answers what HEALTH_CHECK calls right, where `/` is a failure: then that is what it is for.
@@ -199,9 +192,9 @@ fn passes_check(place: Option<&Place>, config: Option<&Config>) -> bool {
 /// What the service replies, if there is a place to ask at.
 fn heard(docker: &Docker, spec: &Spec, inventory: &Inventory, ways: &[Place]) -> Option<Heard> {
     let (place, config) = (ways.first()?, inventory.written_config()?);
-    let entrance = Entrance::new(docker, inventory, &spec.external_net);
+    let entrance = Entrance::new(docker, inventory, spec.external_net());
     let speaks = config.tuning.lb_speaks();
-    Some(entrance.ask(spec.names.lb.as_str(), config.lb_port, place, speaks))
+    Some(entrance.ask(spec.names().lb.as_str(), config.lb_port, place, speaks))
 }
 
 fn text(status: &Status, prefix: &str, heard: Option<Heard>, now: SystemTime) -> String {

@@ -26,7 +26,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
         ..Options::default()
     };
     let inventory = inventory(context, &docker, &spec, args)?;
-    context.refuse_other_lb(&spec.names, &spec.external_net, &inventory)?;
+    context.refuse_other_lb(&spec.service, &inventory)?;
     before::require_external(context, &docker, &spec, &inventory)?;
     let spec = running::with_server_address(spec, &inventory, args.recreate_lb);
     let plan = planner::plan(&spec, &inventory, options)?;
@@ -46,7 +46,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
         let instances = plural(inventory.instances.len(), "instance");
         let said = format!(
             "up to date: {instances} behind `{}`, nothing to do",
-            spec.names.lb
+            spec.names().lb
         );
         return nothing_to_do(context, &docker, &spec, &inventory, &said);
     }
@@ -76,7 +76,7 @@ fn inventory(
         images: &images,
         detail,
         other_lb: true,
-        ..Wanted::service(&spec.names, &spec.external_net)
+        ..Wanted::of(&spec.service)
     };
     let mut inventory = context.look(docker, wanted, &args.change)?;
     let others = inventory

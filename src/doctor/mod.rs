@@ -245,8 +245,8 @@ pub(crate) mod tests {
             }),
             there,
             wanted: Wanted {
-                names: Some(spec.names),
-                external_net: Some(spec.external_net),
+                names: Some(spec.service.names),
+                external_net: Some(spec.service.external_net),
                 image: Some(spec.image),
                 lb_image: Some(spec.lb_image),
                 count: Some(spec.count),

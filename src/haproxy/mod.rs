@@ -160,7 +160,7 @@ impl Config {
         address: impl Fn(Number, &str) -> String,
     ) -> Self {
         let server = |&number: &Number| {
-            let name = spec.names.instance(number);
+            let name = spec.names().instance(number);
             Server {
                 number,
                 address: address(number, &name),

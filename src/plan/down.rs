@@ -65,13 +65,7 @@ mod tests {
             name: "web-net".into(),
             ..Network::default()
         };
-        let mut inventory = Inventory::new(
-            &spec.names,
-            &spec.external_net,
-            engine(),
-            vec![bridge],
-            containers,
-        );
+        let mut inventory = Inventory::new(&spec.service, engine(), vec![bridge], containers);
         inventory.strangers = strangers.to_vec();
         plan(&spec, &inventory)
     }
@@ -141,13 +135,7 @@ mod tests {
         let spec = spec(&[]);
         let left = |network: &Network, containers: Vec<Container>| {
             let networks = vec![network.clone()];
-            let inventory = Inventory::new(
-                &spec.names,
-                &spec.external_net,
-                engine(),
-                networks,
-                containers,
-            );
+            let inventory = Inventory::new(&spec.service, engine(), networks, containers);
             let removes = |action: &Action| *action == Action::RemoveNetwork;
             !plan(&spec, &inventory).actions().any(removes)
         };

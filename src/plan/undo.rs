@@ -197,13 +197,7 @@ mod tests {
                 "httpd",
             )
         });
-        let mut inventory = Inventory::new(
-            &spec.names,
-            &spec.external_net,
-            engine(),
-            Vec::new(),
-            containers,
-        );
+        let mut inventory = Inventory::new(&spec.service, engine(), Vec::new(), containers);
         inventory.config = Some(crate::haproxy::read::Found::new(
             String::new(),
             None,

@@ -26,10 +26,18 @@ use crate::haproxy::versions::{self, Version};
 use crate::secrets;
 use crate::settings::{self, Settings};
 
+/// Which service is meant: all that tells it from others on its endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    pub names: Names,
+    /// The network of its clients.
+    pub external_net: NetworkName,
+}
+
 /// A service, as it is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    pub names: Names,
+    pub service: Service,
     pub image: ImageRef,
     pub count: Count,
     pub instance_port: Port,
@@ -37,7 +45,6 @@ pub struct Spec {
     pub lb_image: ImageRef,
     /// HAProxy's version, as far as the image's tag or its environment tells it.
     pub lb_version: Option<Version>,
-    pub external_net: NetworkName,
     /// Further arguments for `docker run` of each instance.
     pub instance_args: Arguments,
     /// What instances run in place of their image's command.
@@ -83,6 +90,14 @@ const LABEL_VERSION: u32 = 1;
 const DIGESTS_VERSION: u32 = 2;
 
 impl Spec {
+    pub fn names(&self) -> &Names {
+        &self.service.names
+    }
+
+    pub fn external_net(&self) -> &NetworkName {
+        &self.service.external_net
+    }
+
     /// The label's value; `None` where the script's arguments say it all.
     pub fn label(&self) -> Option<String> {
         if self.instance_args.is_empty() && self.instance_cmd.is_empty() {
@@ -144,7 +159,7 @@ impl Spec {
         let look_up = |name: &str, arguments: Arguments| {
             let source = settings.get(name).source();
             arguments
-                .looked_up(self.names.prefix.as_str(), workstation)
+                .looked_up(self.service.names.prefix.as_str(), workstation)
                 .map_err(|why| Failure::usage(format!("{name} ({source}): {why}")))
         };
         self.instance_args = look_up(settings::INSTANCE_ARGS, self.instance_args.clone())?;
@@ -156,8 +171,7 @@ impl Spec {
     pub fn from_settings(settings: &Settings) -> Result<Self, Failure> {
         let text = |name: &str| settings.get(name).text.clone();
         let mut read = Reader::new(&text);
-        let prefix = read.value(settings::INSTANCE_CTR_PREFIX, Prefix::parse);
-        let lb = read.value(settings::LB_CTR_NAME, ContainerName::parse);
+        let names = names(&mut read);
         let image = read.value(settings::INSTANCE_IMG, ImageRef::parse);
         let count = read.value(settings::NUM_INSTANCES, Count::parse);
         let instance_port = read.value(settings::INSTANCE_PORT, Port::parse);
@@ -174,21 +188,17 @@ impl Spec {
         refuse_masked(&mut read);
         let publish = read.value(settings::PUBLISH_LB, Publish::parse);
         let tuning = tuning(&mut read, lb_image.as_ref());
-        let names = prefix.zip(lb).map(|(prefix, lb)| Names { prefix, lb });
-        if let Some(names) = &names {
-            check_names(&mut read, names, count, external_net.as_ref());
-        }
+        let service = service(&mut read, names, external_net, count);
         let lb_version = lb_image.as_ref().and_then(ImageRef::version_in_tag);
         let spec = (|| {
             Some(Self {
-                names: names?,
+                service: service?,
                 image: image?,
                 count: count?,
                 instance_port: instance_port?,
                 lb_port: lb_port?,
                 lb_image: lb_image?,
                 lb_version,
-                external_net: external_net?,
                 instance_args: instance_args?,
                 instance_cmd: instance_cmd?,
                 args_from: None,
@@ -203,18 +213,40 @@ impl Spec {
     }
 }
 
-/// The part of the settings that tells a service from others, for commands that need no more.
-pub fn identity(settings: &Settings) -> Result<(Names, NetworkName), Failure> {
-    let text = |name: &str| settings.get(name).text.clone();
-    let mut read = Reader::new(&text);
+impl Service {
+    /// Checks the settings that tell a service from others, for commands that need no more.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Failure> {
+        let text = |name: &str| settings.get(name).text.clone();
+        let mut read = Reader::new(&text);
+        let names = names(&mut read);
+        let external_net = read.value(settings::EXTERNAL_NET, NetworkName::parse);
+        let service = service(&mut read, names, external_net, None);
+        finish(read, settings, service)
+    }
+}
+
+fn names(read: &mut Reader<'_>) -> Option<Names> {
     let prefix = read.value(settings::INSTANCE_CTR_PREFIX, Prefix::parse);
     let lb = read.value(settings::LB_CTR_NAME, ContainerName::parse);
-    let external_net = read.value(settings::EXTERNAL_NET, NetworkName::parse);
-    let names = prefix.zip(lb).map(|(prefix, lb)| Names { prefix, lb });
+    let (prefix, lb) = prefix.zip(lb)?;
+    Some(Names { prefix, lb })
+}
+
+/// What was read separately, taken together; names that are fine by themselves may still meet each other.
+fn service(
+    read: &mut Reader<'_>,
+    names: Option<Names>,
+    external_net: Option<NetworkName>,
+    count: Option<Count>,
+) -> Option<Service> {
     if let Some(names) = &names {
-        check_names(&mut read, names, None, external_net.as_ref());
+        check_names(read, names, count, external_net.as_ref());
     }
-    finish(read, settings, names.zip(external_net))
+    let (names, external_net) = names.zip(external_net)?;
+    Some(Service {
+        names,
+        external_net,
+    })
 }
 
 /// `value`, which `read` made of `settings`; the failure names each setting that can't be used, its value and where it came
@@ -275,7 +307,6 @@ fn check_publishing(read: &mut Reader<'_>, tuning: &Tuning) {
     }
 }
 
-/// Names that are fine by themselves may still meet each other.
 fn check_names(
     read: &mut Reader<'_>,
     names: &Names,
@@ -344,8 +375,8 @@ pub(crate) mod tests {
     #[test]
     fn the_defaults_are_accepted() {
         let spec = spec(&[]);
-        assert_eq!(spec.names.instance(1), "web-1");
-        assert_eq!(spec.names.network(), "web-net");
+        assert_eq!(spec.names().instance(1), "web-1");
+        assert_eq!(spec.names().network(), "web-net");
         assert_eq!(spec.count.get(), 3);
     }
 
@@ -499,9 +530,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn identity_asks_for_names_only() {
+    fn which_service_is_meant_asks_for_names_only() {
         let given = settings(&[("NUM_INSTANCES", "many"), ("LB_PORT", "x")]);
-        assert!(identity(&given).is_ok());
-        assert!(identity(&settings(&[("LB_CTR_NAME", "-")])).is_err());
+        assert!(Service::from_settings(&given).is_ok());
+        assert!(Service::from_settings(&settings(&[("LB_CTR_NAME", "-")])).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::arguments::{Arguments, NotTaken};
 use super::names::{Count, ImageRef, Names, NetworkName, Port};
 use super::tuning::{AUTO, ServerAddress, Tuning};
-use super::{LABEL, Publish, Spec};
+use super::{LABEL, Publish, Service, Spec};
 use crate::error::Failure;
 use crate::haproxy::read::Odd;
 use crate::haproxy::{CONFIG_NAME, Config};
@@ -15,16 +15,11 @@ use crate::secrets::redact_text;
 use crate::settings::{self, INSTANCE_ARGS, Kind, LB_CTR_NAME, Origin, Setting, Settings};
 use crate::text::list;
 
-/// The spec of the service in `inventory`. `external_net` is what the settings say; a load balancer on another network
-/// tells better. `own` are the arguments that the settings give to instances.
-pub fn spec(
-    names: &Names,
-    external_net: &NetworkName,
-    own: &Own,
-    inventory: &Inventory,
-) -> Result<Spec, Failure> {
+/// The spec of the service in `inventory`. `service` is what the settings say; a load balancer on another network tells
+/// better. `own` are the arguments that the settings give to instances.
+pub fn spec(service: &Service, own: &Own, inventory: &Inventory) -> Result<Spec, Failure> {
     if !inventory.lb.as_ref().is_some_and(Container::running) {
-        return Err(incomplete(names, inventory));
+        return Err(incomplete(&service.names, inventory));
     }
     let why = inventory.config.as_ref();
     let why = why.and_then(|found| found.broken.as_ref());
@@ -37,7 +32,7 @@ pub fn spec(
     {
         return Err(Failure::failed(other_template(&lb.name)).hinted(TEMPLATE_AGAIN));
     }
-    as_found(names, external_net, own, inventory)
+    as_found(service, own, inventory)
 }
 
 /// What helps where the template in the load balancer can't be used.
@@ -64,8 +59,7 @@ pub struct AsItIs {
 
 /// `count` is how many are wanted, if the settings say so.
 pub fn as_it_is(
-    names: &Names,
-    external_net: &NetworkName,
+    service: &Service,
     own: &Own,
     count: Option<Count>,
     inventory: &Inventory,
@@ -75,7 +69,7 @@ pub fn as_it_is(
         count: count.unwrap_or(spec.count),
         ..spec
     };
-    let failure = match as_found(names, external_net, own, inventory).map(counted) {
+    let failure = match as_found(service, own, inventory).map(counted) {
         Ok(spec) => {
             return AsItIs {
                 flags: up_flags(&spec, settings),
@@ -85,7 +79,7 @@ pub fn as_it_is(
         }
         Err(failure) => failure,
     };
-    let without_args = without_args(names, external_net, inventory).map(counted);
+    let without_args = without_args(service, inventory).map(counted);
     let but_for_args = without_args.is_ok();
     let flags = match without_args {
         Err(_) => up_flags_by_containers(inventory, count, settings),
@@ -112,7 +106,7 @@ pub fn up_flags(spec: &Spec, settings: &Settings) -> Vec<String> {
         (settings::NUM_INSTANCES, spec.count.to_string()),
         (settings::INSTANCE_PORT, spec.instance_port.to_string()),
         (settings::LB_PORT, spec.lb_port.to_string()),
-        (settings::EXTERNAL_NET, spec.external_net.to_string()),
+        (settings::EXTERNAL_NET, spec.external_net().to_string()),
         (settings::LB_IMG, spec.lb_image.to_string()),
         (
             settings::INSTANCE_ARGS,
@@ -200,13 +194,8 @@ fn travelling(found: &Tuning, settings: &Settings, setting: &Setting) -> String 
 }
 
 /// The spec as it can be read off a load balancer, whether it runs or not.
-pub fn as_found(
-    names: &Names,
-    external_net: &NetworkName,
-    own: &Own,
-    inventory: &Inventory,
-) -> Result<Spec, Failure> {
-    let spec = without_args(names, external_net, inventory)?;
+pub fn as_found(service: &Service, own: &Own, inventory: &Inventory) -> Result<Spec, Failure> {
+    let spec = without_args(service, inventory)?;
     let config = inventory.written_config();
     let Some(latest) = config.and_then(|config| latest(config, inventory)) else {
         return Ok(spec);
@@ -221,26 +210,24 @@ pub fn as_found(
 }
 
 /// The same but for arguments and command of the instances.
-pub fn without_args(
-    names: &Names,
-    external_net: &NetworkName,
-    inventory: &Inventory,
-) -> Result<Spec, Failure> {
+pub fn without_args(service: &Service, inventory: &Inventory) -> Result<Spec, Failure> {
     let Some(lb) = &inventory.lb else {
-        return Err(incomplete(names, inventory));
+        return Err(incomplete(&service.names, inventory));
     };
     let config = config(lb, inventory)?;
-    let image = image(config, inventory).ok_or_else(|| incomplete(names, inventory))?;
+    let image = image(config, inventory).ok_or_else(|| incomplete(&service.names, inventory))?;
     let invalid = |why: String| Failure::failed(why);
     Ok(Spec {
-        names: names.clone(),
+        service: Service {
+            names: service.names.clone(),
+            external_net: network(lb, service),
+        },
         image: ImageRef::parse(&image).map_err(invalid)?,
         count: Count::parse(&config.servers.len().to_string()).map_err(invalid)?,
         instance_port: config.instance_port,
         lb_port: config.lb_port,
         lb_image: ImageRef::parse(&lb.image).map_err(invalid)?,
         lb_version: lb.haproxy,
-        external_net: network(lb, names, external_net),
         instance_args: Arguments::default(),
         instance_cmd: Vec::new(),
         args_from: None,
@@ -345,7 +332,11 @@ fn latest<'a>(config: &Config, inventory: &'a Inventory) -> Option<&'a Container
 }
 
 /// The load balancer's other network, besides the instances'.
-fn network(lb: &Container, names: &Names, external_net: &NetworkName) -> NetworkName {
+fn network(lb: &Container, service: &Service) -> NetworkName {
+    let Service {
+        names,
+        external_net,
+    } = service;
     if lb.is_on(external_net.as_str()) {
         return external_net.clone();
     }
@@ -388,12 +379,11 @@ pub struct OtherLb {
 }
 
 /// That there is one, in words.
-pub fn other_lb(
-    names: &Names,
-    external_net: &NetworkName,
-    settings: &Settings,
-    inventory: &Inventory,
-) -> Option<OtherLb> {
+pub fn other_lb(service: &Service, settings: &Settings, inventory: &Inventory) -> Option<OtherLb> {
+    let Service {
+        names,
+        external_net,
+    } = service;
     let found = inventory.other_lb.as_ref()?;
     let bridge = names.network();
     let (lb, source) = (&names.lb, settings.get(LB_CTR_NAME).source());
@@ -473,11 +463,7 @@ mod tests {
     use crate::service::tests::spec as wanted;
 
     fn inventory(images: &[&str], cfg: &str) -> Inventory {
-        let Spec {
-            names,
-            external_net,
-            ..
-        } = wanted(&[]);
+        let Spec { service, .. } = wanted(&[]);
         let instance = |(index, image): (usize, &&str)| {
             container(
                 &format!("web-{}", index + 1),
@@ -493,7 +479,7 @@ mod tests {
             "haproxy:2.6",
         );
         let all = images.iter().enumerate().map(instance).chain([lb]);
-        let mut inventory = Inventory::new(&names, &external_net, engine(), Vec::new(), all);
+        let mut inventory = Inventory::new(&service, engine(), Vec::new(), all);
         inventory.config = Some(Found::new(
             cfg.to_owned(),
             Some("listen x\n".to_owned()),
@@ -503,16 +489,12 @@ mod tests {
     }
 
     fn running(inventory: &Inventory) -> Result<Spec, Failure> {
-        let Spec {
-            names,
-            external_net,
-            ..
-        } = wanted(&[]);
+        let Spec { service, .. } = wanted(&[]);
         let own = Own {
             arguments: Arguments::default(),
             looked_up: Ok(Arguments::default()),
         };
-        spec(&names, &external_net, &own, inventory)
+        spec(&service, &own, inventory)
     }
 
     #[test]
@@ -526,7 +508,7 @@ mod tests {
             (8080, 8080)
         );
         assert_eq!(found.lb_image.as_str(), "haproxy:2.6");
-        assert_eq!(found.external_net.as_str(), "dmz");
+        assert_eq!(found.external_net().as_str(), "dmz");
     }
 
     #[test]
@@ -699,12 +681,8 @@ mod tests {
                 .what
                 .contains("is not one that vch-lb or the script wrote")
         );
-        let Spec {
-            names,
-            external_net,
-            ..
-        } = wanted(&[]);
-        let empty = Inventory::new(&names, &external_net, engine(), Vec::new(), Vec::new());
+        let Spec { service, .. } = wanted(&[]);
+        let empty = Inventory::new(&service, engine(), Vec::new(), Vec::new());
         assert!(
             running(&empty)
                 .unwrap_err()

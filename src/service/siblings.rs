@@ -355,15 +355,11 @@ mod tests {
 
     fn inventory(kind: Kind, instances: &[Value]) -> Inventory {
         let endpoint = crate::inventory::Endpoint { kind, ..engine() };
-        let Spec {
-            names,
-            external_net,
-            ..
-        } = spec(&[]);
+        let Spec { service, .. } = spec(&[]);
         let instances = (1..)
             .zip(instances)
             .map(|(number, made)| instance(number, made));
-        Inventory::new(&names, &external_net, endpoint, Vec::new(), instances)
+        Inventory::new(&service, endpoint, Vec::new(), instances)
     }
 
     fn told(args: &str, inventory: &Inventory) -> String {

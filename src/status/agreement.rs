@@ -137,7 +137,7 @@ prop_compose! {
         }
         let aside = aside.then(|| container("lb-before", State::Exited { code: 0 }, &[("web-net", "")], "haproxy:2.6"));
         let containers = instances.into_iter().chain(lb).chain(aside);
-        let mut inventory = Inventory::new(&spec.names, &spec.external_net, endpoint, networks, containers);
+        let mut inventory = Inventory::new(&spec.service, endpoint, networks, containers);
         // Most often it sends to those that are there.
         let servers = servers.unwrap_or_else(|| inventory.instances.keys().copied().collect());
         let servers: Vec<Number> = servers.into_iter().collect();
@@ -163,15 +163,11 @@ prop_compose! {
 
 /// What is said of `inventory`, and what `up` has to be told.
 fn told(inventory: &Inventory, wanted: Option<usize>) -> (Status, AsItIs) {
-    let Spec {
-        names,
-        external_net,
-        ..
-    } = spec(&[]);
+    let Spec { service, .. } = spec(&[]);
     let it = || {
         let count = wanted.map(|wanted| Count::parse(&wanted.to_string()).unwrap());
         let defaults = Settings::defaults();
-        running::as_it_is(&names, &external_net, &own(), count, inventory, &defaults)
+        running::as_it_is(&service, &own(), count, inventory, &defaults)
     };
     let mends = Mends {
         suggest: &Suggest::default(),
@@ -181,7 +177,7 @@ fn told(inventory: &Inventory, wanted: Option<usize>) -> (Status, AsItIs) {
         now: humantime::parse_rfc3339("2026-01-02T04:04:45Z").unwrap(),
         docker: &|call| format!("docker {call}"),
     };
-    let status = status(&names, &external_net, wanted, &mends, inventory, Vec::new());
+    let status = status(&service, wanted, &mends, inventory, Vec::new());
     (status, it())
 }
 
@@ -226,7 +222,7 @@ fn followed(command: &str, before: &Inventory) -> Option<Result<(bool, Inventory
         }
         ["vch-lb", command @ ("scale" | "rollout"), ..] => {
             let defaults = spec(&[]);
-            let found = running::spec(&defaults.names, &defaults.external_net, &own(), &before);
+            let found = running::spec(&defaults.service, &own(), &before);
             let found = match found {
                 Ok(found) => found,
                 Err(failure) => return Some(Err(failure.what)),

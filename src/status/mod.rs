@@ -15,10 +15,10 @@ use crate::inventory::{Aim, Conflict, Container, Health, Inventory, State};
 use crate::moment::Moment;
 use crate::place::Place;
 use crate::plan::up::{self as planner, Difference, Fresh};
-use crate::service::LABEL;
-use crate::service::names::{Names, NetworkName, Number};
+use crate::service::names::Number;
 use crate::service::running::{self, AsItIs, OtherLb};
 use crate::service::siblings;
+use crate::service::{LABEL, Service};
 use crate::suggest::Suggest;
 use crate::text::{list, plural, seconds};
 
@@ -142,8 +142,7 @@ impl Mends<'_> {
 
 /// Reads `inventory`. `wanted` is the number of instances that the settings ask for, if they were given one.
 pub fn status(
-    names: &Names,
-    external_net: &NetworkName,
+    service: &Service,
     wanted: Option<usize>,
     mends: &Mends<'_>,
     inventory: &Inventory,
@@ -152,8 +151,7 @@ pub fn status(
     let config = inventory.written_config();
     let (mut drift, mut notes) = (Vec::new(), Vec::new());
     let mut reader = Reader {
-        names,
-        external_net,
+        service,
         inventory,
         config,
         mends,
@@ -169,7 +167,7 @@ pub fn status(
         reader.instances(wanted);
         reader.what_up_would_change();
         reader.next_command();
-    } else if let Some(conflict) = reader.conflict(names.lb.as_str()) {
+    } else if let Some(conflict) = reader.conflict(service.names.lb.as_str()) {
         reader.not_our_lb(conflict);
     }
     let nothing = inventory.is_empty() || (inventory.is_left_to_strangers() && drift.is_empty());
@@ -186,15 +184,14 @@ pub fn status(
             .map(|place| place.port)
             .or(config.map(|config| config.lb_port.get())),
         ways_in,
-        containers: rows(names, external_net, inventory, config),
+        containers: rows(service, inventory, config),
         drift,
         notes,
     }
 }
 
 struct Reader<'a> {
-    names: &'a Names,
-    external_net: &'a NetworkName,
+    service: &'a Service,
     inventory: &'a Inventory,
     config: Option<&'a Config>,
     mends: &'a Mends<'a>,
@@ -209,7 +206,7 @@ impl<'a> Reader<'a> {
         let verb = if strangers.len() == 1 { "is" } else { "are" };
         let what = format!(
             "only the network `{}` is there: {} {verb} on it",
-            self.names.network(),
+            self.service.names.network(),
             list(strangers)
         );
         let down = self.mends.suggest.command("down", &[]);
@@ -230,7 +227,7 @@ impl<'a> Reader<'a> {
     }
 
     fn lb(&mut self) {
-        let name = self.names.lb.clone();
+        let name = self.service.names.lb.clone();
         let Some(lb) = &self.inventory.lb else {
             if let Some(conflict) = self.conflict(name.as_str()) {
                 self.not_our_lb(conflict);
@@ -262,7 +259,7 @@ impl<'a> Reader<'a> {
             None => self.note_up(format!("`{name}` has no haproxy.cfg")),
             Some(found) => self.config(found),
         }
-        if !lb.is_on(self.external_net.as_str()) {
+        if !lb.is_on(self.service.external_net.as_str()) {
             self.not_for_clients(lb);
         }
         if self.inventory.not_in_force {
@@ -297,7 +294,7 @@ impl<'a> Reader<'a> {
     }
 
     fn aim(&mut self) {
-        let (lb, names) = (&self.names.lb, self.names);
+        let (lb, names) = (&self.service.names.lb, &self.service.names);
         let list = |numbers: &[Number]| list(&names.instances(numbers));
         match &self.inventory.aim {
             Aim::Right => {}
@@ -318,7 +315,7 @@ impl<'a> Reader<'a> {
     }
 
     fn config(&mut self, found: &Found) {
-        let name = self.names.lb.clone();
+        let name = self.service.names.lb.clone();
         if let Some(odd) = &found.odd {
             let what = running::odd_config(name.as_str(), odd);
             self.note(what, self.mends.up_with(&[running::replacing(odd)]));
@@ -343,16 +340,16 @@ impl<'a> Reader<'a> {
 
     fn instances(&mut self, wanted: Option<usize>) {
         let sent_to = self.config.map(Config::numbers).unwrap_or_default();
-        let lb = &self.names.lb;
+        let lb = &self.service.names.lb;
         for number in &sent_to {
-            let instance = self.names.instance(*number);
+            let instance = self.service.names.instance(*number);
             let is_there = self.inventory.instances.contains_key(number);
             if !is_there && self.conflict(&instance).is_none() {
                 let what = format!("`{lb}` sends to `{instance}`, which is not there");
                 self.note_up(what);
             }
         }
-        for (conflict, sent_to) in self.inventory.astray(self.names) {
+        for (conflict, sent_to) in self.inventory.astray(&self.service.names) {
             self.off_the_network(conflict, sent_to);
         }
         for (number, instance) in &self.inventory.instances {
@@ -367,7 +364,7 @@ impl<'a> Reader<'a> {
             self.inventory.instances.len()
         };
         // Which number there is can't be told as long as the load balancer's name is somebody else's.
-        let wanted = wanted.filter(|_| self.conflict(self.names.lb.as_str()).is_none());
+        let wanted = wanted.filter(|_| self.conflict(self.service.names.lb.as_str()).is_none());
         if let Some(wanted) = wanted.filter(|wanted| *wanted != there) {
             let instances = plural(there, "instance");
             let what = format!("{instances}, but NUM_INSTANCES is {wanted}");
@@ -397,7 +394,7 @@ impl<'a> Reader<'a> {
                 self.note(what, self.mends.suggest.command("logs", &[name]));
             }
             (State::Running, false) if self.config.is_some() => {
-                let lb = &self.names.lb;
+                let lb = &self.service.names.lb;
                 let what = format!("`{name}` runs, but `{lb}` does not send to it");
                 self.note_up(what);
             }
@@ -476,7 +473,7 @@ impl<'a> Reader<'a> {
     fn what_up_would_change(&mut self) {
         let found = self.inventory.config.as_ref();
         if found.is_some_and(Found::outdated) {
-            let name = &self.names.lb;
+            let name = &self.service.names.lb;
             self.notes.push(Note {
                 what: format!(
                     "the haproxy.cfg in `{name}` is as another version of vch-lb wrote it"
@@ -489,7 +486,7 @@ impl<'a> Reader<'a> {
         let it = &self.mends.it;
         if let (Ok(spec), Some(lb)) = (&it.spec, &self.inventory.lb)
             && self.inventory.has_served()
-            && lb.is_on(spec.external_net.as_str())
+            && lb.is_on(spec.external_net().as_str())
         {
             let differences = planner::differences(lb, spec, self.inventory);
             if !differences.is_empty() {
@@ -506,7 +503,7 @@ impl<'a> Reader<'a> {
         if !self.drift.is_empty() || !self.notes.is_empty() {
             // That somebody else's container is in the way of what mends it, nothing else tells.
             if let (Ok(spec), Err(_)) = (&it.spec, planned)
-                && self.inventory.astray(self.names).is_empty()
+                && self.inventory.astray(&self.service.names).is_empty()
                 && let Some(failure) = planner::in_the_way(spec, self.inventory)
             {
                 self.refusal(failure);
@@ -584,9 +581,9 @@ impl<'a> Reader<'a> {
     /// A container that is called LB_CTR_NAME. One that is where ours would be was taken off the instances' network.
     fn not_our_lb(&mut self, conflict: &Conflict) {
         let Conflict { name, image, .. } = conflict;
-        let external = self.external_net.as_str();
+        let external = self.service.external_net.as_str();
         if self.inventory.bridge.is_some() && conflict.networks == [external] {
-            let bridge = self.names.network();
+            let bridge = self.service.names.network();
             let what =
                 format!("`{name}`, made from `{image}`, is on `{external}`, but not on `{bridge}`");
             self.note(what, self.put_back(name, false));
@@ -599,8 +596,8 @@ impl<'a> Reader<'a> {
 
     /// A load balancer that EXTERNAL_NET's clients don't reach.
     fn not_for_clients(&mut self, lb: &Container) {
-        let (name, external) = (&lb.name, self.external_net.as_str());
-        let bridge = self.names.network();
+        let (name, external) = (&lb.name, self.service.external_net.as_str());
+        let bridge = self.service.names.network();
         let others: Vec<&str> = lb.network_names().filter(|name| *name != bridge).collect();
         match others[..] {
             [] => {
@@ -626,13 +623,13 @@ impl<'a> Reader<'a> {
     /// An instance that is there, but where the load balancer can't reach it.
     fn off_the_network(&mut self, conflict: &Conflict, sent_to: bool) {
         let Conflict { name, networks, .. } = conflict;
-        let bridge = self.names.network();
+        let bridge = self.service.names.network();
         if networks.is_empty() {
             let what = format!("`{name}` is not on `{bridge}`: it was taken off its network");
             self.note(what, self.put_back(name, sent_to));
             return;
         }
-        let lb = &self.names.lb;
+        let lb = &self.service.names.lb;
         let what = format!(
             "`{lb}` sends to `{name}`, which is on {}, not on `{bridge}`",
             list(networks)
@@ -651,11 +648,11 @@ impl<'a> Reader<'a> {
             let remove = mends.docker(&[argv::rm_force(&[name.to_owned()])]);
             return format!("{remove} && {}", mends.up());
         }
-        let mut calls = vec![argv::network_connect(&self.names.network(), name)];
+        let mut calls = vec![argv::network_connect(&self.service.names.network(), name)];
         // Its address may be another one now, and the load balancer asks only when it reads its file.
         if sent_to && self.inventory.lb.as_ref().is_some_and(Container::running) {
             calls.push(calls::reload(
-                self.names.lb.as_str(),
+                self.service.names.lb.as_str(),
                 self.inventory.lb_restarts(),
             ));
         }
@@ -663,18 +660,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn rows(
-    names: &Names,
-    external_net: &NetworkName,
-    inventory: &Inventory,
-    config: Option<&Config>,
-) -> Vec<Row> {
-    let bridge = names.network();
+fn rows(service: &Service, inventory: &Inventory, config: Option<&Config>) -> Vec<Row> {
+    let bridge = service.names.network();
     let sent_to = config.map(Config::numbers).unwrap_or_default();
     let lb = inventory
         .lb
         .iter()
-        .map(|lb| row(lb, external_net.as_str(), None, None));
+        .map(|lb| row(lb, service.external_net.as_str(), None, None));
     let sends = |number: &Number| Some(sent_to.contains(number));
     let instances = inventory.instances.iter().map(|(number, instance)| {
         let standing = inventory.servers.get(number);
@@ -760,13 +752,8 @@ mod tests {
             name: "web-net".into(),
             ..Network::default()
         };
-        let mut inventory = Inventory::new(
-            &spec.names,
-            &spec.external_net,
-            engine(),
-            vec![bridge],
-            instances.chain([lb]),
-        );
+        let mut inventory =
+            Inventory::new(&spec.service, engine(), vec![bridge], instances.chain([lb]));
         inventory.config = Some(Found::new(
             Config::by_name(&spec, numbers).render().unwrap(),
             None,
@@ -783,16 +770,12 @@ mod tests {
     }
 
     fn read(inventory: &Inventory, wanted: Option<usize>) -> Status {
-        let Spec {
-            names,
-            external_net,
-            ..
-        } = spec(&[]);
+        let Spec { service, .. } = spec(&[]);
         let mends = Mends {
             suggest: &Suggest::default(),
             it: AsItIs {
                 flags: Vec::new(),
-                spec: running::as_found(&names, &external_net, &own(), inventory),
+                spec: running::as_found(&service, &own(), inventory),
                 but_for_args: false,
             },
             other_lb: None,
@@ -803,9 +786,15 @@ mod tests {
         let port = inventory.written_config().map(|config| config.lb_port);
         let lb = inventory.lb.as_ref().zip(port);
         let ways_in = lb.map_or_else(Vec::new, |(lb, port)| {
-            ways_in(lb, external_net.as_str(), port, Kind::Engine, || None)
+            ways_in(
+                lb,
+                service.external_net.as_str(),
+                port,
+                Kind::Engine,
+                || None,
+            )
         });
-        status(&names, &external_net, wanted, &mends, inventory, ways_in)
+        status(&service, wanted, &mends, inventory, ways_in)
     }
 
     fn drift(inventory: &Inventory, wanted: Option<usize>) -> Vec<String> {
@@ -1063,12 +1052,8 @@ mod tests {
 
     #[test]
     fn nothing_is_not_deployed() {
-        let Spec {
-            names,
-            external_net,
-            ..
-        } = spec(&[]);
-        let nothing = Inventory::new(&names, &external_net, engine(), Vec::new(), Vec::new());
+        let Spec { service, .. } = spec(&[]);
+        let nothing = Inventory::new(&service, engine(), Vec::new(), Vec::new());
         let status = read(&nothing, Some(3));
         assert_eq!(
             (status.verdict, status.drift.len()),

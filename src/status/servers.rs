@@ -55,7 +55,7 @@ impl Reader<'_> {
                 self.mends.suggest.command("logs", &[&instance.name])
             } else {
                 let restarts = self.inventory.lb_restarts();
-                let reload = calls::reload(self.names.lb.as_str(), restarts);
+                let reload = calls::reload(self.service.names.lb.as_str(), restarts);
                 self.mends.docker(&[reload])
             };
             self.note(what, mend);

@@ -37,7 +37,7 @@ pub(super) fn checks(there: &There, wanted: &Wanted) -> Vec<Check> {
 /// Where the load balancer is, or will be.
 fn place(there: &There, spec: &Spec) -> Check {
     let lb = there.inventory().and_then(|found| found.lb.as_ref());
-    let external = spec.external_net.as_str();
+    let external = spec.external_net().as_str();
     if let Some(lb) = lb {
         let kind = there.endpoint().kind;
         let ways = ways_in(lb, external, spec.lb_port, kind, || there.host.clone());

@@ -235,7 +235,7 @@ mod tests {
             ),
             ["failure: `routable` is a bridge network of the VCH, not a container network"]
         );
-        let name = spec(&[]).external_net;
+        let name = spec(&[]).service.external_net;
         let check = no_external(&with(None), &name, None);
         assert_eq!(check.verdict, Verdict::Failure);
         assert_eq!(
@@ -281,7 +281,7 @@ mod tests {
             ..engine()
         };
         assert_eq!(
-            no_external(&none, &spec(&[]).external_net, Some(spec(&[]).lb_port))
+            no_external(&none, spec(&[]).external_net(), Some(spec(&[]).lb_port))
                 .remedy
                 .as_deref(),
             Some(

@@ -162,8 +162,7 @@ pub(crate) mod tests {
         let any = !containers.is_empty();
         networks.extend(any.then_some(bridge));
         let inventory = Inventory::new(
-            &spec.names,
-            &spec.external_net,
+            &spec.service,
             Endpoint::new(info.clone()),
             networks,
             containers,

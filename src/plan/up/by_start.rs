@@ -48,7 +48,7 @@ impl Planner<'_> {
     /// Creates, connects and fills the load balancer as far as needed, and starts it after `up`.
     fn complete_lb(&mut self, ready: &Ready, up: Vec<StepId>) -> StepId {
         let servers = self.target.servers();
-        let bridge = self.plan.spec.names.network();
+        let bridge = self.plan.spec.names().network();
         let makes_one = self.fate.makes_one();
         let aside = (self.fate == LbFate::Replace).then(|| up[0]);
         let create = makes_one.then(|| {

@@ -107,12 +107,12 @@ pub fn differences(lb: &Container, spec: &Spec, inventory: &Inventory) -> Vec<St
             spec.lb_image, lb.name, lb.image
         ));
     }
-    if !lb.is_on(spec.external_net.as_str()) {
-        let bridge = spec.names.network();
+    if !lb.is_on(spec.external_net().as_str()) {
+        let bridge = spec.names().network();
         let others: Vec<_> = lb.network_names().filter(|name| *name != bridge).collect();
         differences.push(format!(
             "{EXTERNAL_NET} is `{}`, but `{}` is on {}",
-            spec.external_net,
+            spec.external_net(),
             lb.name,
             list(&others)
         ));

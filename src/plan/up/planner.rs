@@ -136,7 +136,7 @@ impl Planner<'_> {
     /// Whether the file in the load balancer is what sending to `servers` renders to.
     pub(super) fn config_is(&self, servers: &[Number]) -> bool {
         let spec = &self.plan.spec;
-        let bridge = spec.names.network();
+        let bridge = spec.names().network();
         let address = |number: Number, name: &str| match spec.tuning.server_address {
             ServerAddress::Name => name.to_owned(),
             ServerAddress::Ip => {

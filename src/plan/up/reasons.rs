@@ -10,7 +10,7 @@ use crate::text::{list, plural};
 
 impl Planner<'_> {
     pub(super) fn reasons(&self) -> Vec<String> {
-        let names = |numbers: &[Number]| list(&self.plan.spec.names.instances(numbers));
+        let names = |numbers: &[Number]| list(&self.plan.spec.names().instances(numbers));
         let mut reasons = Vec::new();
         let spec = &self.plan.spec;
         if spec.auto_address && self.fate.makes_one() && self.inventory.is_vch() {
@@ -38,7 +38,7 @@ impl Planner<'_> {
         if self.fate == LbFate::Replace {
             reasons.push(format!(
                 "`{}`: to be replaced, a short outage",
-                self.plan.spec.names.lb
+                self.plan.spec.names().lb
             ));
         }
         let changed = self
@@ -55,10 +55,10 @@ impl Planner<'_> {
         if !self.fate.makes_one() && found.is_some_and(Found::outdated) {
             reasons.push(format!(
                 "the haproxy.cfg in `{}` is as another version of vch-lb wrote it: to be brought up to date",
-                self.plan.spec.names.lb
+                self.plan.spec.names().lb
             ));
         }
-        let lb = &self.plan.spec.names.lb;
+        let lb = &self.plan.spec.names().lb;
         if self.inventory.written_later {
             reasons.push(format!(
                 "the haproxy.cfg in `{lb}`, or its certificate, is younger than what HAProxy runs: it loads that, to be sure"

@@ -31,7 +31,7 @@ pub(super) fn refuse_what_one_can_have(
             .outdated
             .iter()
             .filter(held)
-            .map(|number| spec.names.instance(*number))
+            .map(|number| spec.names().instance(*number))
             .collect();
         let beside = options.batch.min(target.make.len());
         if !options.stop_first && wanted + beside > argument.room && !holders.is_empty() {
@@ -50,7 +50,7 @@ pub(super) fn refuse_what_one_can_have(
 
 pub(super) fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Result<(), Failure> {
     let mut conflicts = inventory.conflicts.iter();
-    if let Some(conflict) = conflicts.find(|conflict| conflict.name == spec.names.lb.as_str()) {
+    if let Some(conflict) = conflicts.find(|conflict| conflict.name == spec.names().lb.as_str()) {
         return Err(not_ours(conflict, spec, inventory));
     }
     match &inventory.bridge {
@@ -66,7 +66,7 @@ pub(super) fn refuse_what_is_not_ours(spec: &Spec, inventory: &Inventory) -> Res
 /// Why no instance can be made: its name may be somebody else's, or that of one that was taken off its network.
 pub fn in_the_way(spec: &Spec, inventory: &Inventory) -> Option<Failure> {
     let in_the_way = |conflict: &&Conflict| {
-        let number = spec.names.number_of(&conflict.name);
+        let number = spec.names().number_of(&conflict.name);
         number.is_some_and(|number| number as usize <= spec.count.get())
     };
     let conflict = inventory.conflicts.iter().find(in_the_way)?;
@@ -74,7 +74,7 @@ pub fn in_the_way(spec: &Spec, inventory: &Inventory) -> Option<Failure> {
 }
 
 fn not_ours(conflict: &Conflict, spec: &Spec, inventory: &Inventory) -> Failure {
-    let is_lb = conflict.name == spec.names.lb.as_str();
+    let is_lb = conflict.name == spec.names().lb.as_str();
     let setting = if is_lb {
         LB_CTR_NAME
     } else {
@@ -89,20 +89,20 @@ fn not_ours(conflict: &Conflict, spec: &Spec, inventory: &Inventory) -> Failure 
             [] => "no network".to_owned(),
             networks => list(networks),
         },
-        spec.names.network()
+        spec.names().network()
     );
-    let other = match conflict.other_prefix(&spec.names, spec.external_net.as_str()) {
+    let other = match conflict.other_prefix(spec.names(), spec.external_net().as_str()) {
         // Most likely it serves.
         Some(prefix) => format!(
             "if it is of the service with {INSTANCE_CTR_PREFIX}={prefix}, say so; else choose another {setting}"
         ),
         None => format!("choose another {setting}, or remove that container"),
     };
-    let half_off = is_lb && conflict.networks == [spec.external_net.as_str()];
+    let half_off = is_lb && conflict.networks == [spec.external_net().as_str()];
     let taken_off = conflict.networks.is_empty() || half_off;
     // A VCH connects none that has been started.
     let hint = if inventory.bridge.is_some() && taken_off && !inventory.is_vch() {
-        let (network, name) = (spec.names.network(), &conflict.name);
+        let (network, name) = (spec.names().network(), &conflict.name);
         format!(
             "`docker network connect {network} {name}` puts it back, if it was taken off; else {other}"
         )
@@ -120,7 +120,7 @@ pub(super) fn refuse_told_lb_args(spec: &Spec) -> Result<(), Failure> {
     }
     let what = format!(
         "the haproxy.cfg in `{}` asks for {} when a load balancer is made, which only your own settings may",
-        spec.names.lb,
+        spec.names().lb,
         list(&refused)
     );
     Err(Failure::failed(what).hinted(format!("`vch-lb up` with your {LB_ARGS} makes one")))

@@ -155,7 +155,7 @@ fn has_id_of(container: &Container, image: &ImageRef, inventory: &Inventory) -> 
 /// The numbers that no container has, the lowest first.
 fn free_numbers(spec: &Spec, inventory: &Inventory) -> impl Iterator<Item = Number> {
     let conflicts = inventory.conflicts.iter();
-    let others = conflicts.filter_map(|conflict| spec.names.number_of(&conflict.name));
+    let others = conflicts.filter_map(|conflict| spec.names().number_of(&conflict.name));
     let taken: BTreeSet<Number> = inventory.instances.keys().copied().chain(others).collect();
     (1..).filter(move |number| !taken.contains(number))
 }

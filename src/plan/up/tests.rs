@@ -28,13 +28,7 @@ fn wanted_checked(count: usize, checks: bool) -> Spec {
 }
 
 fn nothing(spec: &Spec) -> Inventory {
-    Inventory::new(
-        &spec.names,
-        &spec.external_net,
-        engine(),
-        Vec::new(),
-        Vec::new(),
-    )
+    Inventory::new(&spec.service, engine(), Vec::new(), Vec::new())
 }
 
 fn bridge() -> Network {
@@ -84,7 +78,7 @@ fn act(action: &Action, spec: &Spec, inventory: &mut Inventory) {
         }
         Action::CreateLb { publish } => {
             assert!(inventory.lb.is_none(), "the name is taken");
-            let networks = [(spec.external_net.as_str(), "")];
+            let networks = [(spec.external_net().as_str(), "")];
             let mut made = container("lb", State::Created, &networks, spec.lb_image.as_str());
             made.published = publish.iter().map(|port| format!("{port}/tcp")).collect();
             inventory.lb = Some(made);
@@ -602,7 +596,7 @@ prop_compose! {
         let networks = (network || needs_network).then(bridge).into_iter().collect();
         let containers = instances.into_iter().chain(lb);
         let mut inventory =
-            Inventory::new(&spec.names, &spec.external_net, engine(), networks, containers);
+            Inventory::new(&spec.service, engine(), networks, containers);
         let running = inventory.lb.as_ref().is_some_and(Container::running);
         if stale && running {
             inventory.aim = Aim::Unsure(vec![1]);
@@ -645,13 +639,7 @@ fn foreign_instances_behind_a_file_of_nobodys_are_replaced_by_one_plan() {
     });
     let lb = container("lb", State::Running, &both, "haproxy:1.7");
     let containers = instances.into_iter().chain([lb]);
-    let before = Inventory::new(
-        &spec.names,
-        &spec.external_net,
-        engine(),
-        vec![bridge()],
-        containers,
-    );
+    let before = Inventory::new(&spec.service, engine(), vec![bridge()], containers);
     let options = Options {
         batch: 1,
         stop_first: true,
