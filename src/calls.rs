@@ -5,9 +5,9 @@
 use crate::docker::argv::{self, Argv};
 use crate::haproxy;
 use crate::inventory::Restarts;
-use crate::plan::{Action, Back};
-use crate::service::Spec;
-use crate::service::names::Number;
+use crate::plan::{Action, Back, Subject};
+use crate::service::names::{Names, Number};
+use crate::service::{Service, Spec};
 
 /// How long containers get to end by themselves, in seconds.
 pub const GRACE: u64 = 10;
@@ -17,39 +17,49 @@ pub const GRACE: u64 = 10;
 const PORTION: usize = 500;
 
 /// The calls of `action` that change something on the endpoint, in their order. `config` is the local haproxy.cfg.
-pub fn changing(action: &Action, spec: &Spec, restarts: Restarts, config: &str) -> Vec<Argv> {
-    let names = spec.names();
+///
+/// What is made is made as the spec says: without one, no call makes anything.
+pub fn changing(action: &Action, subject: &Subject, restarts: Restarts, config: &str) -> Vec<Argv> {
+    let Service {
+        names,
+        external_net,
+    } = subject.service();
+    let made = |call: &dyn Fn(&Spec) -> Argv| subject.spec().map(call).into_iter().collect();
     let lb = names.lb.as_str();
     match action {
         Action::Pull(image) => vec![argv::pull(image.as_str())],
         Action::CreateNetwork => vec![argv::network_create(&names.network())],
-        Action::Run(number) => vec![argv::run(argv::Run {
-            name: &names.instance(*number),
-            port: spec.instance_port.get(),
-            network: &names.network(),
-            args: spec.instance_args.words(),
-            label: spec.label(),
-            image: spec.image.as_str(),
-            command: &spec.instance_cmd,
-        })],
+        Action::Run(number) => made(&|spec| {
+            argv::run(argv::Run {
+                name: &names.instance(*number),
+                port: spec.instance_port.get(),
+                network: &names.network(),
+                args: spec.instance_args.words(),
+                label: spec.label(),
+                image: spec.image.as_str(),
+                command: &spec.instance_cmd,
+            })
+        }),
         Action::Start(number) => vec![argv::start(&[names.instance(*number)])],
-        Action::CreateLb { publish } => vec![argv::create(argv::Create {
-            name: lb,
-            network: spec.external_net().as_str(),
-            publish,
-            args: spec.tuning.lb_args.words(),
-            label: spec.lb_label(),
-            image: spec.lb_image.as_str(),
-        })],
+        Action::CreateLb { publish } => made(&|spec| {
+            argv::create(argv::Create {
+                name: lb,
+                network: external_net.as_str(),
+                publish,
+                args: spec.tuning.lb_args.words(),
+                label: spec.lb_label(),
+                image: spec.lb_image.as_str(),
+            })
+        }),
         Action::ConnectLb => vec![argv::network_connect(&names.network(), lb)],
-        Action::CopyConfig(_) => vec![copy(spec, config)],
-        Action::CopyFiles => files(spec).iter().map(|_| restore(lb)).collect(),
+        Action::CopyConfig(_) => vec![copy(lb, config)],
+        Action::CopyFiles => file_names(subject).iter().map(|_| restore(lb)).collect(),
         Action::StartLb => vec![argv::start(&[lb.to_owned()])],
-        Action::Reload(_) => vec![copy(spec, config), check(lb), reload(lb, restarts)],
+        Action::Reload(_) => vec![copy(lb, config), check(lb), reload(lb, restarts)],
         Action::RestoreConfig(Back::Stopped) => vec![restore(lb)],
         Action::RestoreConfig(_) => vec![restore(lb), reload(lb, restarts)],
-        Action::Stop(numbers) => portions(spec, numbers, |names| argv::stop(GRACE, names)),
-        Action::Remove(numbers) => portions(spec, numbers, argv::rm_force),
+        Action::Stop(numbers) => portions(names, numbers, |names| argv::stop(GRACE, names)),
+        Action::Remove(numbers) => portions(names, numbers, argv::rm_force),
         Action::StopLb => vec![stop_lb(lb, restarts)],
         Action::SetLbAside => vec![argv::rename(lb, &names.lb_aside())],
         Action::TakeLbBack => vec![argv::rename(&names.lb_aside(), lb)],
@@ -63,8 +73,8 @@ pub fn changing(action: &Action, spec: &Spec, restarts: Restarts, config: &str) 
 }
 
 /// Copies the local haproxy.cfg into the load balancer.
-pub fn copy(spec: &Spec, config: &str) -> Argv {
-    argv::cp_in(config, spec.names().lb.as_str(), haproxy::CONFIG_PATH)
+pub fn copy(lb: &str, config: &str) -> Argv {
+    argv::cp_in(config, lb, haproxy::CONFIG_PATH)
 }
 
 /// Unpacks a haproxy.cfg from stdin in the load balancer.
@@ -117,35 +127,37 @@ pub fn files(spec: &Spec) -> Vec<(&'static str, &[u8])> {
     template.into_iter().chain(cert).collect()
 }
 
-fn file_names(spec: &Spec) -> Vec<&'static str> {
-    files(spec).into_iter().map(|(name, _)| name).collect()
+fn file_names(subject: &Subject) -> Vec<&'static str> {
+    let files = subject.spec().map(files).unwrap_or_default();
+    files.into_iter().map(|(name, _)| name).collect()
 }
 
-fn portions(spec: &Spec, numbers: &[Number], call: impl Fn(&[String]) -> Argv) -> Vec<Argv> {
+fn portions(names: &Names, numbers: &[Number], call: impl Fn(&[String]) -> Argv) -> Vec<Argv> {
     numbers
         .chunks(PORTION)
-        .map(|portion| call(&spec.names().instances(portion)))
+        .map(|portion| call(&names.instances(portion)))
         .collect()
 }
 
 /// What an action does, for people: `run web-1`.
-pub fn label(action: &Action, spec: &Spec) -> String {
-    let lb = &spec.names().lb;
+pub fn label(action: &Action, subject: &Subject) -> String {
+    let names = &subject.service().names;
+    let lb = &names.lb;
     let some = |verb: &str, numbers: &[Number]| match numbers {
-        [one] => format!("{verb} {}", spec.names().instance(*one)),
+        [one] => format!("{verb} {}", names.instance(*one)),
         many => format!("{verb} {} instances", many.len()),
     };
     match action {
         Action::Pull(image) => format!("pull {image}"),
-        Action::CreateNetwork => format!("create network {}", spec.names().network()),
-        Action::Run(number) => format!("run {}", spec.names().instance(*number)),
-        Action::Start(number) => format!("start {}", spec.names().instance(*number)),
+        Action::CreateNetwork => format!("create network {}", names.network()),
+        Action::Run(number) => format!("run {}", names.instance(*number)),
+        Action::Start(number) => format!("start {}", names.instance(*number)),
         Action::CreateLb { .. } => format!("create {lb}"),
-        Action::ConnectLb => format!("connect {lb} to {}", spec.names().network()),
+        Action::ConnectLb => format!("connect {lb} to {}", names.network()),
         Action::CopyConfig(_) => format!("copy haproxy.cfg to {lb}"),
         Action::CopyFiles => format!(
             "copy {} to {lb}",
-            crate::text::list_plain(&file_names(spec))
+            crate::text::list_plain(&file_names(subject))
         ),
         Action::StartLb => format!("start {lb}"),
         Action::AwaitService => format!("wait for {lb}"),
@@ -161,16 +173,16 @@ pub fn label(action: &Action, spec: &Spec) -> String {
         Action::StopLb => format!("stop {lb}"),
         Action::SetLbAside => format!("set {lb} aside"),
         Action::TakeLbBack => format!("take {lb} back"),
-        Action::RemoveLbAside => format!("remove {}", spec.names().lb_aside()),
+        Action::RemoveLbAside => format!("remove {}", names.lb_aside()),
         Action::RemoveLb => format!("remove {lb}"),
-        Action::RemoveNetwork => format!("remove network {}", spec.names().network()),
+        Action::RemoveNetwork => format!("remove network {}", names.network()),
         Action::RestoreConfig(_) => format!("restore haproxy.cfg in {lb}"),
     }
 }
 
 /// What did not happen when an action failed: a lowercase sentence without a period.
-pub fn not_done(action: &Action, spec: &Spec) -> String {
-    let names = spec.names();
+pub fn not_done(action: &Action, subject: &Subject) -> String {
+    let names = &subject.service().names;
     let lb = &names.lb;
     let some = |numbers: &[Number]| match numbers {
         [one] => format!("`{}` was", names.instance(*one)),
@@ -192,7 +204,7 @@ pub fn not_done(action: &Action, spec: &Spec) -> String {
         Action::CopyFiles => {
             format!(
                 "{} not copied into the load balancer `{lb}`",
-                crate::text::list(&file_names(spec))
+                crate::text::list(&file_names(subject))
             )
         }
         Action::StartLb => format!("the load balancer `{lb}` was not started"),

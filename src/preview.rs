@@ -17,7 +17,7 @@ use crate::inventory::Inventory;
 use crate::plan::{Action, Plan};
 use crate::secrets::{MASK, Variables};
 use crate::service::names::Number;
-use crate::service::tuning::ServerAddress;
+use crate::service::tuning::{ServerAddress, Tuning};
 use crate::settings::NUM_INSTANCES;
 use crate::text::{list, plural, seconds};
 use crate::ui::{ERROR, FAINT, FINE, WARNING};
@@ -115,8 +115,7 @@ pub fn preview(
 
 /// The last haproxy.cfg that the plan writes. An address that is not known yet is `ADDRESS-OF-NAME` in it.
 fn config_to_come(plan: &Plan, before: &Inventory) -> anyhow::Result<Option<String>> {
-    let spec = &plan.spec;
-    let Some(servers) = plan.servers() else {
+    let (Some(spec), Some(servers)) = (plan.spec(), plan.servers()) else {
         return Ok(None);
     };
     let made: BTreeSet<Number> = plan.made().collect();
@@ -141,11 +140,12 @@ fn settings(
     before: &Inventory,
     source: impl Fn(&str) -> Option<String>,
 ) -> Vec<Setting> {
-    let Some(config) = before.written_config().filter(|_| plan.servers().is_some()) else {
+    let config = before.written_config().filter(|_| plan.servers().is_some());
+    let (Some(spec), Some(config)) = (plan.spec(), config) else {
         return Vec::new();
     };
-    let mut changed = config.changes(&plan.spec);
-    let (now, wanted) = (before.instances.len(), plan.spec.count.get());
+    let mut changed = config.changes(spec);
+    let (now, wanted) = (before.instances.len(), spec.count.get());
     if now != wanted {
         changed.insert(0, (NUM_INSTANCES, now.to_string(), wanted.to_string()));
     }
@@ -160,12 +160,12 @@ fn settings(
 
 /// haproxy.cfg as it is in the load balancer, and as it will be. What LB_ARGS hold may be secret.
 fn diff(plan: &Plan, before: &Inventory, to_come: Option<&str>) -> String {
-    let Some(to_come) = to_come else {
+    let (Some(spec), Some(to_come)) = (plan.spec(), to_come) else {
         return String::new();
     };
     let found = before.config.as_ref().filter(|found| found.odd.is_none());
     let now = found.map_or("", |found| found.text.as_str());
-    let mut words = plan.spec.tuning.lb_args.words().to_vec();
+    let mut words = spec.tuning.lb_args.words().to_vec();
     if let Some(config) = before.written_config() {
         words.extend_from_slice(config.tuning.lb_args.words());
     }
@@ -190,8 +190,8 @@ fn diff(plan: &Plan, before: &Inventory, to_come: Option<&str>) -> String {
 }
 
 fn changes(plan: &Plan, before: &Inventory) -> Vec<Change> {
-    let spec = &plan.spec;
-    let names = spec.names();
+    let names = plan.names();
+    let image = plan.spec().map(|spec| spec.image.as_str());
     let has = |wanted: fn(&Action) -> bool| plan.actions().any(wanted);
     let mut changes = Vec::new();
     let mut add = |sign: Sign, what: String, how: Option<String>| {
@@ -214,22 +214,22 @@ fn changes(plan: &Plan, before: &Inventory) -> Vec<Change> {
         let name = names.instance(number);
         let old = leaving.next();
         let Some(old) = old else {
-            add(Sign::Add, name, Some(spec.image.to_string()));
+            add(Sign::Add, name, image.map(str::to_owned));
             continue;
         };
         let was = before.instances.get(&old).map(|old| old.image.clone());
-        let how = match was {
-            Some(was) if was != spec.image.as_str() => format!("{was} → {}", spec.image),
-            _ => spec.image.to_string(),
+        let how = match (was, image) {
+            (Some(was), Some(image)) if was != image => Some(format!("{was} → {image}")),
+            _ => image.map(str::to_owned),
         };
         let what = format!("{} → {name}", names.instance(old));
-        add(Sign::Replace, what, Some(how));
+        add(Sign::Replace, what, how);
     }
     for number in leaving {
         add(Sign::Remove, names.instance(number), None);
     }
     let lb = names.lb.to_string();
-    let image = Some(spec.lb_image.to_string());
+    let image = plan.spec().map(|spec| spec.lb_image.to_string());
     let makes = has(|action| matches!(action, Action::CreateLb { .. }));
     if has(|action| *action == Action::SetLbAside) {
         add(Sign::Replace, lb.clone(), image);
@@ -256,7 +256,7 @@ fn changes(plan: &Plan, before: &Inventory) -> Vec<Change> {
 }
 
 fn outages(plan: &Plan, before: &Inventory) -> Vec<String> {
-    let lb = &plan.spec.names().lb;
+    let lb = &plan.names().lb;
     let mut outages = Vec::new();
     if plan.actions().any(|action| *action == Action::RemoveLb) && before.has_served() {
         outages.push("the service ends".to_owned());
@@ -273,7 +273,6 @@ fn outages(plan: &Plan, before: &Inventory) -> Vec<String> {
             Action::Stop(numbers) => stopped.extend(numbers),
             Action::Run(_) if !stopped.is_empty() => {
                 let names: Vec<String> = plan
-                    .spec
                     .names()
                     .instances(&stopped.into_iter().collect::<Vec<_>>());
                 let what = list(&names);
@@ -295,9 +294,8 @@ fn outages(plan: &Plan, before: &Inventory) -> Vec<String> {
 }
 
 fn risks(plan: &Plan) -> Vec<String> {
-    let spec = &plan.spec;
     let mut risks = Vec::new();
-    if plan.may_reset() {
+    if let Some(spec) = plan.spec().filter(|_| plan.may_reset()) {
         risks.push(format!(
             "HAProxy of `{}` may reset a connection at each reload under heavy load",
             spec.lb_image
@@ -311,10 +309,11 @@ fn risks(plan: &Plan) -> Vec<String> {
 
 /// How many seconds are waited, whatever docker takes.
 fn waits(plan: &Plan, patience: &Patience, jobs: usize, drain: Duration) -> u64 {
-    let checks = plan.spec.tuning.checks();
+    let first_checks = plan.spec().map(|spec| &spec.tuning);
+    let first_checks = first_checks.filter(|tuning| tuning.checks());
+    let first_checks = first_checks.map_or(Duration::ZERO, Tuning::first_checks);
     let length = |action: &Action| match action {
-        Action::Watch(_) if checks => patience.settle.max(plan.spec.tuning.first_checks()),
-        Action::Watch(_) => patience.settle,
+        Action::Watch(_) => patience.settle.max(first_checks),
         Action::Drain => drain,
         // They are kept so far apart.
         Action::Reload(_) => Duration::from_secs(1),
@@ -346,12 +345,12 @@ fn fingerprint(plan: &Plan, before: &Inventory, to_come: Option<&str>) -> String
     );
     for action in plan.actions() {
         let _ = writeln!(seen, "{action:?}");
-        for call in calls::changing(action, &plan.spec, plan.restarts, haproxy::CONFIG_NAME) {
+        for call in calls::changing(action, &plan.subject, plan.restarts, haproxy::CONFIG_NAME) {
             let _ = writeln!(seen, "{call:?}");
         }
     }
     let _ = writeln!(seen, "{to_come:?}");
-    for (name, content) in calls::files(&plan.spec) {
+    for (name, content) in plan.spec().map(calls::files).unwrap_or_default() {
         let _ = writeln!(seen, "{name} {}", digest::of(content));
     }
     digest::of(seen.as_bytes())
@@ -474,6 +473,7 @@ mod tests {
     use crate::haproxy::read::Found;
     use crate::inventory::tests::{container, engine};
     use crate::inventory::{Container, Restarts, State};
+    use crate::plan::Subject;
     use crate::plan::up::{self, Options};
     use crate::service::Spec;
     use crate::service::tests::spec;
@@ -572,7 +572,7 @@ mod tests {
     #[test]
     fn what_takes_the_load_balancer_away_is_an_outage() {
         let before = service();
-        let plan = crate::plan::down::plan(&spec(&[]), &before);
+        let plan = crate::plan::down::plan(&spec(&[]).service, &before);
         let down = preview(&plan, &before, &patience(), 4, |_| None).unwrap();
         assert_eq!(down.outages, ["the service ends"]);
         assert!(down.diff.is_empty() && down.settings.is_empty(), "{down:?}");
@@ -644,7 +644,7 @@ mod tests {
     #[test]
     fn nothing_to_do_is_said() {
         let before = service();
-        let plan = Plan::new(&spec(&[]), Restarts::Never);
+        let plan = Plan::new(Subject::Up(spec(&[]).into()), Restarts::Never);
         let shown = preview(&plan, &before, &patience(), 4, |_| None).unwrap();
         let text = shown.text();
         assert!(

@@ -68,26 +68,30 @@ fn write_action(
     style: Style<'_>,
     secrets: &mut Variables,
 ) -> anyhow::Result<()> {
-    let (spec, restarts) = (&plan.spec, plan.restarts);
-    if let Action::CopyConfig(servers) | Action::Reload(servers) = action {
+    let (subject, lb) = (&plan.subject, plan.names().lb.as_str());
+    if let Action::CopyConfig(servers) | Action::Reload(servers) = action
+        && let Some(spec) = plan.spec()
+    {
         write_config(text, spec, servers, style, secrets)?;
     }
-    let calls = calls::changing(action, spec, restarts, style.config);
+    let calls = calls::changing(action, subject, plan.restarts, style.config);
     if calls.is_empty() && !matches!(action, Action::AwaitService) {
         let _ = writeln!(
             text,
             "sleep {}  # {}",
-            pause(action, spec, style),
-            calls::label(action, spec)
+            pause(action, plan, style),
+            calls::label(action, subject)
         );
     }
-    if *action == Action::CopyFiles {
+    if *action == Action::CopyFiles
+        && let Some(spec) = plan.spec()
+    {
         write_file_copies(text, spec, &calls, style);
         return Ok(());
     }
     for call in calls {
-        if style.by_archive && call == calls::copy(spec, style.config) {
-            let call = calls::restore(spec.names().lb.as_str());
+        if style.by_archive && call == calls::copy(lb, style.config) {
+            let call = calls::restore(lb);
             write_archive(text, haproxy::CONFIG_NAME, style.config, &call, style);
         } else {
             let _ = writeln!(text, "{} {}", style.docker, call.script_with(secrets));
@@ -102,19 +106,21 @@ fn write_action(
             "sleep 1  # HAProxy drops a HUP that arrives while it reloads"
         );
     }
-    if *action == Action::AwaitService {
+    if *action == Action::AwaitService
+        && let Some(spec) = plan.spec()
+    {
         write_answer(text, spec, style);
     }
     Ok(())
 }
 
 /// How long the script sleeps where the tool would look: a script can only allow for time.
-fn pause(action: &Action, spec: &Spec, style: Style<'_>) -> u64 {
-    match action {
-        Action::Drain => style.drain,
-        Action::Watch(_) if spec.tuning.checks() => {
-            style.settle.max(spec.tuning.first_checks().as_secs() + 1)
-        }
+fn pause(action: &Action, plan: &Plan, style: Style<'_>) -> u64 {
+    let tuning = plan.spec().map(|spec| &spec.tuning);
+    let checks = tuning.filter(|tuning| tuning.checks());
+    match (action, checks) {
+        (Action::Drain, _) => style.drain,
+        (Action::Watch(_), Some(tuning)) => style.settle.max(tuning.first_checks().as_secs() + 1),
         _ => style.settle,
     }
 }

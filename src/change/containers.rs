@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::run::{PAUSES, Run};
+use super::run::{Common, PAUSES, Run};
 use super::schedule::Done;
 use crate::docker::argv::{self, Argv};
 use crate::docker::cause::Cause;
@@ -17,7 +17,7 @@ use crate::{calls, look};
 
 /// A pull tells on the way how many layers are there.
 pub fn pull(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
-    let label = calls::label(action, run.spec);
+    let label = calls::label(action, run.subject);
     for argv in run.calls(action) {
         run.repeated(&argv, || {
             let mut lines = PullLines::default();
@@ -34,7 +34,7 @@ pub fn pull(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
 }
 
 pub fn create_network(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
-    let network = run.spec.names().network();
+    let network = run.names().network();
     for argv in run.calls(action) {
         match run.change(&argv) {
             Ok(_) => {}
@@ -142,7 +142,7 @@ fn made_meanwhile(
     error: &CallError,
 ) -> Result<Done, Failure> {
     let alike = look::container(&run.docker, name)?.filter(|found| is_alike(run, found));
-    let listed = look::listed(&run.docker, run.spec.names())?;
+    let listed = look::listed(&run.docker, run.names())?;
     let listed = listed.iter().find(|listed| listed.name == name);
     if let Some(listed) = alike.and(listed) {
         run.guard.adopts(name, &listed.id);
@@ -169,7 +169,7 @@ fn is_alike(run: &Run<'_>, found: &Container) -> bool {
     there && found.image == image.as_str() && found.labels.get(LABEL) == label.as_ref()
 }
 
-pub fn remove_lb(run: &Run<'_>, action: &Action, name: &str) -> Result<Done, Failure> {
+pub fn remove_lb(run: &Common<'_>, action: &Action, name: &str) -> Result<Done, Failure> {
     if !run.others().is_untouched(name)? {
         return Ok(Done::ByUs);
     }
@@ -178,7 +178,7 @@ pub fn remove_lb(run: &Run<'_>, action: &Action, name: &str) -> Result<Done, Fai
 }
 
 /// A removal is done where nothing of it is left, whatever became of the call.
-pub fn remove(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
+pub fn remove(run: &Common<'_>, action: &Action) -> Result<Done, Failure> {
     let mut failure = None;
     for argv in run.calls(action) {
         // A network is not left by what could not be removed, nor by what is somebody else's, however long we wait.
@@ -210,9 +210,9 @@ pub fn remove(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
 }
 
 /// Whether everything that `action` removes is gone; not, if nobody can tell.
-fn is_gone(run: &Run<'_>, action: &Action) -> bool {
+fn is_gone(run: &Common<'_>, action: &Action) -> bool {
     let docker = run.docker.uninterruptible();
-    let names = run.spec.names();
+    let names = run.names();
     let gone =
         |names: &[String]| look::containers(&docker, names).is_ok_and(|found| found.is_empty());
     match action {
@@ -221,8 +221,11 @@ fn is_gone(run: &Run<'_>, action: &Action) -> bool {
         Action::RemoveLbAside => gone(&[names.lb_aside()]),
         Action::RemoveNetwork => {
             let bridge = names.network();
-            look::networks_called(&docker, &[run.spec.external_net().as_str(), &bridge])
-                .is_ok_and(|found| found.iter().all(|network| network.name != bridge))
+            look::networks_called(
+                &docker,
+                &[run.subject.service().external_net.as_str(), &bridge],
+            )
+            .is_ok_and(|found| found.iter().all(|network| network.name != bridge))
         }
         _ => false,
     }

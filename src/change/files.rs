@@ -38,13 +38,13 @@ fn config(run: &Run<'_>, servers: &[Number]) -> Result<Config, Failure> {
     if run.spec.tuning.server_address == ServerAddress::Name {
         return Ok(Config::by_name(run.spec, servers));
     }
-    let bridge = run.spec.names().network();
-    let found = look::containers(&run.docker, &run.spec.names().instances(servers))?;
+    let bridge = run.names().network();
+    let found = look::containers(&run.docker, &run.names().instances(servers))?;
     let addresses: HashMap<&str, &str> = found
         .iter()
         .filter_map(|found| Some((found.name.as_str(), found.address_on(&bridge)?)))
         .collect();
-    let names = run.spec.names().instances(servers);
+    let names = run.names().instances(servers);
     if let Some(lost) = names
         .iter()
         .find(|name| !addresses.contains_key(name.as_str()))
@@ -62,7 +62,7 @@ pub fn version_of_new_lb(run: &Run<'_>) -> Result<Option<Version>, Failure> {
     if run.spec.lb_version.is_some() {
         return Ok(run.spec.lb_version);
     }
-    let lb = look::container(&run.docker, run.spec.names().lb.as_str())?;
+    let lb = look::container(&run.docker, run.names().lb.as_str())?;
     Ok(lb.and_then(|lb| lb.haproxy))
 }
 
@@ -80,10 +80,10 @@ pub fn copy_config(run: &Run<'_>, text: &str) -> Result<(), CallError> {
     let odd = found.is_some_and(|found| found.odd.is_some());
     let secret = run.spec.template.is_some();
     if !odd && config_file::is_for_everybody(Path::new(&run.config_path), secret) {
-        let argv = calls::copy(run.spec, &run.config_path);
+        let argv = calls::copy(run.names().lb.as_str(), &run.config_path);
         return run.change(&argv).map(drop);
     }
-    let argv = calls::restore(run.spec.names().lb.as_str());
+    let argv = calls::restore(run.names().lb.as_str());
     let archive = archive::pack(haproxy::CONFIG_NAME, text.as_bytes())
         .map_err(|why| run.docker.bad_answer(&argv, why))?;
     run.repeated(&argv, || {
@@ -101,7 +101,7 @@ pub fn copy_first_config(
     text: &str,
     mut runs: bool,
 ) -> Result<Done, Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     for _ in 0..COPIES {
         copy_config(run, text).map_err(|error| run.not_done(action, &error))?;
         let (there, not_running) = thread::scope(|scope| {
@@ -146,7 +146,7 @@ pub fn copy_files(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
 
 /// A copy into a running container may arrive truncated on a VCH: it is read back.
 pub fn put_file(run: &Run<'_>, name: &str, content: &[u8]) -> Result<(), CallError> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let argv = calls::restore(lb);
     let archive = archive::pack(name, content).map_err(|why| run.docker.bad_answer(&argv, why))?;
     for _ in 0..COPIES {
@@ -173,7 +173,7 @@ pub fn put_file(run: &Run<'_>, name: &str, content: &[u8]) -> Result<(), CallErr
 pub fn put_config(run: &Run<'_>, text: &str) -> Result<(), Failure> {
     run.guard.writes(text);
     put_file(run, haproxy::CONFIG_NAME, text.as_bytes()).map_err(|error| {
-        let lb = &run.spec.names().lb;
+        let lb = &run.names().lb;
         Failure::from_call(
             format!("the haproxy.cfg from before is not back in `{lb}`"),
             &error,
@@ -184,7 +184,7 @@ pub fn put_config(run: &Run<'_>, text: &str) -> Result<(), Failure> {
 }
 
 pub fn put_archive(run: &Run<'_>, archive: &[u8]) -> Result<(), Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let argv = calls::restore(lb);
     let put = || run.docker.change_with_stdin(&argv, archive.to_vec());
     run.repeated(&argv, put).map(drop).map_err(|error| {
@@ -208,7 +208,7 @@ pub fn put_odd(run: &Run<'_>, odd: &Odd, back: Back) -> Result<(), Failure> {
         Some(archive) => put_archive(run, archive),
         None => Err(Failure::failed(format!(
             "what lay in place of the haproxy.cfg in `{}` can't be put back",
-            run.spec.names().lb
+            run.names().lb
         ))),
     }
 }
@@ -229,8 +229,7 @@ pub fn put_back(run: &Run<'_>, found: &Found) -> Result<(), Failure> {
 pub fn has_all_servers(run: &Run<'_>, found: &Found) -> bool {
     let config = found.config.as_ref();
     let numbers = config.map(Config::numbers).unwrap_or_default();
-    run.others()
-        .all_there(&run.spec.names().instances(&numbers))
+    run.others().all_there(&run.names().instances(&numbers))
 }
 
 /// The file from before, sending to those of its servers that can be sent to now: HAProxy takes no name that does not
@@ -243,16 +242,16 @@ pub fn text_to_go_back_to(run: &Run<'_>, found: &Found) -> Result<String, Failur
     else {
         return Ok(found.text.clone());
     };
-    let names = run.spec.names().instances(&config.numbers());
+    let names = run.names().instances(&config.numbers());
     let there = look::containers(&run.docker, &names)?;
     if there.is_empty() && !names.is_empty() {
-        let lb = &run.spec.names().lb;
+        let lb = &run.names().lb;
         let what = format!(
             "the haproxy.cfg from before is not back in `{lb}`: none of the instances that it sends to is there"
         );
         return Err(Failure::failed(what));
     }
-    let back = inventory::as_far_as_there(config, &there, run.spec.names());
+    let back = inventory::as_far_as_there(config, &there, run.names());
     let same = config.servers.iter().map(|server| &server.address);
     if back.servers.is_empty() || same.eq(back.servers.iter().map(|server| &server.address)) {
         return Ok(found.text.clone());
@@ -262,7 +261,7 @@ pub fn text_to_go_back_to(run: &Run<'_>, found: &Found) -> Result<String, Failur
         if !kept.contains(&lost) {
             run.ui.status(&format!(
                 "`{}` does not run: the load balancer goes back to the others",
-                run.spec.names().instance(lost)
+                run.names().instance(lost)
             ));
         }
     }

@@ -255,7 +255,7 @@ impl Found {
     }
 
     fn failure(&self, run: &Run<'_>) -> Failure {
-        let Run { spec, docker, .. } = run;
+        let (spec, docker) = (run.spec, &run.docker);
         let lb = &spec.names().lb;
         let check = check(spec);
         let names = spec.names().instances(&self.failing);

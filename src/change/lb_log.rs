@@ -39,7 +39,7 @@ pub(super) fn read_lines(
     range: &Range,
     mut on_line: impl FnMut(Line) -> bool,
 ) -> Result<(), CallError> {
-    let argv = argv::logs(run.spec.names().lb.as_str(), range, true, false);
+    let argv = argv::logs(run.names().lb.as_str(), range, true, false);
     let docker = &run.docker;
     docker.query_lines(&argv, |piece| {
         log::line(&piece.text).is_none_or(&mut on_line)
@@ -47,7 +47,7 @@ pub(super) fn read_lines(
 }
 
 pub(super) fn not_read(run: &Run<'_>, error: &CallError) -> Failure {
-    let lb = &run.spec.names().lb;
+    let lb = &run.names().lb;
     Failure::from_call(
         format!("the log of the load balancer `{lb}` could not be read"),
         error,

@@ -41,7 +41,7 @@ pub fn await_ready(run: &Run<'_>, numbers: &[Number]) -> Result<(), Failure> {
     let mut poll = run.poll(run.patience.wait, LOOK_EVERY);
     let mut gate = Gate::new(run);
     let mut told = Told::new(run);
-    let mut waiting: Vec<String> = run.spec.names().instances(numbers);
+    let mut waiting: Vec<String> = run.names().instances(numbers);
     run.check_interrupt()?;
     loop {
         let over = poll.is_over();
@@ -136,7 +136,7 @@ fn gone(waiting: &[String], found: &[Container]) -> Failure {
 /// does: where it calls none of them right, nobody is left to serve. Those that can't be asked from here are HAProxy's to
 /// check.
 pub fn would_pass(run: &Run<'_>) -> Result<(), Failure> {
-    let Run { spec, before, .. } = run;
+    let (spec, before) = (run.spec, run.before);
     let Some(config) = before.written_config() else {
         return Ok(());
     };
@@ -180,7 +180,7 @@ pub fn would_pass(run: &Run<'_>) -> Result<(), Failure> {
 /// The best reply of those instances that serve before this run, at the port that requests were sent to; `None` where none
 /// can be asked.
 pub fn siblings(run: &Run<'_>) -> Option<Reply> {
-    let Run { before, spec, .. } = run;
+    let (spec, before) = (run.spec, run.before);
     let config = before.written_config();
     let tuning = config.map_or(&spec.tuning, |config| &config.tuning);
     let speaks = tuning.instances_speak();
@@ -222,7 +222,7 @@ impl<'a, 'b> Crew<'a, 'b> {
     /// Judges `found`, all that the load balancer sends to. Fails where one of them is lost.
     pub fn look(&mut self, found: &[Container]) -> Result<Crewed, Failure> {
         let run = self.gate.run;
-        let names = run.spec.names().instances(&run.servers);
+        let names = run.names().instances(&run.servers);
         if found.len() < names.len() {
             return Err(gone(&names, found));
         }

@@ -154,7 +154,7 @@ enum Checked {
 /// HAProxy's own verdict, in the load balancer, names resolved. Where nothing can be executed there, the file that was
 /// read back has to do: whether it is in force is shown later.
 fn check(run: &Run<'_>) -> Result<Checked, Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let mut said = String::new();
     for _ in 0..COPIES {
         match run.change(&calls::check(lb)) {
@@ -182,7 +182,7 @@ fn check(run: &Run<'_>) -> Result<Checked, Failure> {
 }
 
 fn refused_or_unchecked(run: &Run<'_>, error: &CallError) -> Result<Checked, Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let said = format!(
         "{}\n{}",
         String::from_utf8_lossy(&error.stdout),
@@ -227,7 +227,7 @@ fn every_name_resolves(lb: &str, said: &str) -> Result<(), Failure> {
 
 /// The same where HAProxy could not be asked before: then its log alone tells whom it left out.
 fn sends_to_all(run: &Run<'_>) -> Result<(), Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let mark = run.workers().last_mark;
     let lines = match lb_log::log_since(run, mark) {
         Ok(lines) => lines,
@@ -250,7 +250,7 @@ fn sends_to_all(run: &Run<'_>) -> Result<(), Failure> {
 /// Sends HUP and waits until it shows that the new configuration is in force; once more if HAProxy did not hear it.
 /// `leaving`: instances may be taken away for not being in that configuration.
 fn signal(run: &Run<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let unfinished = run.workers().unfinished.take();
     if let Some(before) = unfinished {
         has_loaded(Watch {
@@ -340,7 +340,7 @@ fn none_reloaded(run: &Run<'_>, watch: &Watch<'_>, asked: Instant) -> Result<(),
         return Ok(());
     }
     run.guard.note_overwritten();
-    let lb = &run.spec.names().lb;
+    let lb = &run.names().lb;
     let found = format!("HAProxy in `{lb}` was reloaded, or started again");
     Err(run.guard.other(&found))
 }
@@ -348,7 +348,7 @@ fn none_reloaded(run: &Run<'_>, watch: &Watch<'_>, asked: Instant) -> Result<(),
 /// HAProxy hears no signal while it loads: another one would be lost, and what it is loading would come into force after all.
 fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
     let run = watch.run;
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     run.ui.status(&format!(
         "HAProxy in {lb} hears nothing while it loads: waiting for it"
     ));
@@ -370,7 +370,7 @@ fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
 }
 
 fn not_taken(run: &Run<'_>) -> Failure {
-    let lb = &run.spec.names().lb;
+    let lb = &run.names().lb;
     Failure::failed(format!(
         "HAProxy in `{lb}` did not take the new haproxy.cfg"
     ))
@@ -378,7 +378,7 @@ fn not_taken(run: &Run<'_>) -> Failure {
 
 /// It said nothing of why.
 fn ended(run: &Run<'_>) -> Failure {
-    let Run { docker, spec, .. } = run;
+    let (spec, docker) = (run.spec, &run.docker);
     let lb = spec.names().lb.as_str();
     let failure = Failure::failed(format!("HAProxy in `{lb}` ended as it was to reload"));
     match look::container(docker, lb) {
@@ -388,7 +388,7 @@ fn ended(run: &Run<'_>) -> Failure {
 }
 
 fn still_loading(run: &Run<'_>) -> Failure {
-    let lb = &run.spec.names().lb;
+    let lb = &run.names().lb;
     let waited = text::seconds(run.patience.wait);
     Failure::failed(format!(
         "HAProxy in `{lb}` is still loading the new haproxy.cfg after {waited}"
@@ -399,7 +399,7 @@ fn still_loading(run: &Run<'_>) -> Failure {
 /// No proof is to be had: nothing can be executed in the load balancer, and its log does not tell. Where all that served
 /// before still do, that is said; where instances are to leave, they stay: HAProxy may send to them.
 fn unproved(run: &Run<'_>, leaving: bool) -> Result<(), Failure> {
-    let lb = &run.spec.names().lb;
+    let lb = &run.names().lb;
     let what = format!(
         "`{lb}` was asked to reload; that it did could not be shown: nothing can be executed in it, and its log does not tell"
     );
@@ -536,7 +536,7 @@ impl<'a> Watch<'a> {
 
     fn note_success(&self, by: By) {
         let Self { run, .. } = *self;
-        let lb = &run.spec.names().lb;
+        let lb = &run.names().lb;
         if by == By::Log {
             run.ui.status(&format!(
                 "that {lb} took its haproxy.cfg rests on its log alone: nothing can be executed in it"
@@ -549,7 +549,7 @@ impl<'a> Watch<'a> {
 
 /// What HAProxy's processes in the load balancer are; `None` where that can't be asked.
 fn ask(run: &Run<'_>, former: &[Process]) -> Result<Option<Look>, Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     ask::haproxy(&run.docker, lb, Question::Who, former).map_err(|error| not_asked(run, &error))
 }
 
@@ -561,7 +561,7 @@ enum Asked {
 }
 
 fn asked(run: &Run<'_>, former: &[Process]) -> Result<Asked, Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     match ask::haproxy(&run.docker, lb, Question::Who, former) {
         Ok(look) => Ok(Asked::Told(look)),
         Err(error) if error.cause().is_some_and(Cause::is_not_running) => Ok(Asked::Ended),
@@ -570,13 +570,13 @@ fn asked(run: &Run<'_>, former: &[Process]) -> Result<Asked, Failure> {
 }
 
 fn not_asked(run: &Run<'_>, error: &CallError) -> Failure {
-    let lb = &run.spec.names().lb;
+    let lb = &run.names().lb;
     Failure::from_call(format!("HAProxy in `{lb}` could not be asked"), error)
 }
 
 /// The pid file of 1.7's wrapper.
 fn pid_file(run: &Run<'_>) -> Option<String> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let found = look::file_at(&run.docker, lb, haproxy::PID_FILE).ok()??;
     String::from_utf8(found).ok()
 }
@@ -664,7 +664,7 @@ pub fn drain(run: &Run<'_>) -> Result<(), Failure> {
 
 /// Says how many connections are cut, at most: whom former workers send to nobody tells.
 fn warn_of_clients(run: &Run<'_>) {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let waited = text::seconds(run.patience.drain);
     let look = ask::haproxy(&run.docker, lb, Question::Open, &[]);
     let clients = look.ok().flatten().filter(|look| !look.open.is_empty());

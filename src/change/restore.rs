@@ -18,14 +18,14 @@ pub fn restore_config(run: &Run<'_>, back: Back) -> Result<Done, Failure> {
     if run.guard.has_overwritten() {
         run.ui.status(&format!(
             "the haproxy.cfg in {} took the place of somebody else's, which nobody has read: it is left as it is",
-            run.spec.names().lb
+            run.names().lb
         ));
         return Ok(Done::ByUs);
     }
     if run.others().other_file().is_some() {
         run.ui.status(&format!(
             "the haproxy.cfg in {} is somebody else's: it is left as it is",
-            run.spec.names().lb
+            run.names().lb
         ));
         return Ok(Done::ByUs);
     }
@@ -65,7 +65,7 @@ pub fn restore_config(run: &Run<'_>, back: Back) -> Result<Done, Failure> {
 
 /// A file that this run put beside haproxy.cfg goes again. Where it can't be removed it is emptied: nothing names it.
 fn take_away(run: &Run<'_>, name: &str) -> Result<(), Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let removed = run.docker.change(&calls::remove_file(lb, name)).is_ok();
     if removed && matches!(look::file_in(&run.docker, lb, name), Ok(None)) {
         return Ok(());

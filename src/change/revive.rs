@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Starts the load balancer again, with the file that lies there, if it has ended since this run began, or does so until
 /// `watched`. Returns whether it did; not, where a restart policy was faster: which file it took then nobody knows.
 pub fn if_ended(run: &Run<'_>, watched: Option<Instant>) -> Result<bool, Failure> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let Some(before) = run.before.lb.as_ref().filter(|lb| lb.running()) else {
         return Ok(false);
     };
@@ -105,7 +105,7 @@ fn serves(run: &Run<'_>, now: &Container) -> Result<bool, Failure> {
     if !now.running() {
         return Ok(false);
     }
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     match ask::haproxy(&run.docker, lb, Question::Who, &[]) {
         Ok(look) => Ok(look.is_none_or(|look| !look.listening().is_empty())),
         Err(error) if error.concerns_every_call() => Err(Failure::from_call(
@@ -117,7 +117,7 @@ fn serves(run: &Run<'_>, now: &Container) -> Result<bool, Failure> {
 }
 
 fn tell(run: &Run<'_>, from_to: Option<(Moment, Moment)>) {
-    let lb = &run.spec.names().lb;
+    let lb = &run.names().lb;
     let down = match from_to {
         Some((from, to)) => format!("it was down for {}", text::seconds(to.since(from))),
         // It ended after that.

@@ -4,6 +4,7 @@
 //! Nothing here knows what steps there are: that is in `step`.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,10 +22,10 @@ use crate::error::Failure;
 use crate::http::Reply;
 use crate::interrupt::Interrupt;
 use crate::inventory::{Inventory, Restarts};
-use crate::plan::Action;
+use crate::plan::{Action, Subject};
 use crate::reach::Reach;
 use crate::service::Spec;
-use crate::service::names::Number;
+use crate::service::names::{Names, Number};
 use crate::ui::Ui;
 use crate::{calls, namesakes, text};
 
@@ -52,10 +53,10 @@ pub struct Patience {
     pub drain: Duration,
 }
 
-/// Everything that doing an action takes.
-pub struct Run<'a> {
+/// What every step takes, those that only take away included.
+pub struct Common<'a> {
     pub docker: Docker,
-    pub spec: &'a Spec,
+    pub subject: &'a Subject,
     /// Who starts the load balancer again when it ends.
     pub restarts: Restarts,
     /// What was there before this run.
@@ -66,9 +67,17 @@ pub struct Run<'a> {
     pub undoing: bool,
     pub ui: &'a Ui,
     pub interrupt: Interrupt,
-    pub patience: Patience,
     /// Where haproxy.cfg is written on this workstation.
     pub config_path: String,
+    /// A removal failed: what is left may still be on the network.
+    pub left_over: AtomicBool,
+}
+
+/// What the steps take beside that which make a service serve, or go back to how it served.
+pub struct Run<'a> {
+    pub common: Common<'a>,
+    pub spec: &'a Spec,
+    pub patience: Patience,
     /// Those that the load balancer sends to in the end.
     pub servers: Vec<Number>,
     /// Instances that this run is going to remove.
@@ -81,8 +90,14 @@ pub struct Run<'a> {
     pub reach: Mutex<Option<Reach>>,
     /// Instances that have passed HAProxy's checks.
     pub passed: Mutex<BTreeSet<Number>>,
-    /// A removal failed: what is left may still be on the network.
-    pub left_over: AtomicBool,
+}
+
+impl<'a> Deref for Run<'a> {
+    type Target = Common<'a>;
+
+    fn deref(&self) -> &Common<'a> {
+        &self.common
+    }
 }
 
 /// What was replied before anything was changed; `None` where nobody was asked.
@@ -100,30 +115,37 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Run<'_> {
+    /// HAProxy's processes, as far as this run and what it undoes have seen them.
+    pub fn workers(&self) -> MutexGuard<'_, Workers> {
+        lock(self.workers)
+    }
+}
+
+impl Common<'_> {
+    pub fn names(&self) -> &Names {
+        &self.subject.service().names
+    }
+
     /// The entrance to the service that a run works on.
     pub fn entrance(&self) -> Entrance<'_> {
-        Entrance::new(&self.docker, self.before, self.spec.external_net())
+        let external_net = &self.subject.service().external_net;
+        Entrance::new(&self.docker, self.before, external_net)
     }
 
     /// Who else may be at the service.
     pub fn others(&self) -> Others<'_> {
         Others {
             docker: &self.docker,
-            names: self.spec.names(),
+            names: self.names(),
             guard: self.guard,
             undoing: self.undoing,
             ui: self.ui,
         }
     }
 
-    /// HAProxy's processes, as far as this run and what it undoes have seen them.
-    pub fn workers(&self) -> MutexGuard<'_, Workers> {
-        lock(self.workers)
-    }
-
     /// The docker calls of `action` that change something.
     pub(super) fn calls(&self, action: &Action) -> Vec<Argv> {
-        calls::changing(action, self.spec, self.restarts, &self.config_path)
+        calls::changing(action, self.subject, self.restarts, &self.config_path)
     }
 
     /// The calls of `action`, one after the other.
@@ -153,7 +175,7 @@ impl Run<'_> {
     }
 
     pub(super) fn not_done(&self, action: &Action, error: &CallError) -> Failure {
-        Failure::from_call(calls::not_done(action, self.spec), error)
+        Failure::from_call(calls::not_done(action, self.subject), error)
     }
 
     /// A changing call, repeated where docker's words say that the trouble passes. Only for calls that may be repeated.
@@ -187,7 +209,7 @@ impl Run<'_> {
             return false;
         }
         *settled = true;
-        namesakes::settle(&self.docker, self.ui, &self.spec.names().network());
+        namesakes::settle(&self.docker, self.ui, &self.names().network());
         true
     }
 

@@ -234,11 +234,11 @@ mod tests {
 
     use super::*;
     use crate::inventory::Restarts;
-    use crate::plan::Back;
+    use crate::plan::{Back, Subject};
     use crate::service::tests::spec;
 
     fn diamond() -> Plan {
-        let mut plan = Plan::new(&spec(&[]), Restarts::Never);
+        let mut plan = Plan::new(Subject::Up(spec(&[]).into()), Restarts::Never);
         let network = plan.add(Action::CreateNetwork, &[]);
         let left = plan.add(Action::Run(1), &[network]);
         let right = plan.add(Action::Run(2), &[network]);
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn undoing_takes_nothing_away_that_the_load_balancer_may_send_to() {
-        let mut plan = Plan::new(&spec(&[]), Restarts::Never);
+        let mut plan = Plan::new(Subject::Up(spec(&[]).into()), Restarts::Never);
         let restore = plan.add(Action::RestoreConfig(Back::Elsewhere), &[]);
         plan.add(Action::Remove(vec![2]), &[restore]);
         plan.add(Action::TakeLbBack, &[]);

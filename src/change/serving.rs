@@ -48,7 +48,7 @@ type Asked = (Vec<Place>, Speaks);
 
 /// Where the service is before this run, and where it will be after it, by the load balancer that runs.
 fn places(run: &Run<'_>) -> Option<(Asked, Asked)> {
-    let Run { spec, before, .. } = run;
+    let (spec, before) = (run.spec, run.before);
     let config = before.written_config()?;
     let lb = before.lb.as_ref().filter(|lb| lb.running())?;
     let at = |port: Port, tuning: &Tuning| {
@@ -64,7 +64,7 @@ fn places(run: &Run<'_>) -> Option<(Asked, Asked)> {
 pub fn before(run: &Run<'_>) -> Option<Reply> {
     let ((ways_in, speaks), _) = places(run)?;
     let port = run.before.written_config()?.lb_port;
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let heard = run.entrance().ask(lb, port, ways_in.first()?, speaks);
     (heard.meaning == Meaning::Its).then_some(heard.reply)
 }
@@ -108,7 +108,7 @@ pub fn is_no_worse(run: &Run<'_>, instance: Option<&Container>) -> Result<(), Fa
             break;
         }
     }
-    let Run { spec, docker, .. } = run;
+    let (spec, docker) = (run.spec, &run.docker);
     let lb = &spec.names().lb;
     let what = match reply {
         Reply::NoServer => {
@@ -142,7 +142,7 @@ pub fn last_look(run: &Run<'_>) -> Result<(), Failure> {
         let over = poll.is_over();
         let (lb, instances) = both(run)?;
         if !lb.is_some_and(|lb| lb.running()) {
-            let lb = &run.spec.names().lb;
+            let lb = &run.names().lb;
             let what = format!("the load balancer `{lb}` does not run any more");
             return Err(Failure::failed(what));
         }
@@ -189,7 +189,7 @@ pub fn await_service(run: &Run<'_>) -> Result<(), Failure> {
 
 /// The load balancer and the instances that it sends to, as they are now.
 fn both(run: &Run<'_>) -> Result<(Option<Container>, Vec<Container>), Failure> {
-    let names = run.spec.names();
+    let names = run.names();
     let servers = &run.servers;
     let mut all = vec![names.lb.to_string()];
     all.extend(names.instances(servers));
@@ -318,7 +318,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
             }
             Crewed::Up { .. } => {
                 let reply = self.reply.unwrap_or(Reply::Mute);
-                let lb = run.spec.names().lb.as_str();
+                let lb = run.names().lb.as_str();
                 self.told.waits_for(lb, || why.in_words(reply));
             }
         }
@@ -410,7 +410,7 @@ impl<'a, 'b> Waiting<'a, 'b> {
 }
 
 fn died(run: &Run<'_>, lb: Option<Container>) -> Failure {
-    let name = &run.spec.names().lb;
+    let name = &run.names().lb;
     match lb {
         Some(lb) => {
             let what = format!(

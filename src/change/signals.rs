@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::run::Run;
+use super::run::{Common, Run};
 use super::schedule::Done;
 use crate::calls;
 use crate::docker::CallError;
@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Asks HAProxy to read its file again. That it was asked says nothing about what comes of it.
 pub fn hup(run: &Run<'_>) -> Result<(), CallError> {
-    let lb = run.spec.names().lb.as_str();
+    let lb = run.names().lb.as_str();
     let asked = run.change(&calls::reload(lb, run.restarts));
     let Err(error) = asked else {
         return Ok(());
@@ -42,13 +42,13 @@ pub fn hup(run: &Run<'_>) -> Result<(), CallError> {
 }
 
 /// Ends HAProxy. Returns once it has ended, or after the grace period: removing it by force is next.
-pub fn stop(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
+pub fn stop(run: &Common<'_>, action: &Action) -> Result<Done, Failure> {
     run.tolerating(action, |cause| {
         cause.is_not_found() || cause.is_not_running()
     })?;
     let mut poll = run.poll(Duration::from_secs(calls::GRACE), LOOK_EVERY);
     while !poll.is_over() {
-        match look::container(&run.docker, run.spec.names().lb.as_str())? {
+        match look::container(&run.docker, run.names().lb.as_str())? {
             Some(lb) if lb.running() => poll.pause()?,
             _ => break,
         }

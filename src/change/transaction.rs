@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::guard::Guard;
 use super::probe::{At, Probe, Since};
-use super::run::{self, Patience, Replied, Run};
+use super::run::{self, Common, Patience, Replied, Run};
 use super::schedule::{Done, Execution, Outcome};
 use super::workers::Workers;
 use super::{ready, serving, step};
 use crate::calls;
 use crate::docker::{Docker, argv};
-use crate::entrance::Entrance;
 use crate::error::{Failure, Kind, Standing};
 use crate::haproxy::Config;
 use crate::http::Speaks;
@@ -23,9 +22,10 @@ use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
 use crate::judge;
 use crate::look::{self, Wanted};
-use crate::plan::{Action, Plan, undo};
+use crate::plan::{Action, Plan, Subject, undo};
 use crate::reach::Reach;
 use crate::receipt::{Phase, Receipt};
+use crate::service::Spec;
 use crate::service::names::{Number, Port};
 use crate::ui::Ui;
 
@@ -56,17 +56,46 @@ pub struct Transaction<'a> {
     pub config_path: String,
     /// Whether what a failure leaves is kept for inspection.
     pub keeps: bool,
-    /// Whether a failure is undone: not for `down`, which a second run finishes.
-    pub undoes: bool,
     /// Whether requests are sent through the load balancer meanwhile, and how many may fail in the end.
     pub probes: Option<usize>,
 }
 
 impl Transaction<'_> {
-    /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
+    /// Executes `plan`.
     pub fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
+        match &plan.subject {
+            Subject::Up(spec) => self.up(plan, spec),
+            Subject::Down(_) => self.down(plan),
+        }
+    }
+
+    /// Executes a plan that only takes away. It is not undone: a second run finishes it.
+    fn down(&self, plan: &Plan) -> Result<Report, Failure> {
         let started = Instant::now();
-        let guard = Guard::new(plan.spec.names(), self.before, !self.undoes);
+        let guard = Guard::new(plan.names(), self.before, true);
+        let run = self.common(plan, &guard, self.docker.clone(), self.interrupt.clone());
+        let steps = Mutex::new(Vec::new());
+        let perform = |action: &Action| step::take_away(&run, action);
+        let outcome = self.carry_out(plan, &perform, false, Some(&steps));
+        let failure = outcome
+            .failure
+            .or_else(|| run.others().none_changed().err());
+        if let Some(failure) = failure {
+            return Err(blamed(&run, failure));
+        }
+        self.interrupt.forget_standing();
+        Ok(Report {
+            reach: None,
+            steps: steps.into_inner().unwrap_or_default(),
+            took: started.elapsed(),
+            receipt: None,
+        })
+    }
+
+    /// Executes a plan that makes something; if it fails, the endpoint is left as it was found, as far as that goes.
+    fn up(&self, plan: &Plan, spec: &Spec) -> Result<Report, Failure> {
+        let started = Instant::now();
+        let guard = Guard::new(plan.names(), self.before, false);
         let workers = Mutex::default();
         let as_before = || self.before.written_config().map(Config::numbers);
         let servers = plan.servers().map(<[Number]>::to_vec).or_else(as_before);
@@ -74,16 +103,14 @@ impl Transaction<'_> {
             servers: servers.unwrap_or_default(),
             leaving: plan.removed().collect(),
             ..self.prepared(
-                plan,
-                &guard,
+                self.common(plan, &guard, self.docker.clone(), self.interrupt.clone()),
+                spec,
                 &workers,
-                self.docker.clone(),
-                self.interrupt.clone(),
             )
         };
         run.replied = replied_before(&run, plan);
         ready::would_pass(&run)?;
-        let probe = self.probe(plan);
+        let probe = self.probe(&run);
         let steps = Mutex::new(Vec::new());
         let perform = |action: &Action| {
             let during = probe.as_ref().map(|probe| probe.during(action.phase()));
@@ -97,13 +124,7 @@ impl Transaction<'_> {
             drop(during);
             Ok(done)
         };
-        let outcome = self.carry_out(plan, &perform, false, &|action, took| {
-            let label = calls::label(action, &plan.spec);
-            self.ui.step_done(&label, took);
-            if let Ok(mut steps) = steps.lock() {
-                steps.push((label, took));
-            }
-        });
+        let outcome = self.carry_out(plan, &perform, false, Some(&steps));
         let failure = outcome.failure.clone().or_else(|| {
             let serves = plan.reloads() > 0;
             let (looked, others) = thread::scope(|scope| {
@@ -144,7 +165,7 @@ impl Transaction<'_> {
     }
 
     /// Requests through the load balancer that serves, if there is one and it can be reached.
-    fn probe(&self, plan: &Plan) -> Option<Probe> {
+    fn probe(&self, run: &Run<'_>) -> Option<Probe> {
         self.probes?;
         let Some(lb) = self.before.lb.as_ref().filter(|lb| lb.running()) else {
             let said = "--probe: nothing served before, so there is nothing to probe";
@@ -152,7 +173,7 @@ impl Transaction<'_> {
             return None;
         };
         let config = self.before.written_config()?;
-        let entrance = Entrance::new(self.docker, self.before, plan.spec.external_net());
+        let entrance = run.entrance();
         let (port, speaks) = (config.lb_port, config.tuning.lb_speaks());
         let warn = |what: &str| {
             let warning = format!("--probe: {what}, so there is no receipt");
@@ -261,7 +282,7 @@ impl Transaction<'_> {
         plan: &Plan,
         perform: &(dyn Fn(&Action) -> Result<Done, Failure> + Sync),
         go_on: bool,
-        on_done: &(dyn Fn(&Action, Duration) + Sync),
+        steps: Option<&Mutex<Vec<(String, Duration)>>>,
     ) -> Outcome {
         let deaf = Interrupt::default();
         let progress = self.ui.progress(plan.steps.len());
@@ -270,43 +291,58 @@ impl Transaction<'_> {
             interrupt: if go_on { &deaf } else { self.interrupt },
             go_on,
             perform: &|action| {
-                let _running = progress.running(&calls::label(action, &plan.spec));
+                let _running = progress.running(&calls::label(action, &plan.subject));
                 perform(action)
             },
             on_done: &|action, took| {
                 progress.step_done();
-                on_done(action, took);
+                let label = calls::label(action, &plan.subject);
+                self.ui.step_done(&label, took);
+                if let Some(steps) = steps {
+                    run::lock(steps).push((label, took));
+                }
             },
         };
         execution.run(plan)
     }
 
-    fn prepared<'p>(
+    fn common<'p>(
         &'p self,
         plan: &'p Plan,
         guard: &'p Guard,
-        workers: &'p Mutex<Workers>,
         docker: Docker,
         interrupt: Interrupt,
-    ) -> Run<'p> {
-        Run {
+    ) -> Common<'p> {
+        Common {
             docker,
-            spec: &plan.spec,
+            subject: &plan.subject,
             restarts: plan.restarts,
             before: self.before,
             guard,
             undoing: false,
             ui: self.ui,
             interrupt,
-            patience: self.patience.clone(),
             config_path: self.config_path.clone(),
+            left_over: AtomicBool::new(false),
+        }
+    }
+
+    fn prepared<'p>(
+        &'p self,
+        common: Common<'p>,
+        spec: &'p Spec,
+        workers: &'p Mutex<Workers>,
+    ) -> Run<'p> {
+        Run {
+            common,
+            spec,
+            patience: self.patience.clone(),
             servers: Vec::new(),
             leaving: BTreeSet::new(),
             replied: Replied::default(),
             workers,
             reach: Mutex::default(),
             passed: Mutex::default(),
-            left_over: AtomicBool::new(false),
         }
     }
 
@@ -324,12 +360,9 @@ impl Transaction<'_> {
             uncertain: &outcome.uncertain,
             may_come_late: run.workers().may_come_to_it(),
         };
-        let mut failure = failure;
-        let undo = undo::plan(&plan.spec, self.before, happened);
-        if failure.kind == Kind::Failed && !run.guard.met_others() {
-            failure = run.others().blamed(failure);
-        }
-        if !self.undoes || undo.is_empty() {
+        let mut failure = blamed(run, failure);
+        let undo = undo::plan(run.spec, self.before, happened);
+        if undo.is_empty() {
             return failure;
         }
         if self.keeps {
@@ -381,29 +414,28 @@ impl Transaction<'_> {
         self.ui.status("undoing what was done");
         self.interrupt.note_undoing();
         let docker = self.docker.uninterruptible();
-        let deaf = Run {
+        let common = Common {
             undoing: true,
+            ..self.common(undo, run.guard, docker, Interrupt::default())
+        };
+        let deaf = Run {
             replied: Replied {
                 service: None,
                 ..run.replied
             },
-            ..self.prepared(undo, run.guard, run.workers, docker, Interrupt::default())
+            ..self.prepared(common, run.spec, run.workers)
         };
         deaf.workers().begin_undoing();
         let perform = |action: &Action| match probe {
             Some(probe) => self.performed(probe, &deaf, action),
             None => step::perform(&deaf, action),
         };
-        self.carry_out(undo, &perform, true, &|action, took| {
-            let label = calls::label(action, &undo.spec);
-            self.ui.step_done(&label, took);
-        })
+        self.carry_out(undo, &perform, true, None)
     }
 
     /// The service as it is now, if that can be told.
     fn now(&self, plan: &Plan) -> Option<Inventory> {
-        let spec = &plan.spec;
-        let wanted = Wanted::of(&spec.service);
+        let wanted = Wanted::of(plan.subject.service());
         look::look(&self.docker.uninterruptible(), wanted).ok()
     }
 
@@ -413,7 +445,7 @@ impl Transaction<'_> {
         plan: &Plan,
         actions: impl Iterator<Item = &'o Action>,
     ) -> Vec<Standing> {
-        let names = plan.spec.names();
+        let names = plan.names();
         let container = |name: String| Standing {
             what: format!("container `{name}`"),
             remove: Some(self.docker.shown(&argv::rm_force(&[name]))),
@@ -477,6 +509,15 @@ impl Transaction<'_> {
             });
         }
         standing
+    }
+}
+
+/// `failure`, with what somebody else did meanwhile, unless that is said or it is of another kind.
+fn blamed(run: &Common<'_>, failure: Failure) -> Failure {
+    if failure.kind == Kind::Failed && !run.guard.met_others() {
+        run.others().blamed(failure)
+    } else {
+        failure
     }
 }
 

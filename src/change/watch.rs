@@ -19,7 +19,7 @@ pub fn watch(run: &Run<'_>, numbers: &[Number]) -> Result<(), Failure> {
     let settled = run.patience.settle.saturating_sub(started.elapsed());
     run.sleep(settled);
     run.check_interrupt()?;
-    let names = run.spec.names().instances(numbers);
+    let names = run.names().instances(numbers);
     let found = look::containers(&run.docker, &names)?;
     let fallen = |container: &&Container| {
         judge::life(ready::before(run, container), container) == Life::Lost

@@ -32,11 +32,11 @@ fn not_shown(reply: Reply) -> String {
 }
 
 /// Executes `plan` and answers; the result is the exit code.
-pub(super) fn carry_out(change: &Change<'_>, plan: &Plan) -> Result<u8, Failure> {
+pub(super) fn carry_out(change: &Change<'_>, spec: &Spec, plan: &Plan) -> Result<u8, Failure> {
     let report = change.execute(plan)?;
     // What was asked for is done by now: whatever can't be told is no failure of it.
-    let reach = reach_after(change, &plan.spec, &report);
-    say(change.context, &plan.spec, reach.as_ref(), Some(&report));
+    let reach = reach_after(change, spec, &report);
+    say(change.context, spec, reach.as_ref(), Some(&report));
     Ok(exit::DONE)
 }
 

@@ -65,13 +65,13 @@ pub(super) fn check_ports(
     inventory: &Inventory,
     plan: &Plan,
 ) -> Result<(), Failure> {
-    let Plan { spec, .. } = plan;
     let endpoint = &inventory.endpoint;
     let mut made = plan.actions().filter_map(|action| match action {
         Action::CreateLb { publish } => Some(publish),
         _ => None,
     });
-    let Some(publish) = made.next().filter(|_| endpoint.kind == Kind::Engine) else {
+    let publish = made.next().filter(|_| endpoint.kind == Kind::Engine);
+    let (Some(spec), Some(publish)) = (plan.spec(), publish) else {
         return Ok(());
     };
     let wanted = host_ports::wanted(spec);

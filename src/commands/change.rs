@@ -29,8 +29,8 @@ pub(super) fn show(
     title: &str,
 ) -> Result<u8, Failure> {
     let config = config_file::behind_links(&args.config_out);
-    let secret = plan.spec.template.is_some();
-    let for_everybody = config_file::is_for_everybody(Path::new(&config), secret);
+    let template = plan.spec().and_then(|spec| spec.template.as_ref());
+    let for_everybody = config_file::is_for_everybody(Path::new(&config), template.is_some());
     let odd = before
         .config
         .as_ref()
@@ -67,7 +67,7 @@ pub(super) fn show(
     if context.ui.json() {
         let steps: Vec<String> = plan
             .actions()
-            .map(|action| calls::label(action, &plan.spec))
+            .map(|action| calls::label(action, &plan.subject))
             .collect();
         context.ui.answer_json(&serde_json::json!({
             "schema": "vch-lb/plan/1",
@@ -155,10 +155,7 @@ pub(super) fn agreed(
 
 /// Where the endpoint's host will publish the service, if it does and that can be told before the load balancer runs.
 fn by_host(docker: &Docker, before: &Inventory, plan: &Plan) -> Option<Place> {
-    let spec = &plan.spec;
-    if before.is_vch() {
-        return None;
-    }
+    let spec = plan.spec().filter(|_| !before.is_vch())?;
     let serves = |wanted: &host_ports::Wanted| wanted.container == spec.lb_port.get();
     let asked_for = host_ports::wanted(spec).into_iter().find(serves);
     let makes_one = |action: &Action| matches!(action, Action::CreateLb { .. });
@@ -193,9 +190,10 @@ fn whence_secrets(context: &Context<'_>, title: &str) -> String {
 
 /// Says what new instances get beyond what a container has, where the endpoint told it: anybody there can have.
 fn warn_of_powers(context: &Context<'_>, plan: &Plan) {
-    let spec = &plan.spec;
-    let makes_some = plan.made().next().is_some();
-    let Some(from) = spec.args_from.as_ref().filter(|_| makes_some) else {
+    let Some(spec) = plan.spec().filter(|_| plan.made().next().is_some()) else {
+        return;
+    };
+    let Some(from) = &spec.args_from else {
         return;
     };
     let own = context.own_instance_args();
@@ -211,9 +209,10 @@ fn warn_of_powers(context: &Context<'_>, plan: &Plan) {
 
 /// Says what instances that no label tells about have, and new ones beside or instead of them would lack.
 fn warn_of_siblings(context: &Context<'_>, before: &Inventory, plan: &Plan) {
-    let spec = &plan.spec;
-    let makes_some = plan.made().next().is_some();
-    let Some(lacking) = siblings::lacking(spec, before).filter(|_| makes_some) else {
+    let Some(spec) = plan.spec().filter(|_| plan.made().next().is_some()) else {
+        return;
+    };
+    let Some(lacking) = siblings::lacking(spec, before) else {
         return;
     };
     let flags = lacking.flags(spec, running::up_flags(spec, &context.settings));
@@ -230,8 +229,6 @@ pub(super) struct Change<'a> {
     pub docker: &'a Docker,
     pub args: &'a ChangeArgs,
     pub before: &'a Inventory,
-    /// Whether a failure is undone: not for `down`, which a second run finishes.
-    pub undoes: bool,
     /// Whether requests are sent through the load balancer meanwhile, and how many may fail in the end.
     pub probes: Option<usize>,
     /// Where haproxy.cfg is written: found out once, so that what is checked is what is written.
@@ -239,7 +236,6 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// A change that is undone if it fails.
     pub(super) fn new(
         context: &'a Context<'a>,
         docker: &'a Docker,
@@ -251,7 +247,6 @@ impl<'a> Change<'a> {
             docker,
             args,
             before,
-            undoes: true,
             probes: None,
             config_path: config_file::behind_links(&args.config_out),
         }
@@ -265,7 +260,8 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes.
+    /// Executes `plan`; if it fails, the endpoint is left as it was found, as far as that goes. Not so after a `down`, which
+    /// a second run finishes.
     pub(super) fn execute(&self, plan: &Plan) -> Result<Report, Failure> {
         if plan.servers().is_some() {
             // First as the admin named it, for the words; what a link leads to was found out once.
@@ -274,10 +270,10 @@ impl<'a> Change<'a> {
             }
         }
         self.context.interrupt.note_changing();
-        if plan.may_reset() {
+        if let Some(spec) = plan.spec().filter(|_| plan.may_reset()) {
             self.context.ui.warn(&format!(
                 "`{}` may reset a connection when it reloads under heavy load; LB_IMG=haproxy:1.8 or later keeps all",
-                plan.spec.lb_image
+                spec.lb_image
             ));
         }
         warn_of_powers(self.context, plan);
@@ -294,7 +290,6 @@ impl<'a> Change<'a> {
             patience: patience(self.args),
             config_path: self.config_path.clone(),
             keeps: self.args.keep,
-            undoes: self.undoes,
             probes: self.probes,
         };
         transaction.execute(plan)

@@ -10,23 +10,24 @@ use crate::inventory::Inventory;
 use crate::look::{Detail, Wanted};
 use crate::plan::Action;
 use crate::plan::down as planner;
+use crate::service::Service;
 use crate::service::names::Names;
 use crate::text::list;
 
 pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure> {
-    let spec = context.identity_as_spec()?;
+    let service = Service::from_settings(&context.settings)?;
     let docker = context.docker()?;
     context.listen()?;
     let wanted = Wanted {
         detail: Detail::Containers,
         strangers: true,
         other_lb: true,
-        ..Wanted::of(&spec.service)
+        ..Wanted::of(&service)
     };
     let inventory = context.look(&docker, wanted, &args.change)?;
-    context.refuse_other_lb(&spec.service, &inventory)?;
-    let plan = planner::plan(&spec, &inventory);
-    let left_alone = left_alone(spec.names(), &inventory);
+    context.refuse_other_lb(&service, &inventory)?;
+    let plan = planner::plan(&service, &inventory);
+    let left_alone = left_alone(&service.names, &inventory);
     if args.change.dry_run.is_some() {
         let code = show(
             context,
@@ -40,14 +41,11 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
         return code;
     }
     agreed(context, &args.change, &inventory, &plan)?;
-    let change = Change {
-        undoes: false,
-        ..Change::new(context, &docker, &args.change, &inventory)
-    };
+    let change = Change::new(context, &docker, &args.change, &inventory);
     if plan.is_empty() {
         context.ui.status(&format!(
             "nothing to take down: there is no service `{}`",
-            spec.names().prefix
+            service.names.prefix
         ));
     } else {
         change.execute(&plan).map_err(resumable)?;

@@ -16,7 +16,7 @@ use crate::haproxy::log::{self, Line};
 use crate::inventory::Inventory;
 use crate::look::{self, Detail, Wanted};
 use crate::moment::Moment;
-use crate::service::running;
+use crate::service::{Service, running};
 use crate::text::list;
 use crate::ui::LogLine;
 
@@ -26,15 +26,15 @@ const KEPT: usize = 64 << 20;
 pub(super) fn logs(context: &Context<'_>, args: &LogsArgs) -> Result<u8, Failure> {
     let docker = context.docker()?;
     context.listen()?;
-    let spec = context.identity_as_spec()?;
+    let service = Service::from_settings(&context.settings)?;
     let wanted = Wanted {
         detail: Detail::Containers,
-        ..Wanted::of(&spec.service)
+        ..Wanted::of(&service)
     };
     let inventory = look::look(&docker, wanted)?;
     let names = chosen(&inventory, &args.names)?;
     if names.is_empty() {
-        return Err(running::absent(spec.names(), &inventory.endpoint));
+        return Err(running::absent(&service.names, &inventory.endpoint));
     }
     if args.follow {
         follow(context, &docker, args, &names)?;

@@ -144,16 +144,6 @@ impl Context<'_> {
         Failure::usage(self.settings.get(name).complaint(why))
     }
 
-    /// The service that is meant, for commands to which the rest of the spec does not matter.
-    pub fn identity_as_spec(&self) -> Result<Spec, Failure> {
-        let service = Service::from_settings(&self.settings)?;
-        let defaults = Spec::from_settings(&Settings::defaults())?;
-        Ok(Spec {
-            service,
-            ..defaults
-        })
-    }
-
     /// Looks, for a command that changes something. Several networks called PREFIX-net become one first.
     pub fn look(
         &self,

@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::inventory::Inventory;
 use crate::look;
 use crate::plan::up::{self as planner, Options, Pull};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Subject};
 use crate::service::Spec;
 use crate::service::names::ImageRef;
 use crate::service::siblings;
@@ -77,7 +77,7 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
         return nothing_to_do(context, &docker, &spec, &inventory, &said);
     }
     let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
-    carry_out(&change, &plan)
+    carry_out(&change, &spec, &plan)
 }
 
 /// INSTANCE_IMG if it was given; else the image that is running is meant, to be fetched anew.
@@ -94,7 +94,8 @@ fn given_image(context: &Context<'_>) -> Result<Option<ImageRef>, Failure> {
 /// What comes before everything else: which image the name means is known only afterwards.
 fn pull(spec: &Spec, inventory: &Inventory, when: Option<Pull>) -> Result<Plan, Failure> {
     let missing = !inventory.images.contains_key(spec.image.as_str());
-    let mut plan = Plan::new(spec, inventory.lb_restarts());
+    let subject = Subject::Up(spec.clone().into());
+    let mut plan = Plan::new(subject, inventory.lb_restarts());
     match when.unwrap_or(Pull::Always) {
         Pull::Never if missing => {
             let what = format!("the endpoint does not have the image `{}`", spec.image);

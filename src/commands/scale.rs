@@ -43,5 +43,5 @@ pub(super) fn scale(context: &Context<'_>, args: &ScaleArgs) -> Result<u8, Failu
     }
     agreed(context, &args.change, &inventory, &plan)?;
     let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
-    carry_out(&change, &plan)
+    carry_out(&change, &spec, &plan)
 }

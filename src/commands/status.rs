@@ -16,7 +16,7 @@ use crate::judge::{self, Demand, Quality};
 use crate::look::{self, Wanted};
 use crate::place::Place;
 use crate::reach;
-use crate::service::Spec;
+use crate::service::Service;
 use crate::service::names::Count;
 use crate::service::running;
 use crate::settings::{self, Origin};
@@ -64,37 +64,37 @@ pub(super) fn show(context: &Context<'_>, args: &StatusArgs) -> Result<u8, Failu
 }
 
 fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure> {
-    let spec = context.identity_as_spec()?;
+    let service = Service::from_settings(&context.settings)?;
     let wanted = Wanted {
         other_lb: true,
-        ..Wanted::of(&spec.service)
+        ..Wanted::of(&service)
     };
     let inventory = look::look(docker, wanted)?;
     let count = wanted_count(context)?;
     let mends = Mends {
         suggest: &context.suggest,
         it: running::as_it_is(
-            &spec.service,
+            &service,
             &context.own_instance_args(),
             count,
             &inventory,
             &context.settings,
         ),
-        other_lb: running::other_lb(&spec.service, &context.settings, &inventory),
+        other_lb: running::other_lb(&service, &context.settings, &inventory),
         now: SystemTime::now(),
         cert: context.cert_digest(),
         docker: &|call| docker.shown(call),
     };
     let mut status = status(
-        &spec.service,
+        &service,
         count.map(Count::get),
         &mends,
         &inventory,
-        ways_in(docker, &spec, &inventory),
+        ways_in(docker, &service, &inventory),
     );
     let config = inventory.written_config();
     let speaks = config.map_or(Speaks::Http, |config| config.tuning.lb_speaks());
-    let heard = heard(docker, &spec, &inventory, &status.ways_in);
+    let heard = heard(docker, &service, &inventory, &status.ways_in);
     let reply = heard.map(Heard::counted);
     let answers = reply.and_then(Reply::answers);
     match reply.map(|reply| judge::quality(reply, speaks)) {
@@ -103,7 +103,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
             let reply = reply.unwrap_or(Reply::Silent);
             status.verdict = Verdict::Degraded;
             status.drift.push(Drift {
-                what: reach::fails(&spec.names().lb, reply),
+                what: reach::fails(&service.names.lb, reply),
                 lines: Vec::new(),
                 mend: context.suggest.command("logs", &[]),
             });
@@ -138,7 +138,7 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
     } else {
         let text = text(
             &status,
-            spec.names().prefix.as_str(),
+            service.names.prefix.as_str(),
             heard,
             SystemTime::now(),
         );
@@ -166,11 +166,11 @@ fn wanted_count(context: &Context<'_>) -> Result<Option<Count>, Failure> {
 }
 
 /// The ways in to the load balancer, as far as it can be told on which port it serves.
-fn ways_in(docker: &Docker, spec: &Spec, inventory: &Inventory) -> Vec<Place> {
+fn ways_in(docker: &Docker, service: &Service, inventory: &Inventory) -> Vec<Place> {
     let (Some(lb), Some(config)) = (&inventory.lb, inventory.written_config()) else {
         return Vec::new();
     };
-    Entrance::new(docker, inventory, spec.external_net()).ways_in(lb, config.lb_port)
+    Entrance::new(docker, inventory, &service.external_net).ways_in(lb, config.lb_port)
 }
 
 /// Whether the service answers what HEALTH_CHECK calls right, where `/` is a failure: then that is what it is for.
@@ -190,11 +190,16 @@ fn passes_check(place: Option<&Place>, config: Option<&Config>) -> bool {
 }
 
 /// What the service replies, if there is a place to ask at.
-fn heard(docker: &Docker, spec: &Spec, inventory: &Inventory, ways: &[Place]) -> Option<Heard> {
+fn heard(
+    docker: &Docker,
+    service: &Service,
+    inventory: &Inventory,
+    ways: &[Place],
+) -> Option<Heard> {
     let (place, config) = (ways.first()?, inventory.written_config()?);
-    let entrance = Entrance::new(docker, inventory, spec.external_net());
+    let entrance = Entrance::new(docker, inventory, &service.external_net);
     let speaks = config.tuning.lb_speaks();
-    Some(entrance.ask(spec.names().lb.as_str(), config.lb_port, place, speaks))
+    Some(entrance.ask(service.names.lb.as_str(), config.lb_port, place, speaks))
 }
 
 fn text(status: &Status, prefix: &str, heard: Option<Heard>, now: SystemTime) -> String {

@@ -53,7 +53,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     agreed(context, &args.change, &inventory, &plan)?;
     context.ui.status(&inventory.endpoint.to_string());
     let change = Change::new(context, &docker, &args.change, &inventory).probing(args.probe);
-    carry_out(&change, &plan)
+    carry_out(&change, &spec, &plan)
 }
 
 /// Image IDs are asked for only where a decision depends on them: a look at an endpoint without the service is short.

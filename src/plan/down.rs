@@ -1,13 +1,14 @@
 //! Taking a service down: the load balancer first, then the instances, then their network; only what is ours. Pure.
 
-use super::{Action, Plan, StepId};
+use super::{Action, Plan, StepId, Subject};
 use crate::inventory::Inventory;
-use crate::service::Spec;
+use crate::service::Service;
 use crate::service::names::Number;
 
 /// The plan that leaves nothing of the service. PREFIX-net stays if there are strangers on it, or if it is somebody else's.
-pub fn plan(spec: &Spec, inventory: &Inventory) -> Plan {
-    let mut plan = Plan::new(spec, inventory.lb_restarts());
+pub fn plan(service: &Service, inventory: &Inventory) -> Plan {
+    let subject = Subject::Down(service.clone());
+    let mut plan = Plan::new(subject, inventory.lb_restarts());
     // Nobody is sent to once the load balancer has ended; that it is still being removed concerns no instance.
     let ended: Vec<StepId> = inventory
         .lb
@@ -67,7 +68,7 @@ mod tests {
         };
         let mut inventory = Inventory::new(&spec.service, engine(), vec![bridge], containers);
         inventory.strangers = strangers.to_vec();
-        plan(&spec, &inventory)
+        plan(&spec.service, &inventory)
     }
 
     fn actions(containers: Vec<Container>, strangers: &[String]) -> Vec<Action> {
@@ -137,7 +138,7 @@ mod tests {
             let networks = vec![network.clone()];
             let inventory = Inventory::new(&spec.service, engine(), networks, containers);
             let removes = |action: &Action| *action == Action::RemoveNetwork;
-            !plan(&spec, &inventory).actions().any(removes)
+            !plan(&spec.service, &inventory).actions().any(removes)
         };
         for (more, stays) in [
             ("", false),

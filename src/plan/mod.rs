@@ -10,8 +10,8 @@ pub mod up;
 use crate::haproxy::versions;
 use crate::inventory::Restarts;
 use crate::receipt::Phase;
-use crate::service::Spec;
-use crate::service::names::{ImageRef, Number};
+use crate::service::names::{ImageRef, Names, Number};
+use crate::service::{Service, Spec};
 
 /// A step's place in its plan.
 pub type StepId = usize;
@@ -124,10 +124,35 @@ pub struct Step {
     pub needs: Vec<StepId>,
 }
 
+/// Which service a plan is about, and how it is wanted, where anything is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Of `up`, and of undoing it.
+    Up(Box<Spec>),
+    /// Of `down`, which makes nothing: no step of it asks how anything is wanted.
+    Down(Service),
+}
+
+impl Subject {
+    pub fn service(&self) -> &Service {
+        match self {
+            Self::Up(spec) => &spec.service,
+            Self::Down(service) => service,
+        }
+    }
+
+    pub fn spec(&self) -> Option<&Spec> {
+        match self {
+            Self::Up(spec) => Some(spec),
+            Self::Down(_) => None,
+        }
+    }
+}
+
 /// Steps in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    pub spec: Spec,
+    pub subject: Subject,
     /// Who starts the load balancer that is there again when it ends.
     pub restarts: Restarts,
     pub steps: Vec<Step>,
@@ -136,13 +161,21 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn new(spec: &Spec, restarts: Restarts) -> Self {
+    pub fn new(subject: Subject, restarts: Restarts) -> Self {
         Self {
-            spec: spec.clone(),
+            subject,
             restarts,
             steps: Vec::new(),
             reasons: Vec::new(),
         }
+    }
+
+    pub fn names(&self) -> &Names {
+        &self.subject.service().names
+    }
+
+    pub fn spec(&self) -> Option<&Spec> {
+        self.subject.spec()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -206,7 +239,7 @@ impl Plan {
 
     /// Whether a reload may cost a connection: HAProxy 1.7 can't hand its listening sockets over.
     pub fn may_reset(&self) -> bool {
-        let version = self.spec.lb_version;
+        let version = self.spec().and_then(|spec| spec.lb_version);
         self.reloads() > 0 && version.is_some_and(|version| version < versions::HANDS_OVER)
     }
 }

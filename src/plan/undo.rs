@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Back, Plan, StepId};
+use super::{Action, Back, Plan, StepId, Subject};
 use crate::inventory::Inventory;
 use crate::service::Spec;
 use crate::service::names::Number;
@@ -121,7 +121,7 @@ impl Traces {
 
     /// Old instances first come back, then the load balancer goes back to them, then the new ones go.
     fn undo(self, spec: &Spec, before: &Inventory) -> Plan {
-        let mut plan = Plan::new(spec, before.lb_restarts());
+        let mut plan = Plan::new(Subject::Up(spec.clone().into()), before.lb_restarts());
         let mut last: Vec<StepId> = self
             .stopped
             .iter()

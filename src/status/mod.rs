@@ -515,7 +515,7 @@ impl<'a> Reader<'a> {
             Ok(plan) => {
                 let labels = plan
                     .actions()
-                    .map(|action| calls::label(action, &plan.spec))
+                    .map(|action| calls::label(action, &plan.subject))
                     .collect();
                 let why: Vec<String> = if plan.reasons.is_empty() {
                     labels

@@ -89,7 +89,7 @@ impl Planner<'_> {
     fn all_at_once(&self) -> bool {
         let config = self.inventory.written_config();
         let other_port =
-            config.is_some_and(|config| config.instance_port != self.plan.spec.instance_port);
+            config.is_some_and(|config| config.instance_port != self.spec.instance_port);
         other_port && !self.options.stop_first
     }
 
@@ -122,7 +122,7 @@ impl Planner<'_> {
     fn bring_in(&mut self, fresh: &[Number], in_lb: &BTreeSet<Number>, needs: &[StepId]) -> StepId {
         let servers = in_lb.iter().copied().collect();
         let reload = self.plan.add(Action::Reload(servers), needs);
-        if !self.plan.spec.tuning.checks() {
+        if !self.spec.tuning.checks() {
             return reload;
         }
         let mut watched: BTreeSet<Number> = fresh.iter().copied().collect();
@@ -136,7 +136,7 @@ impl Planner<'_> {
 
     /// Whether the load balancer checks, and did not in the same way before.
     fn check_is_new(&self) -> bool {
-        let spec = &self.plan.spec;
+        let spec = self.spec;
         let found = self.inventory.config.as_ref();
         let config = self.inventory.written_config();
         let same = config.is_some_and(|config| config.tuning.health == spec.tuning.health)
@@ -156,7 +156,7 @@ impl Planner<'_> {
         let last_proved = last.map(|last| last.proved);
         // Nothing is as sure as those that serve: they go on until their successors have proved themselves.
         let relieves = !self.options.stop_first && !self.all_at_once();
-        let leaving = if self.plan.spec.tuning.checks() && relieves {
+        let leaving = if self.spec.tuning.checks() && relieves {
             &std::mem::replace(&mut self.relieved, leaving.to_vec())
         } else {
             leaving

@@ -48,12 +48,12 @@ impl Planner<'_> {
     /// Creates, connects and fills the load balancer as far as needed, and starts it after `up`.
     fn complete_lb(&mut self, ready: &Ready, up: Vec<StepId>) -> StepId {
         let servers = self.target.servers();
-        let bridge = self.plan.spec.names().network();
+        let bridge = self.spec.names().network();
         let makes_one = self.fate.makes_one();
         let aside = (self.fate == LbFate::Replace).then(|| up[0]);
         let create = makes_one.then(|| {
             let needs = Self::needs(&[ready.lb_pull, aside]);
-            let publish = ports_to_publish(&self.plan.spec, self.inventory);
+            let publish = ports_to_publish(self.spec, self.inventory);
             self.plan.add(Action::CreateLb { publish }, &needs)
         });
         let found = self.inventory.lb.as_ref().filter(|_| !makes_one);
@@ -67,7 +67,7 @@ impl Planner<'_> {
             .flatten();
         let copy = (makes_one || !self.config_is(&servers)).then(|| {
             let mut needs = Self::needs(&[files.or(connect).or(create)]);
-            if self.plan.spec.tuning.server_address == ServerAddress::Ip {
+            if self.spec.tuning.server_address == ServerAddress::Ip {
                 // Addresses are known once the instances run.
                 needs.extend(&up);
             }

@@ -25,7 +25,7 @@ use self::lb::LbFate;
 use self::planner::Planner;
 use self::refuse::{refuse_told_lb_args, refuse_what_is_not_ours, refuse_what_one_can_have};
 use self::target::Target;
-use super::Plan;
+use super::{Plan, Subject};
 use crate::error::Failure;
 use crate::inventory::Inventory;
 use crate::service::Spec;
@@ -51,13 +51,14 @@ pub fn plan(spec: &Spec, inventory: &Inventory, options: Options) -> Result<Plan
         _ => {}
     }
     refuse_what_one_can_have(spec, inventory, options, &target)?;
-    let mut plan = Plan::new(spec, inventory.lb_restarts());
+    let mut spec = spec.clone();
     // The load balancer that is there knows better than its image's tag.
     if let Some(lb) = inventory.lb.as_ref().filter(|_| !fate.makes_one()) {
-        plan.spec.lb_version = lb.haproxy;
+        spec.lb_version = lb.haproxy;
     }
     let mut planner = Planner {
-        plan,
+        spec: &spec,
+        plan: Plan::new(Subject::Up(spec.clone().into()), inventory.lb_restarts()),
         inventory,
         options,
         fate,

@@ -9,10 +9,12 @@ use crate::error::Failure;
 use crate::haproxy::Config;
 use crate::inventory::Inventory;
 use crate::plan::{Action, Plan, StepId};
+use crate::service::Spec;
 use crate::service::names::{ImageRef, Number};
 use crate::service::tuning::ServerAddress;
 
 pub(super) struct Planner<'a> {
+    pub(super) spec: &'a Spec,
     pub(super) plan: Plan,
     pub(super) inventory: &'a Inventory,
     pub(super) options: Options,
@@ -38,7 +40,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn refuse_missing_images(&self) -> Result<(), Failure> {
-        let spec = &self.plan.spec;
+        let spec = self.spec;
         let makes_instances = !self.target.make.is_empty();
         for (needed, image) in [
             (makes_instances, &spec.image),
@@ -73,8 +75,8 @@ impl Planner<'_> {
     }
 
     pub(super) fn prepare(&mut self) -> Ready {
-        let image = self.plan.spec.image.clone();
-        let lb_image = self.plan.spec.lb_image.clone();
+        let image = self.spec.image.clone();
+        let lb_image = self.spec.lb_image.clone();
         let pull_instances = !self.target.make.is_empty() && self.pulls(&image);
         let pull_lb = self.fate.makes_one() && self.pulls(&lb_image);
         let network_is_missing = self.inventory.bridge.is_none();
@@ -102,14 +104,14 @@ impl Planner<'_> {
 
     /// What lies beside haproxy.cfg, if there is anything.
     pub(super) fn copy_files(&mut self, after: Option<StepId>) -> Option<StepId> {
-        let spec = &self.plan.spec;
+        let spec = self.spec;
         let any = spec.cert.is_some() || spec.template.is_some();
         any.then(|| self.plan.add(Action::CopyFiles, &Self::needs(&[after])))
     }
 
     /// Whether the certificate or the admin's own template in the load balancer is another one.
     pub(super) fn files_differ(&self) -> bool {
-        let spec = &self.plan.spec;
+        let spec = self.spec;
         let found = self.inventory.config.as_ref();
         let cert = spec.cert.is_some()
             && found.and_then(|found| found.cert.as_ref()) != spec.cert.as_ref();
@@ -135,7 +137,7 @@ impl Planner<'_> {
 
     /// Whether the file in the load balancer is what sending to `servers` renders to.
     pub(super) fn config_is(&self, servers: &[Number]) -> bool {
-        let spec = &self.plan.spec;
+        let spec = self.spec;
         let bridge = spec.names().network();
         let address = |number: Number, name: &str| match spec.tuning.server_address {
             ServerAddress::Name => name.to_owned(),

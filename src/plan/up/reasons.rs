@@ -10,9 +10,9 @@ use crate::text::{list, plural};
 
 impl Planner<'_> {
     pub(super) fn reasons(&self) -> Vec<String> {
-        let names = |numbers: &[Number]| list(&self.plan.spec.names().instances(numbers));
+        let names = |numbers: &[Number]| list(&self.spec.names().instances(numbers));
         let mut reasons = Vec::new();
-        let spec = &self.plan.spec;
+        let spec = self.spec;
         if spec.auto_address && self.fate.makes_one() && self.inventory.is_vch() {
             reasons.push(format!(
                 "{SERVER_ADDRESS}: ip, since a VCH mostly asks {EXTERNAL_NET}'s name server, which knows no instance"
@@ -38,7 +38,7 @@ impl Planner<'_> {
         if self.fate == LbFate::Replace {
             reasons.push(format!(
                 "`{}`: to be replaced, a short outage",
-                self.plan.spec.names().lb
+                self.spec.names().lb
             ));
         }
         let changed = self
@@ -55,10 +55,10 @@ impl Planner<'_> {
         if !self.fate.makes_one() && found.is_some_and(Found::outdated) {
             reasons.push(format!(
                 "the haproxy.cfg in `{}` is as another version of vch-lb wrote it: to be brought up to date",
-                self.plan.spec.names().lb
+                self.spec.names().lb
             ));
         }
-        let lb = &self.plan.spec.names().lb;
+        let lb = &self.spec.names().lb;
         if self.inventory.written_later {
             reasons.push(format!(
                 "the haproxy.cfg in `{lb}`, or its certificate, is younger than what HAProxy runs: it loads that, to be sure"
@@ -76,7 +76,7 @@ impl Planner<'_> {
             )),
         }
         if !self.target.surplus.is_empty() {
-            let wanted = plural(self.plan.spec.count.get(), "instance");
+            let wanted = plural(self.spec.count.get(), "instance");
             reasons.push(format!(
                 "{}: to leave ({wanted} asked for)",
                 names(&self.target.surplus)

@@ -163,7 +163,7 @@ fn all_resolve(inventory: &Inventory) {
 pub(crate) fn apply(plan: &Plan, before: &Inventory) -> Inventory {
     let mut inventory = before.clone();
     for action in plan.actions() {
-        act(action, &plan.spec, &mut inventory);
+        act(action, plan.spec().unwrap(), &mut inventory);
     }
     inventory
 }
