@@ -17,7 +17,7 @@ use crate::inventory::Inventory;
 use crate::plan::{Action, Plan};
 use crate::secrets::{MASK, Variables};
 use crate::service::names::Number;
-use crate::service::tuning::{ServerAddress, Tuning};
+use crate::service::tuning::ServerAddress;
 use crate::settings::NUM_INSTANCES;
 use crate::text::{list, plural, seconds};
 use crate::ui::{ERROR, FAINT, FINE, WARNING};
@@ -309,11 +309,10 @@ fn risks(plan: &Plan) -> Vec<String> {
 
 /// How many seconds are waited, whatever docker takes.
 fn waits(plan: &Plan, patience: &Patience, jobs: usize, drain: Duration) -> u64 {
-    let first_checks = plan.spec().map(|spec| &spec.tuning);
-    let first_checks = first_checks.filter(|tuning| tuning.checks());
-    let first_checks = first_checks.map_or(Duration::ZERO, Tuning::first_checks);
+    let settle = patience.settle;
+    let watch = plan.spec().map_or(settle, |spec| spec.tuning.watch(settle));
     let length = |action: &Action| match action {
-        Action::Watch(_) => patience.settle.max(first_checks),
+        Action::Watch(_) => watch,
         Action::Drain => drain,
         // They are kept so far apart.
         Action::Reload(_) => Duration::from_secs(1),

@@ -2,6 +2,7 @@
 //! Pure.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::calls;
 use crate::digest;
@@ -116,11 +117,13 @@ fn write_action(
 
 /// How long the script sleeps where the tool would look: a script can only allow for time.
 fn pause(action: &Action, plan: &Plan, style: Style<'_>) -> u64 {
-    let tuning = plan.spec().map(|spec| &spec.tuning);
-    let checks = tuning.filter(|tuning| tuning.checks());
-    match (action, checks) {
+    match (action, plan.spec()) {
         (Action::Drain, _) => style.drain,
-        (Action::Watch(_), Some(tuning)) => style.settle.max(tuning.first_checks().as_secs() + 1),
+        (Action::Watch(_), Some(spec)) => {
+            let watch = spec.tuning.watch(Duration::from_secs(style.settle));
+            // A second that has begun counts whole.
+            watch.as_secs() + u64::from(watch.subsec_nanos() > 0)
+        }
         _ => style.settle,
     }
 }

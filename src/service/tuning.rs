@@ -262,6 +262,16 @@ impl Tuning {
         2 * Duration::from_millis(interval) + SPARE
     }
 
+    /// How long new instances are watched once they are sent to, if `settle` is how long they have to stay up: until HAProxy
+    /// has checked them, too, where it does.
+    pub fn watch(&self, settle: Duration) -> Duration {
+        if self.checks() {
+            settle.max(self.first_checks())
+        } else {
+            settle
+        }
+    }
+
     /// What the load balancer speaks on LB_PORT.
     pub fn lb_speaks(&self) -> Speaks {
         match self.mode {
@@ -824,6 +834,16 @@ mod tests {
                 "{interval}"
             );
         }
+    }
+
+    #[test]
+    fn new_instances_are_watched_for_the_longer_of_settling_and_first_checks() {
+        let seconds = Duration::from_secs;
+        let checked = tuning(&[("HEALTH_CHECK", "tcp")]).unwrap();
+        assert_eq!(checked.watch(seconds(1)), checked.first_checks());
+        assert_eq!(checked.watch(seconds(9)), seconds(9));
+        let unchecked = tuning(&[]).unwrap();
+        assert_eq!(unchecked.watch(seconds(1)), seconds(1));
     }
 
     proptest::proptest! {
