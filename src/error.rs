@@ -58,12 +58,14 @@ pub enum Kind {
     Usage,
     Unusable,
     Interrupted(i32),
+    /// Failed, since several networks have the name that was given.
+    NetworkAmbiguous,
 }
 
 impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Failed => exit::FAILED,
+            Self::Failed | Self::NetworkAmbiguous => exit::FAILED,
             Self::Usage => exit::USAGE,
             Self::Unusable => exit::UNUSABLE,
             Self::Interrupted(signal) => {
@@ -80,10 +82,33 @@ pub struct LogTail {
     pub lines: Vec<String>,
 }
 
+/// Something on the endpoint that a run makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub enum Thing {
+    Container(String),
+    Network(String),
+}
+
+impl From<Thing> for String {
+    fn from(thing: Thing) -> Self {
+        thing.to_string()
+    }
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Container(name) => write!(f, "container `{name}`"),
+            Self::Network(name) => write!(f, "network `{name}`"),
+        }
+    }
+}
+
 /// Something that this run made, or may have made, and that is still there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
-    pub what: String,
+    pub what: Thing,
     /// The command that removes it, for a shell; `None` where it had better stay for now.
     pub remove: Option<String>,
 }
@@ -93,7 +118,7 @@ impl Standing {
         let Self { what, remove } = self;
         match remove {
             Some(remove) => format!("{what} (to remove it: {remove})"),
-            None => what.clone(),
+            None => what.to_string(),
         }
     }
 }
@@ -260,11 +285,11 @@ mod tests {
             undoing: vec!["docker rm -f -v lb: timed out".into()],
             standing: vec![
                 Standing {
-                    what: "container `lb`".into(),
+                    what: Thing::Container("lb".into()),
                     remove: Some("docker rm -f -v lb".into()),
                 },
                 Standing {
-                    what: "container `web-4`".into(),
+                    what: Thing::Container("web-4".into()),
                     remove: None,
                 },
             ],
@@ -297,8 +322,9 @@ mod tests {
             Kind::Unusable,
             Kind::Interrupted(2),
             Kind::Interrupted(15),
+            Kind::NetworkAmbiguous,
         ];
-        assert_eq!(codes.map(Kind::exit_code), [1, 2, 4, 130, 143]);
+        assert_eq!(codes.map(Kind::exit_code), [1, 2, 4, 130, 143, 1]);
         assert!(codes.iter().all(|kind| {
             let mut meanings = exit::MEANINGS.iter();
             meanings.any(|(code, _)| *code == kind.exit_code())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::error::{Kind, Standing};
+use crate::error::{Kind, Standing, Thing};
 
 /// Signals so close together are one: `timeout` sends its own to the process and to its group.
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -103,14 +103,16 @@ impl Interrupt {
         self.lock().standing.push(standing);
     }
 
-    /// Notes that what is called `names` serves from here on.
+    /// Notes that the containers called `names` serve from here on.
     pub fn note_serving(&self, names: &[String]) {
         let mut left = self.lock();
         left.serves = true;
         let standing = std::mem::take(&mut left.standing);
-        let (serving, standing) = standing
-            .into_iter()
-            .partition(|standing| names.contains(&standing.what));
+        let serves = |standing: &Standing| match &standing.what {
+            Thing::Container(name) => names.contains(name),
+            Thing::Network(_) => false,
+        };
+        let (serving, standing) = standing.into_iter().partition(serves);
         left.standing = standing;
         left.serving.extend::<Vec<_>>(serving);
     }
@@ -237,22 +239,23 @@ mod tests {
     #[test]
     fn what_serves_is_not_to_be_removed() {
         let interrupt = Interrupt::default();
-        for what in ["container `web-3`", "container `web-4`"] {
+        let container = |name: &str| Thing::Container(name.to_owned());
+        for name in ["web-3", "web-4"] {
             interrupt.note_standing(Standing {
-                what: what.into(),
+                what: container(name),
                 remove: None,
             });
         }
-        interrupt.note_serving(&["container `web-1`".into(), "container `web-3`".into()]);
+        interrupt.note_serving(&["web-1".into(), "web-3".into()]);
         let left = interrupt.left();
         assert!(left.serves);
-        let left: Vec<&str> = left.standing.iter().map(|left| &*left.what).collect();
-        assert_eq!(left, ["container `web-4`"]);
+        let left: Vec<Thing> = left.standing.into_iter().map(|left| left.what).collect();
+        assert_eq!(left, [container("web-4")]);
         interrupt.note_undoing();
         let left = interrupt.left();
         assert!(left.undoing && left.standing.iter().all(|left| left.remove.is_none()));
-        let left: Vec<&str> = left.standing.iter().map(|left| &*left.what).collect();
-        assert_eq!(left, ["container `web-4`", "container `web-3`"]);
+        let left: Vec<Thing> = left.standing.into_iter().map(|left| left.what).collect();
+        assert_eq!(left, [container("web-4"), container("web-3")]);
         interrupt.forget_standing();
         assert_eq!(interrupt.left(), Left::default());
     }

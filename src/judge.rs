@@ -135,6 +135,15 @@ pub fn in_words(reply: Reply) -> String {
     }
 }
 
+/// The same of a reply from before: `answered 200`.
+pub fn in_words_then(reply: Reply) -> String {
+    match reply {
+        Reply::Status(status) => format!("answered {status}"),
+        Reply::NotHttp => "answered, but not in HTTP".into(),
+        reply => in_words(reply),
+    }
+}
+
 /// What helps an instance that a check was answered so by, where that is known: many programs refuse requests without a
 /// Host header.
 pub fn hint_for_check(health: &HealthCheck, status: u16) -> Option<&'static str> {

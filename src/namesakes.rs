@@ -4,17 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::docker::argv;
-use crate::docker::cause::{self, Cause};
 use crate::docker::{CallError, Docker, answer};
-use crate::error::Failure;
 use crate::text::plural;
 use crate::ui::Ui;
-
-/// Whether a look failed because of that.
-pub fn in_the_way(failure: &Failure) -> bool {
-    let words = failure.words.as_deref();
-    words.and_then(cause::classify) == Some(Cause::NetworkAmbiguous)
-}
 
 /// Removes those of the networks called `name` that no container is on and that may be ours, all but one. Whatever happens to that, whoever was
 /// told that `name` is ambiguous asks again, and is told so again where it was in vain.

@@ -8,7 +8,7 @@ use crate::docker::argv::{self, Argv};
 use crate::docker::cause::Cause;
 use crate::docker::layers::{Layers, PullLines};
 use crate::docker::{Answer, CallError, answer};
-use crate::error::{Failure, Standing};
+use crate::error::{Failure, Standing, Thing};
 use crate::inventory::Container;
 use crate::plan::Action;
 use crate::service::{LABEL, Service};
@@ -49,8 +49,7 @@ pub fn create_network(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
     }
     run.interrupt.note_standing(standing(
         run,
-        "network",
-        &network,
+        Thing::Network(network.clone()),
         &argv::network_rm(&network),
     ));
     Ok(Done::ByUs)
@@ -77,8 +76,7 @@ pub fn make_container(run: &Run<'_>, action: &Action, name: &str) -> Result<Done
     };
     run.interrupt.note_standing(standing(
         run,
-        "container",
-        name,
+        Thing::Container(name.to_owned()),
         &argv::rm_force(&[name.to_owned()]),
     ));
     run.guard.makes(name);
@@ -231,14 +229,9 @@ fn is_gone(run: &Common<'_>, action: &Action) -> bool {
     }
 }
 
-pub fn note_serving(run: &Run<'_>, names: &[String]) {
-    let containers = names.iter().map(|name| format!("container `{name}`"));
-    run.interrupt.note_serving(&containers.collect::<Vec<_>>());
-}
-
-fn standing(run: &Run<'_>, what: &str, name: &str, remove: &Argv) -> Standing {
+fn standing(run: &Run<'_>, what: Thing, remove: &Argv) -> Standing {
     Standing {
-        what: format!("{what} `{name}`"),
+        what,
         remove: Some(run.docker.shown(remove)),
     }
 }

@@ -262,7 +262,7 @@ fn signal(run: &Run<'_>, text: &str, leaving: bool) -> Result<(), Failure> {
     }
     let (mut attempts, mut waited) = (0, false);
     while attempts < ATTEMPTS {
-        keep_apart(run);
+        keep_apart(run)?;
         let asked = Instant::now();
         let (watch, others) = thread::scope(|scope| {
             let others = scope.spawn(|| run.others().none_changed());
@@ -411,11 +411,12 @@ fn unproved(run: &Run<'_>, leaving: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn keep_apart(run: &Run<'_>) {
+fn keep_apart(run: &Run<'_>) -> Result<(), Failure> {
     let last = run.workers().last_hup;
     if let Some(wait) = last.and_then(|last| APART.checked_sub(last.elapsed())) {
-        thread::sleep(wait);
+        run.sleep(wait);
     }
+    run.check_interrupt()
 }
 
 /// Watches one signal: what was there before it, and what comes of it.
@@ -468,7 +469,7 @@ impl<'a> Watch<'a> {
     /// What became of the signal. As long as HAProxy is at work it gets the time that `--wait` gives.
     fn outcome(&self) -> Result<Verdict, Failure> {
         let started = Instant::now();
-        let mut pause = Duration::from_millis(30);
+        let mut poll = self.run.poll(self.patience(), LOOK_EVERY);
         loop {
             let verdict = self.look()?;
             let patience = match &verdict {
@@ -481,8 +482,7 @@ impl<'a> Watch<'a> {
             if started.elapsed() >= patience {
                 return Ok(verdict);
             }
-            thread::sleep(pause);
-            pause = (pause * 2).min(LOOK_EVERY);
+            poll.pause()?;
         }
     }
 

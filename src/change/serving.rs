@@ -118,8 +118,8 @@ pub fn is_no_worse(run: &Run<'_>, instance: Option<&Container>) -> Result<(), Fa
             )
         }
         Reply::Status(_) | Reply::NotHttp => {
-            let (now, then) = (judge::in_words(reply), judge::in_words(before));
-            format!("the service {now} at {place}; before, it {}", past(&then))
+            let (now, then) = (judge::in_words(reply), judge::in_words_then(before));
+            format!("the service {now} at {place}; before, it {then}")
         }
         _ => {
             format!("the service does not answer any more at {place}, as it did before")
@@ -155,11 +155,6 @@ pub fn last_look(run: &Run<'_>) -> Result<(), Failure> {
         }
         poll.pause()?;
     }
-}
-
-/// `answers 200` → `answered 200`.
-fn past(words: &str) -> String {
-    words.replacen("answers", "answered", 1)
 }
 
 /// Waits until the load balancer runs, has an address on the external network and answers there, its instances run, and

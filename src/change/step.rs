@@ -42,7 +42,7 @@ pub fn perform(run: &Run<'_>, action: &Action) -> Result<Done, Failure> {
             run.others().none_changed()?;
             let text = files::write_config(run, servers, run.spec.lb_version)?;
             // From the copy on the load balancer does not even start again without them.
-            containers::note_serving(run, &run.names().instances(servers));
+            run.interrupt.note_serving(&run.names().instances(servers));
             reload::reload(run, &text, servers).map(|()| Done::ByUs)
         }
         Action::RestoreConfig(back) => restore::restore_config(run, *back),

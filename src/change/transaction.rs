@@ -15,7 +15,7 @@ use super::workers::Workers;
 use super::{ready, serving, step};
 use crate::calls;
 use crate::docker::{Docker, argv};
-use crate::error::{Failure, Kind, Standing};
+use crate::error::{Failure, Kind, Standing, Thing};
 use crate::haproxy::Config;
 use crate::http::Speaks;
 use crate::interrupt::Interrupt;
@@ -447,8 +447,11 @@ impl Transaction<'_> {
     ) -> Vec<Standing> {
         let names = plan.names();
         let container = |name: String| Standing {
-            what: format!("container `{name}`"),
-            remove: Some(self.docker.shown(&argv::rm_force(&[name]))),
+            remove: Some(
+                self.docker
+                    .shown(&argv::rm_force(std::slice::from_ref(&name))),
+            ),
+            what: Thing::Container(name),
         };
         let made = |action: &Action| match action {
             Action::Run(number) => vec![container(names.instance(*number))],
@@ -458,8 +461,8 @@ impl Transaction<'_> {
             Action::CreateNetwork => {
                 let network = names.network();
                 vec![Standing {
-                    what: format!("network `{network}`"),
                     remove: Some(self.docker.shown(&argv::network_rm(&network))),
+                    what: Thing::Network(network),
                 }]
             }
             _ => Vec::new(),
@@ -498,13 +501,13 @@ impl Transaction<'_> {
         let mut standing: Vec<Standing> = containers
             .into_iter()
             .map(|container| Standing {
-                what: format!("container `{}`", container.name),
+                what: Thing::Container(container.name.clone()),
                 remove: Some(shown(argv::rm_force(std::slice::from_ref(&container.name)))),
             })
             .collect();
         if let Some(bridge) = now.bridge.as_ref().filter(|_| network) {
             standing.push(Standing {
-                what: format!("network `{}`", bridge.name),
+                what: Thing::Network(bridge.name.clone()),
                 remove: Some(shown(argv::network_rm(&bridge.name))),
             });
         }
@@ -514,7 +517,8 @@ impl Transaction<'_> {
 
 /// `failure`, with what somebody else did meanwhile, unless that is said or it is of another kind.
 fn blamed(run: &Common<'_>, failure: Failure) -> Failure {
-    if failure.kind == Kind::Failed && !run.guard.met_others() {
+    let untold = matches!(failure.kind, Kind::Failed | Kind::NetworkAmbiguous);
+    if untold && !run.guard.met_others() {
         run.others().blamed(failure)
     } else {
         failure

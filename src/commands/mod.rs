@@ -23,7 +23,7 @@ use std::time::SystemTime;
 use crate::cli::{ChangeArgs, Cli, Subcommands};
 use crate::digest;
 use crate::docker::{Client, Docker};
-use crate::error::{Failure, printable};
+use crate::error::{self, Failure, printable};
 use crate::interrupt::{Interrupt, Said};
 use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Wanted};
@@ -152,7 +152,9 @@ impl Context<'_> {
         args: &ChangeArgs,
     ) -> Result<Inventory, Failure> {
         match self.look_alone(docker, wanted, args) {
-            Err(failure) if namesakes::in_the_way(&failure) && args.dry_run.is_none() => {
+            Err(failure)
+                if failure.kind == error::Kind::NetworkAmbiguous && args.dry_run.is_none() =>
+            {
                 namesakes::settle(docker, self.ui, &wanted.service.names.network());
                 self.look_alone(docker, wanted, args)
             }

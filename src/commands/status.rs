@@ -11,7 +11,7 @@ use crate::error::{Failure, exit, printable};
 use crate::haproxy::Config;
 use crate::haproxy::channel::Standing;
 use crate::http::{self, Reply, Speaks};
-use crate::inventory::Inventory;
+use crate::inventory::{Endpoint, Inventory};
 use crate::judge::{self, Demand, Quality};
 use crate::look::{self, Wanted};
 use crate::place::Place;
@@ -136,19 +136,14 @@ fn once(context: &Context<'_>, docker: &Docker) -> Result<(String, u8), Failure>
         }
         crate::text::escaped(&format!("{value:#}\n"))
     } else {
-        let text = text(
+        let prefix = service.names.prefix.as_str();
+        text(
             &status,
-            service.names.prefix.as_str(),
+            prefix,
+            &inventory.endpoint,
             heard,
             SystemTime::now(),
-        );
-        if status.verdict == Verdict::NotDeployed {
-            // It may be somewhere else.
-            let endpoint = printable(&inventory.endpoint.to_string());
-            text.replacen("not deployed", &format!("not deployed on {endpoint}"), 1)
-        } else {
-            text
-        }
+        )
     };
     Ok((text, code))
 }
@@ -202,13 +197,22 @@ fn heard(
     Some(entrance.ask(service.names.lb.as_str(), config.lb_port, place, speaks))
 }
 
-fn text(status: &Status, prefix: &str, heard: Option<Heard>, now: SystemTime) -> String {
+fn text(
+    status: &Status,
+    prefix: &str,
+    endpoint: &Endpoint,
+    heard: Option<Heard>,
+    now: SystemTime,
+) -> String {
     let mut text = String::new();
     let verdict = match status.verdict {
-        Verdict::Healthy => "healthy",
-        Verdict::Running => "running",
-        Verdict::Degraded => "degraded",
-        Verdict::NotDeployed => "not deployed",
+        Verdict::Healthy => "healthy".to_owned(),
+        Verdict::Running => "running".to_owned(),
+        Verdict::Degraded => "degraded".to_owned(),
+        // It may be somewhere else.
+        Verdict::NotDeployed => {
+            format!("not deployed on {}", printable(&endpoint.to_string()))
+        }
     };
     let place = status.ways_in.first();
     let place = place.map_or(String::new(), |place| format!(" at {place}"));
@@ -306,6 +310,7 @@ fn in_lb(sent: bool, standing: Option<&Standing>) -> String {
 mod tests {
     use super::*;
     use crate::http::Reply;
+    use crate::inventory::tests::engine;
     use crate::moment::Moment;
     use crate::place::{Meaning, Via};
 
@@ -377,7 +382,7 @@ mod tests {
             meaning: Meaning::Its,
         };
         assert_eq!(
-            text(&status, "web", Some(heard), now),
+            text(&status, "web", &engine(), Some(heard), now),
             "service web: degraded at 10.0.0.2:80, answers\n\n\
              NAME    STATE  IMAGE  ADDRESS     PUBLISHED  SINCE  IN LB\n\
              lb      ready  httpd  172.18.0.2  -          40 s   -\n\

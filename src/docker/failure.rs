@@ -1,6 +1,7 @@
 //! How a docker call that did not succeed is told.
 
 use super::CallError;
+use super::cause::Cause;
 use crate::error::{Failure, Kind};
 use crate::text::printable;
 
@@ -17,6 +18,8 @@ impl Failure {
         }
         let kind = if error.endpoint_unusable() {
             Kind::Unusable
+        } else if error.cause() == Some(Cause::NetworkAmbiguous) {
+            Kind::NetworkAmbiguous
         } else {
             Kind::Failed
         };

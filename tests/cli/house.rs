@@ -1,4 +1,4 @@
-//! The order of the source files: none imports what, by whatever way, imports it.
+//! The order of the source files: none imports what, by whatever way, imports it. And who may sleep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -144,4 +144,16 @@ fn groups_of_imports_are_spread() {
         "crate::docker::Answer",
     ];
     assert_eq!(spread, expected);
+}
+
+/// A sleep of a thread is deaf: whoever waits for something takes `Interrupt::sleep`, in `change` by its poller.
+#[test]
+fn nobody_sleeps_through_an_interrupt() {
+    let mut all = BTreeMap::new();
+    files(&root().join("src"), &[], &mut all);
+    let sleeps = Regex::new(r"\bthread::(sleep|park_timeout)\b").unwrap();
+    let found = all.iter().filter(|(_, code)| sleeps.is_match(code));
+    let found: Vec<String> = found.map(|(module, _)| module.join("/")).collect();
+    // The pace of the probe's own requests; the sleep that hears; and a child that has ended is reaped within milliseconds.
+    assert_eq!(found, ["change/probe", "docker/spawn", "interrupt"]);
 }
