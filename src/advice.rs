@@ -3,6 +3,7 @@
 
 use crate::docker::answer::Network;
 use crate::inventory::{Endpoint, Kind};
+use crate::message::{Message, vch_lb_with};
 use crate::service::names::{ImageRef, NetworkName, Port};
 use crate::service::{Publish, Spec};
 use crate::settings::{EXTERNAL_NET, LB_ARGS, LB_PORT, PUBLISH_LB};
@@ -19,14 +20,8 @@ pub fn by_host(endpoint: &Endpoint) -> [&'static str; 4] {
     ["--external-net", network, "--publish-lb", "always"]
 }
 
-/// What to do where there is no EXTERNAL_NET. `there` are the networks that it could name; `command` is that of `up` with some
-/// flags.
-pub fn no_external(
-    endpoint: &Endpoint,
-    there: &[&str],
-    port: Option<Port>,
-    command: &dyn Fn(&[&str]) -> String,
-) -> String {
+/// What to do where there is no EXTERNAL_NET. `there` are the networks that it could name.
+pub fn no_external(endpoint: &Endpoint, there: &[&str], port: Option<Port>) -> Message {
     let at = port.map_or("LB_PORT".to_owned(), |port| format!("port {port}"));
     let own = endpoint.own_network();
     // Podman tells of it by another name than it uses.
@@ -36,25 +31,23 @@ pub fn no_external(
         .collect();
     match endpoint.kind {
         Kind::Vch if others.is_empty() => {
-            "ask the VCH's admin for a container network (`vic-machine configure --container-network`)".to_owned()
+            "ask the VCH's admin for a container network (`vic-machine configure --container-network`)".into()
         }
         Kind::Vch => {
-            let command = command(&["--external-net", others[0]]);
-            format!(
-                "set {EXTERNAL_NET} to a container network of this VCH ({}): `{command}`",
-                list(&others)
-            )
+            let others_listed = list(&others);
+            let what = format!("set {EXTERNAL_NET} to a container network of this VCH ({others_listed}): ");
+            Message::from(what) + vch_lb_with("up", &["--external-net", others[0]])
         }
         Kind::Engine => {
             let other = match &others[..] {
                 [] => String::new(),
                 others => format!(" one that is there, {}, or", list(others)),
             };
-            let command = command(&by_host(endpoint));
-            format!(
-                "`{command}` serves on {at} of the endpoint's host; for a network of your own set {EXTERNAL_NET} \
-                 to{other} one that you make with `docker network create`"
-            )
+            vch_lb_with("up", &by_host(endpoint))
+                + format!(
+                    " serves on {at} of the endpoint's host; for a network of your own set {EXTERNAL_NET} \
+                     to{other} one that you make with `docker network create`"
+                )
         }
     }
 }
@@ -162,8 +155,7 @@ mod tests {
     #[test]
     fn a_newcomer_is_told_what_works_on_this_endpoint() {
         let told = |endpoint: &Endpoint, there: &[&str]| {
-            let command = |flags: &[&str]| format!("vch-lb up {}", flags.join(" "));
-            no_external(endpoint, there, Some(spec(&[]).lb_port), &command)
+            no_external(endpoint, there, Some(spec(&[]).lb_port)).to_string()
         };
         assert_eq!(
             told(&engine(), &["bridge"]),

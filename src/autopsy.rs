@@ -6,6 +6,7 @@ use crate::docker::cause::Cause;
 use crate::error::{Failure, LogTail};
 use crate::haproxy::log;
 use crate::inventory::{Container, State};
+use crate::message::Message;
 use crate::service::Spec;
 use crate::text::list;
 
@@ -36,10 +37,13 @@ pub fn log_tail(docker: &Docker, container: &str) -> LogTail {
 /// Adds to `failure` what `container` left behind.
 pub fn examine(docker: &Docker, spec: &Spec, container: &Container, failure: Failure) -> Failure {
     let tail = log_tail(docker, &container.name);
-    let hint = cause_of_death(container, &tail).or_else(|| other_port(container, spec));
+    let hint =
+        cause_of_death(container, &tail).or_else(|| other_port(container, spec).map(Message::from));
     let mut failure = failure;
     failure.logs.push(tail);
-    failure.hint = hint.or(failure.hint);
+    if let Some(hint) = hint {
+        failure.hints = vec![hint];
+    }
     // What docker's own check said, where that is why.
     failure.words = failure
         .words
@@ -91,20 +95,20 @@ pub fn unresolved(name: &str) -> String {
     )
 }
 
-fn cause_of_death(container: &Container, tail: &LogTail) -> Option<String> {
+fn cause_of_death(container: &Container, tail: &LogTail) -> Option<Message> {
     let alerts = log::alerts(tail.lines.iter().map(String::as_str));
     if let Some(name) = alerts.into_iter().find_map(log::unresolved_name) {
-        return Some(unresolved(name));
+        return Some(unresolved(name).into());
     }
     if log::may_not_bind(tail.lines.iter().map(String::as_str)) {
-        return Some(NOT_ALLOWED_TO_BIND.to_owned());
+        return Some(NOT_ALLOWED_TO_BIND.into());
     }
     let State::Exited { code } = container.state else {
         return None;
     };
     let other_platform = |line: &String| line.to_ascii_lowercase().contains("exec format error");
     if tail.lines.iter().any(other_platform) {
-        return Some(Cause::WrongPlatform.hint().to_owned());
+        return Some(Cause::WrongPlatform.hint());
     }
     match code {
         _ if container.oom_killed => {
@@ -157,11 +161,13 @@ mod tests {
         assert!(
             cause_of_death(&dead(127), &tail(&[]))
                 .unwrap()
+                .to_string()
                 .contains("not found")
         );
         assert!(
             cause_of_death(&dead(0), &tail(&[]))
                 .unwrap()
+                .to_string()
                 .contains("foreground")
         );
         assert!(
@@ -173,6 +179,7 @@ mod tests {
                 &tail(&[])
             )
             .unwrap()
+            .to_string()
             .contains("memory")
         );
         assert_eq!(cause_of_death(&dead(3), &tail(&["bye"])), None);
@@ -182,6 +189,7 @@ mod tests {
         assert!(
             cause_of_death(&dead(1), &unresolved)
                 .unwrap()
+                .to_string()
                 .contains("`web-3`")
         );
         assert_eq!(standing(&dead(137)), "exited with code 137 (killed)");

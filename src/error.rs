@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::message::Message;
 use crate::receipt::Receipt;
 pub use crate::text::printable;
 
@@ -135,13 +136,13 @@ pub struct Failure {
     pub words: Option<String>,
     pub logs: Vec<LogTail>,
     /// Failures while undoing: they never hide the first one.
-    pub undoing: Vec<String>,
+    pub undoing: Vec<Message>,
     pub standing: Vec<Standing>,
     /// Said where something was undone or kept on purpose.
-    pub aftermath: Option<String>,
+    pub aftermath: Option<Message>,
     /// With `--probe`: what the change, and undoing it, cost its clients.
     pub receipt: Option<Receipt>,
-    pub hint: Option<String>,
+    pub hints: Vec<Message>,
 }
 
 impl Failure {
@@ -156,7 +157,7 @@ impl Failure {
             standing: Vec::new(),
             aftermath: None,
             receipt: None,
-            hint: None,
+            hints: Vec::new(),
         }
     }
 
@@ -174,8 +175,15 @@ impl Failure {
     }
 
     #[must_use]
-    pub fn hinted(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    pub fn hinted(mut self, hint: impl Into<Message>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// With `hint` in place of those that it has: it says better what to do.
+    #[must_use]
+    pub fn hinted_better(mut self, hint: impl Into<Message>) -> Self {
+        self.hints = vec![hint.into()];
         self
     }
 
@@ -185,46 +193,68 @@ impl Failure {
         self
     }
 
-    /// The whole message, without colour, ending with a newline.
-    pub fn render(&self) -> String {
-        let mut text = format!("error: {}\n", self.what);
+    /// The same with each command that it names as `complete` has it.
+    #[must_use]
+    pub fn completed(self, complete: impl Fn(&Message) -> String) -> Self {
+        let all = |messages: Vec<Message>| {
+            let messages = messages.iter();
+            messages.map(|message| complete(message).into()).collect()
+        };
+        Self {
+            undoing: all(self.undoing),
+            aftermath: self.aftermath.map(|message| complete(&message).into()),
+            hints: all(self.hints),
+            ..self
+        }
+    }
+
+    /// The whole message, without colour.
+    pub fn render(&self) -> Message {
+        Message::from(format!("error: {}", self.what)) + self.render_rest()
+    }
+
+    /// What follows on what was not done.
+    pub fn render_rest(&self) -> Message {
+        let mut text = String::new();
         if let Some(call) = &self.call {
-            let _ = writeln!(text, "  {call}");
+            let _ = write!(text, "\n  {call}");
         }
         if let Some(words) = &self.words {
             quote_block(&mut text, words.lines());
         }
         for log in &self.logs {
             if log.lines.is_empty() {
-                let _ = writeln!(text, "`{}` logged nothing", log.container);
+                let _ = write!(text, "\n`{}` logged nothing", log.container);
             } else {
-                let _ = writeln!(text, "the last log lines of `{}`:", log.container);
+                let _ = write!(text, "\nthe last log lines of `{}`:", log.container);
                 quote_block(&mut text, log.lines.iter().map(String::as_str));
             }
         }
+        let mut message = Message::from(text);
         for failure in &self.undoing {
-            let _ = writeln!(text, "while undoing: {failure}");
+            message = message + "\nwhile undoing: " + failure.clone();
         }
         if let Some(aftermath) = &self.aftermath {
-            let _ = writeln!(text, "{aftermath}");
+            message = message + "\n" + aftermath.clone();
         }
         if !self.standing.is_empty() {
-            text.push_str("left standing:\n");
+            message = message + "\nleft standing:";
             for standing in &self.standing {
-                let _ = writeln!(text, "  {}", standing.text());
+                message = message + format!("\n  {}", standing.text());
             }
         }
         if let Some(receipt) = &self.receipt {
-            text.push_str(&receipt.text());
+            message = message + format!("\n{}", receipt.text().trim_end());
         }
-        if let Some(hint) = &self.hint {
-            let _ = writeln!(text, "hint: {hint}");
+        for hint in &self.hints {
+            message = message + "\nhint: " + hint.clone();
         }
-        text
+        message
     }
 
     /// The error object that `--format json` writes to stderr.
     pub fn json(&self) -> serde_json::Value {
+        let hints: Vec<String> = self.hints.iter().map(Message::to_string).collect();
         serde_json::json!({
             "schema": "vch-lb/error/1",
             "error": self.what,
@@ -236,14 +266,14 @@ impl Failure {
             "aftermath": self.aftermath,
             "standing": self.standing,
             "probe": self.receipt,
-            "hint": self.hint,
+            "hint": (!hints.is_empty()).then(|| hints.join("\n")),
         })
     }
 }
 
 fn quote_block<'a>(text: &mut String, lines: impl Iterator<Item = &'a str>) {
     for line in lines {
-        let _ = writeln!(text, "  | {}", printable(line));
+        let _ = write!(text, "\n  | {}", printable(line));
     }
 }
 
@@ -265,6 +295,7 @@ impl From<anyhow::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::vch_lb;
     use crate::receipt::Tally;
 
     #[test]
@@ -303,14 +334,16 @@ mod tests {
                 },
                 phases: Vec::new(),
             }),
-            ..Failure::failed("the load balancer was not started").hinted("look")
+            ..Failure::failed("the load balancer was not started")
+                .hinted("look with " + vch_lb("status"))
+                .hinted("look again")
         };
         assert_eq!(
-            failure.render(),
+            failure.render().to_string(),
             "error: the load balancer was not started\n  docker start lb\n  | Error response from daemon: no\n  \
              | exit status 1\nthe last log lines of `lb`:\n  | \u{fffd}[31m[ALERT]\n`web-1` logged nothing\nwhile undoing: \
              docker rm -f -v lb: timed out\nundone: 3 containers\nleft standing:\n  container `lb` (to remove it: docker \
-             rm -f -v lb)\n  container `web-4`\nprobe: 2 sent, 2 failed\nhint: look\n"
+             rm -f -v lb)\n  container `web-4`\nprobe: 2 sent, 2 failed\nhint: look with `vch-lb status`\nhint: look again"
         );
     }
 

@@ -62,7 +62,8 @@
 //! ├── docker          the docker client: calls and how they are shown, spawning, answers, what its words mean
 //! ├── status          what status makes of the inventory
 //! ├── text.rs         how texts are written; those of others are made harmless for a terminal
-//! ├── suggest.rs      commands of its own that it suggests
+//! ├── message.rs      texts that suggest commands of its own
+//! ├── suggest.rs      how those commands are to be typed, so that they mean the same service
 //! ├── doctor          what doctor makes of its facts; in `endpoint`, a file for each check of the endpoint
 //! ├── interrupt.rs    Ctrl-C
 //! ├── help            the topics of `vch-lb help`, whose texts are in `templates/help`: as text, as manual pages; the pager
@@ -127,6 +128,7 @@ pub mod interrupt;
 pub mod inventory;
 pub mod judge;
 pub mod look;
+pub mod message;
 pub mod moment;
 pub mod namesakes;
 pub mod place;

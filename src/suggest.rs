@@ -1,10 +1,11 @@
 //! Commands of this tool that are suggested to the admin, so that they mean the same service when typed into the same
 //! shell. Pure.
 //!
-//! Texts name such a command in back quotes and without more: `vch-lb up`. Before they are shown, what the admin had to
-//! give to mean this service is put into it here: the settings file, the flags that say which service, and the endpoint.
+//! Before a message is shown, what the admin had to give to mean this service is put into its commands here: the settings
+//! file, the flags that say which service, and the endpoint.
 
 use crate::docker::words::{hide_password, quote};
+use crate::message::{Command, Message};
 use crate::secrets::redact;
 use crate::settings::{Origin, Settings, TABLE};
 
@@ -63,18 +64,11 @@ impl Suggest {
 
     /// `vch-lb SUBCOMMAND`, what has to be repeated, and `more`, which may say some of that otherwise.
     pub fn command(&self, subcommand: &str, more: &[&str]) -> String {
-        let mut words = vec![TOOL, subcommand];
-        for (flag, value) in &self.all {
-            if !more.contains(&flag.as_str()) {
-                words.extend([flag, value.as_str()]);
-            }
-        }
-        words.extend(more);
-        quote(&words)
+        typed(subcommand, self.all.iter(), more)
     }
 
     /// The other settings that flags said, but for those in `except`; values of environment variables are hidden.
-    pub fn settings(&self, settings: &Settings, except: &[&str]) -> Vec<String> {
+    fn settings(&self, settings: &Settings, except: &[&str]) -> Vec<String> {
         let mut words = Vec::new();
         for setting in TABLE {
             let value = settings.get(setting.name);
@@ -87,29 +81,27 @@ impl Suggest {
         words
     }
 
-    /// `text` with all of its commands made complete.
-    pub fn complete(&self, text: &str) -> String {
-        if self.all.is_empty() && self.up.is_empty() {
-            return text.to_owned();
-        }
-        let mut parts = text.split("`vch-lb ");
-        let mut complete = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let end = part.find([' ', '`']).unwrap_or(part.len());
-            let (subcommand, rest) = part.split_at(end);
-            complete.extend(["`", TOOL, " ", subcommand]);
-            let said = rest.split('`').next().unwrap_or_default();
-            let says = |flag: &str| said.split(' ').any(|word| word == flag);
-            let ups = self.up.iter().filter(|_| subcommand == "up");
-            let lacking = self.all.iter().chain(ups).filter(|(flag, _)| !says(flag));
-            let more: Vec<&str> = lacking.flat_map(|(f, v)| [f.as_str(), v]).collect();
-            if !more.is_empty() {
-                complete.extend([" ", &quote(&more)]);
-            }
-            complete.push_str(rest);
-        }
-        complete
+    /// `message` with all of its commands made complete.
+    pub fn complete(&self, message: &Message) -> String {
+        message.text(|Command { subcommand, more }| {
+            let ups = self.up.iter().filter(|_| *subcommand == "up");
+            let more: Vec<&str> = more.iter().map(String::as_str).collect();
+            typed(subcommand, self.all.iter().chain(ups), &more)
+        })
     }
+}
+
+/// `vch-lb SUBCOMMAND`, those of `repeated` that `more` does not say otherwise, and `more`.
+fn typed<'a>(
+    subcommand: &str,
+    repeated: impl Iterator<Item = &'a (String, String)>,
+    more: &[&str],
+) -> String {
+    let mut words = vec![TOOL, subcommand];
+    let repeated = repeated.filter(|(flag, _)| !more.contains(&flag.as_str()));
+    words.extend(repeated.flat_map(|(flag, value)| [flag.as_str(), value]));
+    words.extend(more);
+    quote(&words)
 }
 
 /// Arguments for docker, with what nobody needs to see hidden.
@@ -123,6 +115,7 @@ fn without_secrets(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{vch_lb, vch_lb_with};
     use crate::settings::file::Assignments;
     use crate::settings::{
         EXTERNAL_NET, INSTANCE_ARGS, INSTANCE_CTR_PREFIX, LB_CTR_NAME, LB_PORT, PUBLISH_LB,
@@ -191,8 +184,9 @@ mod tests {
         };
         let settings = Settings::resolve(flag, |_| None, &Assignments::default());
         let again = Suggest::new(&settings, Some("s.conf"), None, None).with_flags_of_up(&settings);
-        let text = "set it, or `vch-lb up --recreate-lb --lb-port 82`; `vch-lb status` says more";
-        let complete = again.complete(text);
+        let up = vch_lb_with("up", &["--recreate-lb", "--lb-port", "82"]);
+        let message = "set it, or " + up + "; " + vch_lb("status") + " says more";
+        let complete = again.complete(&message);
         assert!(
             complete
                 .starts_with("set it, or `vch-lb up --settings s.conf --instance-args '--env '"),
@@ -210,24 +204,25 @@ mod tests {
     #[test]
     fn commands_in_a_text_are_made_complete() {
         let again = Suggest::new(&Settings::defaults(), Some("svc.conf"), None, None);
-        for (text, complete) in [
+        let overwrite = || vch_lb_with("up", &["--overwrite"]);
+        for (message, complete) in [
             (
-                "running `vch-lb down` again goes on from here",
+                "running " + vch_lb("down") + " again goes on from here",
                 "running `vch-lb down --settings svc.conf` again goes on from here",
             ),
             (
-                "`vch-lb up --overwrite` replaces it; `vch-lb status` shows it",
+                overwrite() + " replaces it; " + vch_lb("status") + " shows it",
                 "`vch-lb up --settings svc.conf --overwrite` replaces it; `vch-lb status --settings svc.conf` shows it",
             ),
             (
-                "`vch-lb up --settings other.conf --publish-lb always`",
-                "`vch-lb up --settings other.conf --publish-lb always`",
+                vch_lb_with("up", &["--settings", "other.conf"]),
+                "`vch-lb up --settings other.conf`",
             ),
-            ("run vch-lb again", "run vch-lb again"),
-            ("`docker logs`", "`docker logs`"),
+            ("run `docker logs`".into(), "run `docker logs`"),
         ] {
-            assert_eq!(again.complete(text), complete);
-            assert_eq!(Suggest::default().complete(text), text);
+            assert_eq!(again.complete(&message), complete);
+            let plain = Suggest::default().complete(&message);
+            assert_eq!(plain, message.to_string());
         }
     }
 }

@@ -173,7 +173,7 @@ mod tests {
             fs::write(&path, foreign).unwrap();
             let failure = check(&path, false).unwrap_err();
             assert!(failure.what.contains("is there already"), "{failure:?}");
-            assert!(failure.hint.unwrap().contains("--overwrite"));
+            assert!(failure.hints[0].to_string().contains("--overwrite"));
             check(&path, true).unwrap();
         }
         fs::write(&path, "").unwrap();

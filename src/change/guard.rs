@@ -32,6 +32,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::docker::answer::ListedContainer;
 use crate::error::Failure;
 use crate::inventory::Inventory;
+use crate::message::vch_lb;
 use crate::service::names::Names;
 
 /// How many files are remembered: the one in the load balancer, and the one that may just be on its way there.
@@ -228,7 +229,7 @@ impl Guard {
     pub fn other(&self, found: &str) -> Failure {
         self.known().others = true;
         let what = format!("somebody else changed the service meanwhile: {found}");
-        Failure::failed(what).hinted("`vch-lb status` shows what it is now")
+        Failure::failed(what).hinted(vch_lb("status") + " shows what it is now")
     }
 }
 

@@ -45,7 +45,7 @@ impl Others<'_> {
         match self.none_changed() {
             Err(other) if self.guard.met_others() => Failure {
                 what: format!("{}; {}", other.what, failure.what),
-                hint: other.hint,
+                hints: other.hints,
                 ..failure
             },
             _ => failure,

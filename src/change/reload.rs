@@ -22,6 +22,7 @@ use crate::haproxy::log::{self, Line, Own};
 use crate::haproxy::read::Found;
 use crate::haproxy::reloaded::{self, By, Evidence, Verdict};
 use crate::look;
+use crate::message::vch_lb;
 use crate::moment::Moment;
 use crate::service::names::Number;
 use crate::text;
@@ -104,12 +105,12 @@ fn put_back(run: &Run<'_>, before: &Found, failure: Failure) -> Failure {
         Ok(()) => {
             if let Err(second) = start_again(run) {
                 // Undoing, which comes next, has another try, with instances that may have been stopped back.
-                run.ui.status(second.render().trim_end());
+                run.ui.status(&second.render().to_string());
             }
             failure
         }
         Err(second) => Failure {
-            undoing: vec![second.render().trim_end().to_owned()],
+            undoing: vec![second.render()],
             ..failure
         },
     }
@@ -198,20 +199,21 @@ fn refused_or_unchecked(run: &Run<'_>, error: &CallError) -> Result<Checked, Fai
             Ok(Checked::Not)
         };
     }
-    let mut failure = Failure::from_call(
+    let failure = Failure::from_call(
         format!("HAProxy in `{lb}` refuses the new haproxy.cfg"),
         error,
     )
     .worded(said.trim());
-    failure.hint = log::unresolved_name(&said)
-        .map(|name| {
-            format!(
-                "the load balancer could not resolve `{name}`: is that instance running? With SERVER_ADDRESS=ip no name \
-                 is asked for"
-            )
-        })
-        .or(failure.hint);
-    Err(failure)
+    Err(match log::unresolved_name(&said) {
+        Some(name) => failure.hinted_better(unresolved(name)),
+        None => failure,
+    })
+}
+
+fn unresolved(name: &str) -> String {
+    format!(
+        "the load balancer could not resolve `{name}`: is that instance running? With SERVER_ADDRESS=ip no name is asked for"
+    )
 }
 
 /// HAProxy starts without a server whose name does not resolve: that must not pass for a server that is sent to.
@@ -220,9 +222,8 @@ fn every_name_resolves(lb: &str, said: &str) -> Result<(), Failure> {
         return Ok(());
     };
     let what = format!("HAProxy in `{lb}` would send nothing to `{name}`");
-    Err(Failure::failed(what).worded(said.trim()).hinted(format!(
-        "the load balancer could not resolve `{name}`: is that instance running? With SERVER_ADDRESS=ip no name is asked for"
-    )))
+    let failure = Failure::failed(what).worded(said.trim());
+    Err(failure.hinted(unresolved(name)))
 }
 
 /// The same where HAProxy could not be asked before: then its log alone tells whom it left out.
@@ -366,7 +367,8 @@ fn has_loaded(watch: Watch<'_>) -> Result<(), Failure> {
     let what = format!(
         "HAProxy in `{lb}` is still loading what it was asked to before, and will run that once it has"
     );
-    Err(Failure::failed(what).hinted("once it has loaded, `vch-lb status` tells how it stands"))
+    Err(Failure::failed(what)
+        .hinted("once it has loaded, " + vch_lb("status") + " tells how it stands"))
 }
 
 fn not_taken(run: &Run<'_>) -> Failure {

@@ -12,6 +12,7 @@ use crate::error::Failure;
 use crate::haproxy::channel::Question;
 use crate::inventory::{Container, Restarts, State};
 use crate::look;
+use crate::message::vch_lb;
 use crate::moment::Moment;
 use crate::text;
 
@@ -55,7 +56,7 @@ pub fn if_ended(run: &Run<'_>, watched: Option<Instant>) -> Result<bool, Failure
         }
         if since.elapsed() >= SERVES_WITHIN {
             let what = format!("the load balancer `{lb}` has ended and does not come back");
-            let failure = Failure::failed(what).hinted("`vch-lb up` starts it");
+            let failure = Failure::failed(what).hinted(vch_lb("up") + " starts it");
             return Err(crate::autopsy::examine(
                 &run.docker,
                 run.spec,

@@ -210,7 +210,7 @@ fn sends_to_all(run: &Run<'_>, lb: Option<&Container>) -> Result<(), Failure> {
         Some(name) => {
             let what = format!("`{}` sends nothing to `{name}`", lb.name);
             let failure = autopsy::examine(&run.docker, run.spec, lb, Failure::failed(what));
-            Err(failure.hinted(autopsy::unresolved(name)))
+            Err(failure.hinted_better(autopsy::unresolved(name)))
         }
     }
 }
@@ -436,7 +436,7 @@ fn fallen(run: &Run<'_>) -> Option<Container> {
 fn blame(run: &Run<'_>, instance: &Container, mut failure: Failure) -> Failure {
     let tail = autopsy::log_tail(&run.docker, &instance.name);
     failure.logs.push(tail);
-    failure.hinted(format!(
+    failure.hinted_better(format!(
         "`{}` {}, and the load balancer can't resolve the name of an instance that does not run",
         instance.name,
         autopsy::standing(instance)

@@ -22,6 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
 use crate::judge;
 use crate::look::{self, Wanted};
+use crate::message::vch_lb;
 use crate::plan::{Action, Plan, Subject, undo};
 use crate::reach::Reach;
 use crate::receipt::{Phase, Receipt};
@@ -386,26 +387,22 @@ impl Transaction<'_> {
         let undone = self.go_back(&undo, run, probe);
         let lb_is_not_back = undone.uncertain.iter().any(Action::has_to_succeed);
         let second = undone.failure;
-        failure
-            .undoing
-            .extend(second.map(|second| second.render().trim_end().to_owned()));
+        failure.undoing.extend(second.map(|second| second.render()));
         failure.standing = self.standing(plan, made(outcome), self.now(plan).as_ref());
         if lb_is_not_back || run.guard.has_overwritten() {
             for standing in &mut failure.standing {
                 standing.remove = None;
             }
         }
-        failure.aftermath = Some(
-            if lb_is_not_back {
-                "what was done could not be undone: the load balancer may send to new instances, so they stay until \
-                 `vch-lb status` tells that it does not"
-            } else if failure.undoing.is_empty() && failure.standing.is_empty() {
-                "what was done has been undone"
-            } else {
-                "what was done could not be undone wholly"
-            }
-            .into(),
-        );
+        failure.aftermath = Some(if lb_is_not_back {
+            "what was done could not be undone: the load balancer may send to new instances, so they stay until "
+                + vch_lb("status")
+                + " tells that it does not"
+        } else if failure.undoing.is_empty() && failure.standing.is_empty() {
+            "what was done has been undone".into()
+        } else {
+            "what was done could not be undone wholly".into()
+        });
         failure
     }
 

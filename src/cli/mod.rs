@@ -359,19 +359,14 @@ pub fn complaint(error: &clap::Error) -> Failure {
     let mut paragraphs = text.split("\n\n").map(str::trim);
     let what = paragraphs.next().unwrap_or_default();
     let failure = Failure::usage(what.strip_prefix("error: ").unwrap_or(what));
-    let hints: Vec<&str> = paragraphs
+    let hints = paragraphs
         .filter(|more| !more.is_empty() && !more.starts_with("For more information"))
         .map(|more| {
             let labels = ["hint: ", "tip: "];
             let bare = labels.iter().find_map(|label| more.strip_prefix(label));
             bare.unwrap_or(more)
-        })
-        .collect();
-    if hints.is_empty() {
-        failure
-    } else {
-        failure.hinted(hints.join("\n"))
-    }
+        });
+    hints.fold(failure, Failure::hinted)
 }
 
 /// Whether a command line that can't be parsed asks for JSON all the same.
@@ -495,11 +490,11 @@ mod tests {
         let complaint = |line: &[&str]| complaint(&Cli::from_words(line).unwrap_err());
         let unknown = complaint(&["vch-lb", "up", "--nope"]);
         assert_eq!(unknown.what, "unexpected argument '--nope' found");
-        let hint = unknown.hint.unwrap();
+        let hint = unknown.hints[0].to_string();
         assert!(hint.starts_with("Usage: vch-lb up"), "{hint}");
         let ours = complaint(&["vch-lb", "scale", "5", "--lb-port=81"]);
         assert!(ours.what.ends_with("--lb-port can't be given"), "{ours:?}");
-        let hint = ours.hint.unwrap();
+        let hint = ours.hints[0].to_string();
         assert!(hint.starts_with("`vch-lb up` changes it"), "{hint}");
     }
 

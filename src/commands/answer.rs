@@ -12,6 +12,7 @@ use crate::http::Reply;
 use crate::inventory::{Container, Inventory};
 use crate::judge::{self, Quality};
 use crate::look;
+use crate::message::{Message, vch_lb, vch_lb_with};
 use crate::place::{Place, Via};
 use crate::plan::Plan;
 use crate::reach::{self, Reach};
@@ -118,8 +119,8 @@ fn ask(
 }
 
 fn warn(context: &Context<'_>, what: &str) {
-    let warning = format!("{what}: `vch-lb status` and `vch-lb logs` say more");
-    context.ui.warn(&context.suggest.complete(&warning));
+    let more = vch_lb("status") + " and " + vch_lb("logs") + " say more";
+    context.warn(&(Message::from(format!("{what}: ")) + more));
 }
 
 /// Where the service is after an executed plan; warns where it does not answer, or is nowhere.
@@ -134,11 +135,10 @@ fn reach_after(change: &Change<'_>, spec: &Spec, report: &Report) -> Option<Reac
         ) {
             (Quality::Works | Quality::Open, _) | (Quality::Untold, None) => {}
             (Quality::Untold, Some(place)) => {
-                let warning = match reach.why {
-                    Some(why) => format!("{}: {}", reach::untold(place), why.words()),
+                context.warn(&match reach.why {
+                    Some(why) => format!("{}: {}", reach::untold(place), why.words()).into(),
                     None => why_no_answer(spec, before, place),
-                };
-                context.ui.warn(&context.suggest.complete(&warning));
+                });
             }
             (Quality::Fails | Quality::Nobody, _) => {
                 warn(context, &reach::fails(&spec.names().lb, reach.reply));
@@ -202,7 +202,7 @@ fn say(context: &Context<'_>, spec: &Spec, reach: Option<&Reach>, report: Option
 }
 
 /// Why a load balancer that runs may not answer, as far as that can be told from here.
-fn why_no_answer(spec: &Spec, inventory: &Inventory, place: &Place) -> String {
+fn why_no_answer(spec: &Spec, inventory: &Inventory, place: &Place) -> Message {
     let port = spec.lb_port;
     let net = spec.external_net();
     let unpublished = inventory.is_vch()
@@ -211,32 +211,38 @@ fn why_no_answer(spec: &Spec, inventory: &Inventory, place: &Place) -> String {
             None => spec.publish == Publish::Never,
         };
     if unpublished {
-        return format!(
+        let what = format!(
             "{place} does not answer from here: a VCH's container network drops every port that was not \
-             published, and `{}` publishes none; `vch-lb up --recreate-lb` with PUBLISH_LB=auto opens it",
+             published, and `{}` publishes none; ",
             spec.names().lb
         );
+        let up = vch_lb_with("up", &["--recreate-lb"]);
+        return Message::from(what) + up + " with PUBLISH_LB=auto opens it";
     }
     if inventory.is_vch() {
         return format!(
             "{place} does not answer from here: there may be no route from this workstation to `{net}`, or its \
              firewall lets nobody in (the VCH's administrator decides that with --container-network-firewall)"
-        );
+        )
+        .into();
     }
     if place.via == Via::Host {
         return format!(
             "{place} does not answer from here: a firewall may keep this workstation from the port that the endpoint's \
              host publishes"
-        );
+        )
+        .into();
     }
     let bridge = inventory
         .external
         .as_ref()
         .filter(|net| net.driver == "bridge");
-    let by_host = bridge.map_or("", |_| {
-        ": `vch-lb up --recreate-lb --publish-lb always` lets clients in by the endpoint's host"
-    });
-    format!(
-        "{place} does not answer from here: there may be no route from this workstation to `{net}`{by_host}"
-    )
+    let no_route = format!(
+        "{place} does not answer from here: there may be no route from this workstation to `{net}`"
+    );
+    if bridge.is_none() {
+        return no_route.into();
+    }
+    let by_host = vch_lb_with("up", &["--recreate-lb", "--publish-lb", "always"]);
+    Message::from(no_route) + ": " + by_host + " lets clients in by the endpoint's host"
 }

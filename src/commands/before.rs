@@ -5,6 +5,7 @@ use super::Context;
 use crate::docker::Docker;
 use crate::error::Failure;
 use crate::inventory::{Inventory, Kind};
+use crate::message::{Message, vch_lb, vch_lb_with};
 use crate::place;
 use crate::plan::{Action, Plan};
 use crate::service::Spec;
@@ -13,18 +14,12 @@ use crate::{advice, connections, host_ports, look};
 
 /// Fails where EXTERNAL_NET is not there, and says which command works.
 pub(super) fn require_external(
-    context: &Context<'_>,
     docker: &Docker,
     spec: &Spec,
     inventory: &Inventory,
 ) -> Result<(), Failure> {
     let endpoint = &inventory.endpoint;
     let wanted = spec.external_net();
-    let up = |flags: &[&str]| {
-        let given = context.suggest.settings(&context.settings, flags);
-        let words: Vec<&str> = given.iter().map(String::as_str).collect();
-        context.suggest.command("up", &[&words, flags].concat())
-    };
     if let Some(external) = &inventory.external {
         let Some(name) = advice::other_name(endpoint, external, wanted) else {
             return Ok(());
@@ -32,8 +27,7 @@ pub(super) fn require_external(
         let what = format!(
             "the network `{wanted}` ({EXTERNAL_NET}) is called `{name}` by the containers on it"
         );
-        let command = up(&["--external-net", &name]);
-        return Err(Failure::failed(what).hinted(format!("`{command}`")));
+        return Err(Failure::failed(what).hinted(vch_lb_with("up", &["--external-net", &name])));
     }
     let there = match endpoint.kind {
         Kind::Vch => endpoint.networks.clone(),
@@ -41,7 +35,7 @@ pub(super) fn require_external(
     };
     let there: Vec<&str> = there.iter().map(String::as_str).collect();
     let what = format!("there is no network `{wanted}` ({EXTERNAL_NET}) on this endpoint");
-    let hint = advice::no_external(endpoint, &there, Some(spec.lb_port), &up);
+    let hint = advice::no_external(endpoint, &there, Some(spec.lb_port));
     Err(Failure::failed(what).hinted(hint))
 }
 
@@ -50,11 +44,10 @@ pub(super) fn warn_of_astray(context: &Context<'_>, spec: &Spec, inventory: &Inv
     let bridge = spec.names().network();
     for (conflict, _) in inventory.astray(spec.names()) {
         let what = format!(
-            "`{}` is not on `{bridge}`: it counts for nothing, nothing is sent to it, and it is left alone; `vch-lb status` \
-             says how it comes back",
+            "`{}` is not on `{bridge}`: it counts for nothing, nothing is sent to it, and it is left alone; ",
             conflict.name
         );
-        context.ui.warn(&context.suggest.complete(&what));
+        context.warn(&(Message::from(what) + vch_lb("status") + " says how it comes back"));
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn examine(context: &Context<'_>, args: &DoctorArgs) -> Result<u8, Fa
     let mut report = diagnose(&facts(context, args)?);
     for check in &mut report.checks {
         let remedy = check.remedy.take();
-        check.remedy = remedy.map(|remedy| context.suggest.complete(&remedy));
+        check.remedy = remedy.map(|remedy| context.suggest.complete(&remedy).into());
     }
     if context.ui.json() {
         context.ui.answer_json(&serde_json::json!({
@@ -305,7 +305,7 @@ fn line(text: &mut String, check: &Check) {
         below(&format!("| {}", printable(words)));
     }
     if let Some(remedy) = &check.remedy {
-        below(&printable(remedy));
+        below(&printable(&remedy.to_string()));
     }
     if let Some(note) = &check.note {
         below(&format!("{faint}note: {}{faint:#}", printable(note)));

@@ -8,6 +8,7 @@ use crate::cli::DownArgs;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
 use crate::look::{Detail, Wanted};
+use crate::message::vch_lb;
 use crate::plan::Action;
 use crate::plan::down as planner;
 use crate::service::Service;
@@ -74,9 +75,11 @@ fn warn_of(left_alone: &[String], context: &Context<'_>) {
 
 /// The failure, with a way on.
 fn resumable(failure: Failure) -> Failure {
-    let way_on = || "running `vch-lb down` again goes on from here".to_owned();
-    let hint = failure.hint.clone().unwrap_or_else(way_on);
-    failure.hinted(hint)
+    if failure.hints.is_empty() {
+        failure.hinted("running " + vch_lb("down") + " again goes on from here")
+    } else {
+        failure
+    }
 }
 
 /// What is left alone, and why.

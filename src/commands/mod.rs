@@ -27,6 +27,7 @@ use crate::error::{self, Failure, printable};
 use crate::interrupt::{Interrupt, Said};
 use crate::inventory::{Inventory, Kind};
 use crate::look::{self, Wanted};
+use crate::message::{Message, vch_lb};
 use crate::namesakes;
 use crate::service::arguments::Arguments;
 use crate::service::brought::Workstation;
@@ -241,14 +242,23 @@ impl Context<'_> {
         })
     }
 
+    /// Warns, with what says which service is meant put into the commands that `message` names.
+    pub fn warn(&self, message: &Message) {
+        self.ui.warn(&self.suggest.complete(message));
+    }
+
     /// Listens for signals from here on: before the first call that changes something.
     pub fn listen(&self) -> Result<(), Failure> {
         let (first, second) = (self.ui.clone(), self.ui.clone());
+        let way_on = self.suggest.complete(
+            &(vch_lb("status")
+                + " shows what stands; the same command, run again, goes on from there"),
+        );
         let said = Said {
             first: Box::new(move || {
                 first.warn("interrupted: letting the running docker calls complete (again to leave at once)");
             }),
-            second: Box::new(move |signal, left| second.leaving_at_once(signal, left)),
+            second: Box::new(move |signal, left| second.leaving_at_once(signal, left, &way_on)),
         };
         self.interrupt
             .listen(said)
@@ -341,11 +351,8 @@ pub fn dispatch(cli: &Cli, ui: &Ui, interrupt: &Interrupt) -> Result<u8, Failure
         suggest,
         lock: Locked::default(),
     };
-    run(&context).map_err(|failure| Failure {
-        what: context.suggest.complete(&failure.what),
-        hint: failure.hint.map(|hint| context.suggest.complete(&hint)),
-        ..failure
-    })
+    let complete = |message: &Message| context.suggest.complete(message);
+    run(&context).map_err(|failure| failure.completed(complete))
 }
 
 fn run(context: &Context<'_>) -> Result<u8, Failure> {

@@ -27,7 +27,7 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     };
     let inventory = inventory(context, &docker, &spec, args)?;
     context.refuse_other_lb(&spec.service, &inventory)?;
-    before::require_external(context, &docker, &spec, &inventory)?;
+    before::require_external(&docker, &spec, &inventory)?;
     let spec = running::with_server_address(spec, &inventory, args.recreate_lb);
     let plan = planner::plan(&spec, &inventory, options)?;
     before::check_ports(context, &docker, &inventory, &plan)?;

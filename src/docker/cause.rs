@@ -3,6 +3,7 @@
 //!
 //! `TABLE` is the only place that knows a text. Reading and judging only: nothing here runs docker or prints.
 
+use crate::message::{Message, vch_lb};
 use Cause as C;
 
 #[cfg(test)]
@@ -605,8 +606,8 @@ pub fn portlayer_message(stderr: &str) -> Option<&str> {
 impl Cause {
     /// Says what to do about it, as shown after `hint: `.
     #[rustfmt::skip]
-    pub fn hint(self) -> &'static str {
-        match self {
+    pub fn hint(self) -> Message {
+        let hint = match self {
             C::BadArgument => "docker does not take one of the arguments as given; check INSTANCE_ARGS and LB_ARGS against `docker run --help` of this client",
             C::UnknownCommand => "use a docker client that has this command: 19.03 or later",
             C::CredentialHelper => "install the credential helper that docker's config.json names, or remove its `credsStore` or `credHelpers` entry and `docker login` again",
@@ -649,14 +650,14 @@ impl Cause {
             C::NameConflict => "a container of that name exists; remove it with `docker rm -f`, or choose another INSTANCE_CTR_PREFIX or LB_CTR_NAME",
             C::BadName => "use letters, digits, `_`, `.` and `-` in INSTANCE_CTR_PREFIX and LB_CTR_NAME, a letter or digit first",
             C::ContainerNotFound => "the container is gone, perhaps by another hand; run vch-lb again, which makes what is missing",
-            C::NotRunning => "the container is not running; see why with `docker logs`, then let `vch-lb up` start it",
+            C::NotRunning => return "the container is not running; see why with `docker logs`, then let " + vch_lb("up") + " start it",
             C::StillRunning => "stop the container first, or remove it with `docker rm -f`",
             C::BeingRemoved => "the container is being removed; try again in a moment",
             C::Paused => "someone paused the container; `docker unpause` it",
             C::NoLog => "its logging driver keeps nothing that docker could read: look where `--log-driver` sends it, or take that out of INSTANCE_ARGS",
             C::NetworkExists => "a network of that name exists; use it if it is a bridge network of this service, else choose another INSTANCE_CTR_PREFIX",
             C::NetworkNotFound => "set EXTERNAL_NET to a network from `docker network ls`; on a VCH it has to be a container network that its admin made (`--container-network`)",
-            C::NetworkAmbiguous => "several networks have that name: remove those that nobody is on by the IDs that `docker network ls` shows; of an INSTANCE_CTR_PREFIX-net `vch-lb up` and `vch-lb down` do that",
+            C::NetworkAmbiguous => return "several networks have that name: remove those that nobody is on by the IDs that `docker network ls` shows; of an INSTANCE_CTR_PREFIX-net " + vch_lb("up") + " and " + vch_lb("down") + " do that",
             C::NetworkInUse => "containers are still on the network, perhaps stopped ones: `docker network inspect NAME`; on an engine `docker network disconnect -f NAME CONTAINER` takes one off; if there are none, a VCH 1.5.2 to 1.5.4 leaked one",
             C::NetworkBuiltin => "that network belongs to the endpoint itself; choose another INSTANCE_CTR_PREFIX or EXTERNAL_NET",
             C::AlreadyConnected => "the container is on that network already; nothing to do",
@@ -701,7 +702,8 @@ impl Cause {
             C::CopyTarget => "the container lacks that path; LB_IMG has to be laid out as the official haproxy image is, with /usr/local/etc/haproxy",
             C::CopyReadOnly => "the configuration cannot be copied to a read-only place; leave `--read-only` and read-only volumes out of LB_ARGS",
             C::CopyInterrupted => "the copy broke off and may be cut short; try again, and if it keeps failing stop the load balancer, copy, and start it",
-        }
+        };
+        hint.into()
     }
 
     /// True if the same call, repeated after a pause of seconds, has a good chance: a few times at most.

@@ -26,7 +26,7 @@ impl Failure {
         Self {
             call: Some(error.call().to_owned()),
             words: Some(error.words()),
-            hint: error.hint(),
+            hints: error.hint().into_iter().collect(),
             ..Self::new(kind, what)
         }
     }

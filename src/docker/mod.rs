@@ -23,6 +23,7 @@ use spawn::{Command, End, Group, Held, Lost, OnInterrupt, Output, Piece};
 
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
+use crate::message::Message;
 use crate::text;
 use crate::ui::Ui;
 
@@ -153,7 +154,7 @@ impl CallError {
         }
     }
 
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Message> {
         match &self.problem {
             Problem::TimedOut { reads: true, .. } => {
                 Some("check the endpoint's address, and the route and the firewalls on the way to it; raise --timeout if it is that slow".into())
@@ -161,7 +162,7 @@ impl CallError {
             Problem::TimedOut { .. } => {
                 Some("a VCH may take 3 minutes to start a container; raise --timeout if the endpoint is that slow".into())
             }
-            _ => self.cause().map(|cause| cause.hint().to_owned()),
+            _ => self.cause().map(Cause::hint),
         }
     }
 

@@ -379,7 +379,7 @@ fn stored(way: &Way, name: &str, context: &DockerContext, host: &str, answers: b
             "correct the context: `docker context update {name} --docker host=tcp://HOST:2376,ca=…,cert=…,key=…`"
         );
         return vec![Check {
-            remedy: Some(remedy),
+            remedy: Some(remedy.into()),
             ..check
         }];
     }
@@ -502,7 +502,7 @@ pub(crate) mod tests {
         let checks = endpoint(&way(&[("DOCKER_HOST", "tcp://vch:2376")]), Some(&failure));
         assert_eq!(checks[0].verdict, Verdict::Failure);
         assert_eq!(checks[0].docker.as_deref(), Some("Cannot connect"));
-        assert_eq!(checks[0].remedy.as_deref(), Some("look"));
+        assert_eq!(checks[0].remedy, Some("look".into()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::docker::answer;
 use crate::error::{Failure, exit};
+use crate::message::{Message, vch_lb};
 use crate::service::names::{Count, ImageRef, Names, NetworkName, Port};
 use crate::service::{Publish, Spec};
 
@@ -45,7 +46,7 @@ pub struct Check {
     pub call: Option<String>,
     pub docker: Option<String>,
     /// What to do about it; always there unless all is well.
-    pub remedy: Option<String>,
+    pub remedy: Option<Message>,
     /// What is worth knowing all the same.
     pub note: Option<String>,
 }
@@ -67,14 +68,14 @@ impl Check {
         Self::new(check, Verdict::Ok, found)
     }
 
-    fn warning(check: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn warning(check: &'static str, found: impl Into<String>, remedy: impl Into<Message>) -> Self {
         Self {
             remedy: Some(remedy.into()),
             ..Self::new(check, Verdict::Warning, found)
         }
     }
 
-    fn failure(check: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn failure(check: &'static str, found: impl Into<String>, remedy: impl Into<Message>) -> Self {
         Self {
             remedy: Some(remedy.into()),
             ..Self::new(check, Verdict::Failure, found)
@@ -82,11 +83,12 @@ impl Check {
     }
 
     /// Something that could not be found out, or not be done.
-    fn failed(check: &'static str, failure: &Failure, otherwise: &str) -> Self {
+    fn failed(check: &'static str, failure: &Failure, otherwise: impl Into<Message>) -> Self {
+        let hint = failure.hints.first().cloned();
         Self {
             call: failure.call.clone(),
             docker: failure.words.clone(),
-            remedy: Some(failure.hint.clone().unwrap_or_else(|| otherwise.to_owned())),
+            remedy: Some(hint.unwrap_or_else(|| otherwise.into())),
             ..Self::new(check, Verdict::Failure, failure.what.clone())
         }
     }
@@ -200,9 +202,11 @@ fn local_config(config: &LocalConfig) -> Check {
     let otherwise = "name a file elsewhere with --config-out";
     match (&config.writable, &config.rendered) {
         (Err(failure), _) => Check::failed(ABOUT, failure, otherwise),
-        (Ok(()), Some(Err(failure))) => {
-            Check::failed(ABOUT, failure, "`vch-lb render` tries it without the rest")
-        }
+        (Ok(()), Some(Err(failure))) => Check::failed(
+            ABOUT,
+            failure,
+            vch_lb("render") + " tries it without the rest",
+        ),
         (Ok(()), Some(Ok(lines))) => Check::ok(
             ABOUT,
             format!("renders to {lines} lines, and `{path}` can be written"),

@@ -246,9 +246,7 @@ impl Count {
     pub fn parse(text: &str) -> Result<Self, String> {
         match whole_number(text) {
             Some(count @ 1..=10_000) => Ok(Self(count)),
-            Some(0) => {
-                Err("a service has at least one instance; `vch-lb down` takes it down".into())
-            }
+            Some(0) => Err("a service has at least one instance; `down` takes it down".into()),
             _ => Err(format!(
                 "the number of instances is a whole number from 1 to {}",
                 Self::MAX

@@ -11,6 +11,7 @@ use crate::error::Failure;
 use crate::haproxy::read::Odd;
 use crate::haproxy::{CONFIG_NAME, Config};
 use crate::inventory::{Container, Endpoint, Inventory};
+use crate::message::{Message, vch_lb, vch_lb_with};
 use crate::secrets::redact_text;
 use crate::settings::{self, INSTANCE_ARGS, Kind, LB_CTR_NAME, Origin, Setting, Settings};
 use crate::text::list;
@@ -24,20 +25,22 @@ pub fn spec(service: &Service, own: &Own, inventory: &Inventory) -> Result<Spec,
     let why = inventory.config.as_ref();
     let why = why.and_then(|found| found.broken.as_ref());
     if let Some((lb, why)) = inventory.lb.as_ref().zip(why) {
-        return Err(Failure::failed(broken(&lb.name, why)).hinted(TEMPLATE_AGAIN));
+        return Err(Failure::failed(broken(&lb.name, why)).hinted(template_again()));
     }
     let found = inventory.config.as_ref();
     if let Some(lb) = inventory.lb.as_ref()
         && found.is_some_and(|found| found.other_template)
     {
-        return Err(Failure::failed(other_template(&lb.name)).hinted(TEMPLATE_AGAIN));
+        return Err(Failure::failed(other_template(&lb.name)).hinted(template_again()));
     }
     as_found(service, own, inventory)
 }
 
 /// What helps where the template in the load balancer can't be used.
-const TEMPLATE_AGAIN: &str =
-    "`vch-lb up --overwrite` with all settings, and the template for TEMPLATE, replaces it";
+fn template_again() -> Message {
+    vch_lb_with("up", &["--overwrite"])
+        + " with all settings, and the template for TEMPLATE, replaces it"
+}
 
 /// The arguments that the admin's own settings give to instances.
 #[derive(Debug, Clone)]
@@ -250,17 +253,14 @@ fn config<'a>(lb: &Container, inventory: &'a Inventory) -> Result<&'a Config, Fa
             "{}: what is running can't be read off it",
             odd_config(&lb.name, odd)
         ))
-        .hinted(format!(
-            "`vch-lb up {}` with all settings replaces it",
-            replacing(odd)
-        )));
+        .hinted(vch_lb_with("up", &[replacing(odd)]) + " with all settings replaces it"));
     }
     found.and_then(|found| found.config.as_ref()).ok_or_else(|| {
         Failure::failed(format!(
             "the haproxy.cfg in `{}` is not one that vch-lb or the script wrote: what is running can't be read off it",
             lb.name
         ))
-        .hinted("`vch-lb up --overwrite` with all settings replaces it")
+        .hinted(vch_lb_with("up", &["--overwrite"]) + " with all settings replaces it")
     })
 }
 
@@ -291,20 +291,24 @@ fn not_taken(name: &str, why: NotTaken) -> Failure {
             list(&refused)
         ))
         .hinted(
-            "if new instances are to have it, say so yourself: INSTANCE_ARGS in the environment or in a settings file; else \
-             `vch-lb up` with your own settings replaces that instance",
+            "if new instances are to have it, say so yourself: INSTANCE_ARGS in the environment or in a settings file; else "
+                + vch_lb("up")
+                + " with your own settings replaces that instance",
         ),
         NotTaken::Unusable(why) => Failure::usage(format!("{INSTANCE_ARGS}: {why}")),
         NotTaken::NotKnown(texts) => Failure::failed(format!(
             "what {} brought into `{name}` is not known: an older vch-lb made it",
             list(&texts)
         ))
-        .hinted("`vch-lb up` with your settings replaces the instances, and keeps it from then on"),
+        .hinted(
+            vch_lb("up")
+                + " with your settings replaces the instances, and keeps it from then on",
+        ),
         NotTaken::Changed(texts) => Failure::failed(format!(
             "what {} brings in is not what `{name}` was made with",
             list(&texts)
         ))
-        .hinted("`vch-lb up` with your settings rolls out the new values"),
+        .hinted(vch_lb("up") + " with your settings rolls out the new values"),
     }
 }
 
@@ -442,7 +446,8 @@ pub fn absent(names: &Names, endpoint: &Endpoint) -> Failure {
         names.prefix, names.lb
     ))
     .hinted(
-        "`vch-lb up` deploys it; INSTANCE_CTR_PREFIX and LB_CTR_NAME say which service is meant",
+        vch_lb("up")
+            + " deploys it; INSTANCE_CTR_PREFIX and LB_CTR_NAME say which service is meant",
     )
 }
 
@@ -451,7 +456,7 @@ fn incomplete(names: &Names, inventory: &Inventory) -> Failure {
         return absent(names, &inventory.endpoint);
     }
     Failure::failed(format!("the service behind `{}` is not complete", names.lb))
-        .hinted("`vch-lb up` completes it, `vch-lb status` shows what is missing")
+        .hinted(vch_lb("up") + " completes it, " + vch_lb("status") + " shows what is missing")
 }
 
 #[cfg(test)]

@@ -133,6 +133,12 @@ impl Mends<'_> {
         self.suggest.command("up", &words)
     }
 
+    /// What a failure says is to be done, or `up`.
+    fn of(&self, failure: &Failure) -> String {
+        let hint = failure.hints.first();
+        hint.map_or_else(|| self.up(), |hint| self.suggest.complete(hint))
+    }
+
     /// One after the other.
     fn docker(&self, calls: &[Argv]) -> String {
         let calls: Vec<String> = calls.iter().map(self.docker).collect();
@@ -529,7 +535,7 @@ impl<'a> Reader<'a> {
     }
 
     fn refusal(&mut self, failure: Failure) {
-        let mend = failure.hint.unwrap_or_else(|| self.mends.up());
+        let mend = self.mends.of(&failure);
         self.note(failure.what, mend);
     }
 
@@ -558,7 +564,7 @@ impl<'a> Reader<'a> {
                     "`scale` and `rollout` would refuse what the label `{LABEL}` of the latest instance asks for"
                 ),
                 way: "before the next one",
-                mend: failure.hint.clone().unwrap_or_else(|| self.mends.up()),
+                mend: self.mends.of(failure),
             });
         }
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::error::{Failure, Kind};
 use crate::interrupt::Left;
+use crate::message::Message;
 use crate::text::{self, reason, seconds};
 
 use paint::painted;
@@ -261,19 +262,14 @@ impl Ui {
             self.stderr(&text::escaped(&format!("{:#}", failure.json())));
             return;
         }
-        let text = failure.render();
-        let text = text
-            .strip_prefix("error:")
-            .map_or(text.clone(), |rest| format!("{ERROR}error:{ERROR:#}{rest}"));
-        self.stderr(text.trim_end());
+        let rest = failure.render_rest();
+        self.stderr(&format!("{ERROR}error:{ERROR:#} {}{rest}", failure.what));
     }
 
-    /// The last words before leaving while calls are still running.
-    pub fn leaving_at_once(&self, signal: i32, left: Left) {
+    /// The last words before leaving while calls are still running; `way_on` tells how it goes on from what stands.
+    pub fn leaving_at_once(&self, signal: i32, left: Left, way_on: &str) {
         self.clear_bars();
-        let hint = (left.serves || left.undoing).then_some(
-            "`vch-lb status` shows what stands; the same command, run again, goes on from there",
-        );
+        let hint = (left.serves || left.undoing).then_some(way_on);
         let what = if left.undoing {
             "interrupted again: left at once, not everything was undone"
         } else {
@@ -282,7 +278,7 @@ impl Ui {
         if self.json() {
             let mut failure = Failure::new(Kind::Interrupted(signal), what);
             failure.standing = left.standing;
-            failure.hint = hint.map(str::to_owned);
+            failure.hints = hint.map(Message::from).into_iter().collect();
             self.failure(&failure);
             return;
         }

@@ -55,7 +55,7 @@ fn a_refusal_names_setting_value_and_source() {
         (
             vec!["-n", "0"],
             vec![],
-            "error: NUM_INSTANCES is `0` (--num-instances): a service has at least one instance; `vch-lb down` takes it down\n"
+            "error: NUM_INSTANCES is `0` (--num-instances): a service has at least one instance; `down` takes it down\n"
                 .into(),
         ),
         (

@@ -275,7 +275,7 @@ fn without_a_service_the_way_to_one_is_told() {
 fn what_cannot_be_meant_is_a_usage_error() {
     let sandbox = Sandbox::new(Flavor::Vch);
     for (arguments, stderr) in [
-        (vec!["scale", "0"], "`vch-lb down` takes it down"),
+        (vec!["scale", "0"], "`down` takes it down"),
         (
             vec!["scale", "x"],
             "N is `x`: the number of instances is a whole number from 1 to 10000",

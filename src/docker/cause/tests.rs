@@ -412,7 +412,7 @@ fn hints_read_as_hints() {
     let causes: HashSet<_> = TABLE.iter().map(|row| row.cause).collect();
     assert_eq!(causes.len(), Cause::CopyInterrupted as usize + 1);
     for cause in causes {
-        let hint = cause.hint();
+        let hint = cause.hint().to_string();
         assert!(hint.len() < 240, "{cause:?}: {} bytes", hint.len());
         assert!(
             !hint.ends_with('.') && !hint.ends_with(char::is_whitespace),

@@ -3,6 +3,7 @@
 use super::There;
 use crate::doctor::Check;
 use crate::inventory::Inventory;
+use crate::message::vch_lb;
 use crate::service::names::Names;
 use crate::text::list;
 
@@ -34,7 +35,9 @@ pub(super) fn checks(there: &There, names: &Names, inventory: &Inventory) -> Vec
             "`{name}` is there, with {} on it, not this service's",
             list(&inventory.strangers)
         );
-        let remedy = "choose another INSTANCE_CTR_PREFIX, or move them: they share the network with the instances, and `vch-lb down` leaves it";
+        let remedy = "choose another INSTANCE_CTR_PREFIX, or move them: they share the network with the instances, and "
+            + vch_lb("down")
+            + " leaves it";
         return vec![Check::warning(ABOUT, found, remedy)];
     }
     let service = inventory.lb.is_some() || !inventory.instances.is_empty();

@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use super::There;
 use crate::advice;
 use crate::docker::answer::{ListedNetwork, Network};
-use crate::docker::words::quote;
 use crate::doctor::{Check, Wanted};
+use crate::message::Message;
 use crate::service::Publish;
 use crate::service::names::{NetworkName, Port};
 
@@ -60,10 +60,9 @@ fn no_external(there: &There, name: &NetworkName, port: Option<Port>) -> Check {
     Check::failure(ABOUT, found, choose(there, port))
 }
 
-fn choose(there: &There, port: Option<Port>) -> String {
+fn choose(there: &There, port: Option<Port>) -> Message {
     let endpoint = there.endpoint();
-    let up = |flags: &[&str]| format!("vch-lb up {}", quote(flags));
-    advice::no_external(&endpoint, &candidates(there), port, &up)
+    advice::no_external(&endpoint, &candidates(there), port)
 }
 
 /// The networks that EXTERNAL_NET could name.
@@ -239,7 +238,7 @@ mod tests {
         let check = no_external(&with(None), &name, None);
         assert_eq!(check.verdict, Verdict::Failure);
         assert_eq!(
-            check.remedy.as_deref(),
+            check.remedy.map(|remedy| remedy.to_string()).as_deref(),
             Some(
                 "set EXTERNAL_NET to a container network of this VCH (`routable`): `vch-lb up --external-net routable`"
             )
@@ -283,6 +282,7 @@ mod tests {
         assert_eq!(
             no_external(&none, spec(&[]).external_net(), Some(spec(&[]).lb_port))
                 .remedy
+                .map(|remedy| remedy.to_string())
                 .as_deref(),
             Some(
                 "`vch-lb up --external-net bridge --publish-lb always` serves on port 80 of the endpoint's host; for a network \

@@ -3,6 +3,7 @@
 use super::There;
 use crate::doctor::Check;
 use crate::inventory::{Endpoint, Kind};
+use crate::message::{Message, vch_lb};
 
 pub(super) const ABOUT: &str = "kind";
 
@@ -37,7 +38,7 @@ pub(super) fn checks(there: &There) -> Vec<Check> {
         ABOUT,
         format!("{vch} on VIC {major}.{minor}.{patch}"),
     )];
-    for pitfall in PITFALLS {
+    for pitfall in pitfalls() {
         if (pitfall.from..pitfall.before).contains(&version) {
             let found = format!("VIC {major}.{minor}.{patch} {}", pitfall.what);
             let check = if pitfall.fatal {
@@ -76,38 +77,38 @@ struct Pitfall {
     before: (u32, u32, u32),
     fatal: bool,
     what: &'static str,
-    remedy: &'static str,
+    remedy: Message,
 }
 
-const fn pitfall(
+fn pitfall(
     from: (u32, u32, u32),
     before: (u32, u32, u32),
     what: &'static str,
-    remedy: &'static str,
+    remedy: impl Into<Message>,
 ) -> Pitfall {
     Pitfall {
         from,
         before,
         fatal: false,
         what,
-        remedy,
+        remedy: remedy.into(),
     }
 }
 
 const UPGRADE: &str = "ask its admin to upgrade it to 1.5.5 or later";
 
 #[rustfmt::skip]
-static PITFALLS: &[Pitfall] = &[
+fn pitfalls() -> [Pitfall; 6] { [
     Pitfall {
         fatal: true,
         ..pitfall((0, 0, 0), (1, 2, 0), "has no `docker cp` and no `docker exec`: haproxy.cfg can't get into the load balancer", UPGRADE)
     },
     pitfall((1, 2, 0), (1, 3, 0), "leaves the anonymous volumes of removed containers behind", UPGRADE),
     pitfall((1, 2, 0), (1, 4, 0), "has a security flaw in `docker cp`, which 1.4.0 mended", UPGRADE),
-    pitfall((1, 2, 0), (1, 5, 2), "may give a container another address when it is started again", "run `vch-lb up` after containers were restarted, so that the load balancer finds them again; 1.5.2 keeps addresses"),
-    pitfall((1, 2, 0), (1, 5, 3), "may forget labels when it is restarted, and with them an instance's further arguments", "run `vch-lb up` with the same INSTANCE_ARGS after a restart of the VCH, or have it upgraded to 1.5.5 or later"),
+    pitfall((1, 2, 0), (1, 5, 2), "may give a container another address when it is started again", "run " + vch_lb("up") + " after containers were restarted, so that the load balancer finds them again; 1.5.2 keeps addresses"),
+    pitfall((1, 2, 0), (1, 5, 3), "may forget labels when it is restarted, and with them an instance's further arguments", "run " + vch_lb("up") + " with the same INSTANCE_ARGS after a restart of the VCH, or have it upgraded to 1.5.5 or later"),
     pitfall((1, 5, 2), (1, 5, 5), "never frees the address of a container that `docker rm -f` removed while it ran, so that its network can't be removed", "stop containers before you remove them by hand; a network with `active endpoints` and no container needs a restart of the VCH, or have it upgraded to 1.5.5 or later"),
-];
+] }
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ use crate::docker::host::Host;
 use crate::error::Failure;
 use crate::host_ports::Taken;
 use crate::inventory::{Endpoint, Inventory, Kind};
+use crate::message::vch_lb;
 
 /// What can be checked only where an endpoint answers.
 pub const ABOUT: [&str; 8] = [
@@ -88,7 +89,7 @@ pub(super) fn checks(there: &There, wanted: &Wanted) -> Vec<Check> {
     checks.extend(entrance::checks(there, wanted));
     match (&there.inventory, &wanted.names) {
         (Some(Err(failure)), _) => {
-            let otherwise = "`vch-lb status` asks the same questions";
+            let otherwise = vch_lb("status") + " asks the same questions";
             checks.push(Check::failed(names::ABOUT, failure, otherwise));
         }
         (Some(Ok(inventory)), Some(names)) => {

@@ -2,6 +2,7 @@
 
 use crate::doctor::{Check, Wanted};
 use crate::inventory::{Conflict, Inventory};
+use crate::message::vch_lb;
 use crate::service::names::{Count, Names, NetworkName};
 use crate::service::running;
 use crate::service::tuning::ServerAddress;
@@ -21,7 +22,7 @@ pub(super) fn checks(names: &Names, wanted: &Wanted, inventory: &Inventory) -> V
             "`{}` is left over from replacing `{}`",
             aside.name, names.lb
         );
-        Check::warning(ABOUT, found, "`vch-lb up` brings it to an end")
+        Check::warning(ABOUT, found, vch_lb("up") + " brings it to an end")
     });
     let checks: Vec<Check> = taken.chain(left_over).collect();
     if checks.is_empty() {

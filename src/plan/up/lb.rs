@@ -5,6 +5,7 @@ use super::target::{made_from, paused};
 use crate::error::Failure;
 use crate::haproxy::read::Found;
 use crate::inventory::{Container, Inventory, State};
+use crate::message::vch_lb_with;
 use crate::service::names::Port;
 use crate::service::running;
 use crate::service::tuning::Tuning;
@@ -44,8 +45,10 @@ impl LbFate {
                 return Ok(Self::Replace);
             }
             let what = running::odd_config(&lb.name, odd);
-            return Err(Failure::failed(what)
-                .hinted("`vch-lb up --recreate-lb` replaces the load balancer: a short outage"));
+            return Err(Failure::failed(what).hinted(
+                vch_lb_with("up", &["--recreate-lb"])
+                    + " replaces the load balancer: a short outage",
+            ));
         }
         let differences = differences(lb, spec, inventory);
         if !differences.is_empty() {
@@ -57,8 +60,9 @@ impl LbFate {
                 "a load balancer can't be changed in this: {}",
                 differences.join("; ")
             );
-            let hint =
-                "set what it has, or replace it with `vch-lb up --recreate-lb`: a short outage";
+            let hint = "set what it has, or replace it with "
+                + vch_lb_with("up", &["--recreate-lb"])
+                + ": a short outage";
             return Err(Failure::failed(what).hinted(hint));
         }
         let found = inventory.config.as_ref();

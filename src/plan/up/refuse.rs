@@ -4,6 +4,7 @@ use super::options::Options;
 use super::target::Target;
 use crate::error::Failure;
 use crate::inventory::{Conflict, Inventory};
+use crate::message::vch_lb;
 use crate::service::names::Number;
 use crate::service::{Spec, exclusive};
 use crate::settings::{INSTANCE_ARGS, INSTANCE_CTR_PREFIX, LB_ARGS, LB_CTR_NAME};
@@ -123,5 +124,5 @@ pub(super) fn refuse_told_lb_args(spec: &Spec) -> Result<(), Failure> {
         spec.names().lb,
         list(&refused)
     );
-    Err(Failure::failed(what).hinted(format!("`vch-lb up` with your {LB_ARGS} makes one")))
+    Err(Failure::failed(what).hinted(vch_lb("up") + format!(" with your {LB_ARGS} makes one")))
 }

@@ -772,7 +772,7 @@ fn a_port_of_the_endpoint_is_not_given_to_a_second_instance() {
     let same = running(fixed.label());
     let refusal = plan(&fixed, &same, Options::default()).unwrap_err();
     assert!(refusal.what.contains("beside `web-1`"), "{}", refusal.what);
-    assert!(refusal.hint.unwrap().contains("--stop-first"));
+    assert!(refusal.hints[0].to_string().contains("--stop-first"));
     assert!(plan(&fixed, &same, stop_first).is_ok());
     // The old one does not have it, or there is room for one more.
     assert!(plan(&fixed, &running(None), Options::default()).is_ok());
