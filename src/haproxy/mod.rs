@@ -381,7 +381,11 @@ impl Config {
 }
 
 /// The template of `config`, or that of `built_in` vch-lb, with the values of `model`.
-fn fill_in(config: &Config, built_in: &str, model: &Model<'_>) -> Result<String, template::Error> {
+fn fill_in(
+    config: &Config,
+    built_in: &'static str,
+    model: &Model<'_>,
+) -> Result<String, template::Error> {
     match &config.template {
         Some(own) => template::fill_in(own, model, config.servers.len()),
         None => template::fill_in_own(built_in, model),

@@ -3,8 +3,10 @@
 //! An own template may lie in a load balancer, so anybody who can use the endpoint may have written it. Whatever it is, it
 //! can't take the stack, the memory or more than a few seconds of whoever only looks at the service.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use handlebars::template::{DecoratorTemplate, HelperTemplate, Parameter, Template};
@@ -75,9 +77,20 @@ pub(super) fn fill_in(
 }
 
 /// The built-in template, or a former one, with the values of `model`.
-pub(super) fn fill_in_own(source: &str, model: &impl Serialize) -> Result<String, Error> {
-    let template = Template::compile(source).map_err(RenderError::from)?;
-    render(template, model)
+pub(super) fn fill_in_own(source: &'static str, model: &impl Serialize) -> Result<String, Error> {
+    render(parsed(source)?, model)
+}
+
+/// Parsed once in a run, which takes far longer than to fill it in: a run renders many times over.
+fn parsed(source: &'static str) -> Result<Template, RenderError> {
+    static PARSED: Mutex<BTreeMap<&str, Template>> = Mutex::new(BTreeMap::new());
+    let mut parsed = PARSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(template) = parsed.get(source) {
+        return Ok(template.clone());
+    }
+    let template = Template::compile(source)?;
+    parsed.insert(source, template.clone());
+    Ok(template)
 }
 
 fn render(template: Template, model: &impl Serialize) -> Result<String, Error> {
