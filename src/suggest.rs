@@ -51,13 +51,8 @@ impl Suggest {
     /// The same for suggestions of the command `up` itself: it means what its own flags said.
     #[must_use]
     pub fn with_flags_of_up(self, settings: &Settings) -> Self {
-        let words = self.settings(settings, &[]);
-        let pairs = words.chunks(2).filter_map(|pair| match pair {
-            [flag, value] => Some((flag.clone(), value.clone())),
-            _ => None,
-        });
         Self {
-            up: pairs.collect(),
+            up: said_by_flags(settings),
             ..self
         }
     }
@@ -65,20 +60,6 @@ impl Suggest {
     /// `vch-lb SUBCOMMAND`, what has to be repeated, and `more`, which may say some of that otherwise.
     pub fn command(&self, subcommand: &str, more: &[&str]) -> String {
         typed(subcommand, self.all.iter(), more)
-    }
-
-    /// The other settings that flags said, but for those in `except`; values of environment variables are hidden.
-    fn settings(&self, settings: &Settings, except: &[&str]) -> Vec<String> {
-        let mut words = Vec::new();
-        for setting in TABLE {
-            let value = settings.get(setting.name);
-            let flag = format!("--{}", setting.flag());
-            let said = value.origin == Origin::Flag && !setting.identifies;
-            if said && !except.contains(&flag.as_str()) {
-                words.extend([flag, without_secrets(&value.text)]);
-            }
-        }
-        words
     }
 
     /// `message` with all of its commands made complete.
@@ -102,6 +83,18 @@ fn typed<'a>(
     words.extend(repeated.flat_map(|(flag, value)| [flag.as_str(), value]));
     words.extend(more);
     quote(&words)
+}
+
+/// What flags said beside which service is meant; values of environment variables are hidden.
+fn said_by_flags(settings: &Settings) -> Vec<(String, String)> {
+    let values = TABLE.iter().map(|setting| settings.get(setting.name));
+    values
+        .filter(|value| value.origin == Origin::Flag && !value.setting.identifies)
+        .map(|value| {
+            let flag = format!("--{}", value.setting.flag());
+            (flag, without_secrets(&value.text))
+        })
+        .collect()
 }
 
 /// Arguments for docker, with what nobody needs to see hidden.
@@ -163,13 +156,17 @@ mod tests {
             _ => None,
         };
         let settings = Settings::resolve(flag, |_| None, &Assignments::default());
+        let said = said_by_flags(&settings);
+        let said: Vec<_> = said
+            .iter()
+            .map(|(flag, value)| (&**flag, &**value))
+            .collect();
         assert_eq!(
-            Suggest::default().settings(&settings, &["--publish-lb", "always"]),
+            said,
             [
-                "--instance-args",
-                "--env 'PASSWORD=***' --memory 64m",
-                "--lb-port",
-                "81"
+                ("--instance-args", "--env 'PASSWORD=***' --memory 64m"),
+                ("--lb-port", "81"),
+                ("--publish-lb", "never"),
             ]
         );
     }
