@@ -75,9 +75,13 @@
 //! To add
 //!
 //! - a setting: a row in `src/settings/table.rs`, which says all but what it means. Its meaning: of the load balancer's,
-//!   in `Tuning::read` of `src/service/tuning.rs` and `Model` of `src/haproxy/mod.rs`, for the template; of others, in
-//!   `src/service/mod.rs`, and in `running.rs` how it is read off what runs. Its test, where that meaning is. The README has
-//!   its name, `templates/help/template.md` its variable.
+//!   in `Tuning::read` of `src/service/tuning.rs` and, where it shows in haproxy.cfg, a directive; of others, in
+//!   `src/service/mod.rs`, and in `running.rs` how it is read off what runs. Its test, where that meaning is; values of it
+//!   in `some_settings` of `tests/cli/haproxy_check.rs` and in `VALUES` of `tests/engine/settings.rs`. The README has its name.
+//! - a directive of HAProxy's: a line in `templates/haproxy.cfg.hbs`, on a condition that is false with the script's seven
+//!   variables alone; its variable in `Model` of `src/haproxy/mod.rs` and in `templates/help/template.md`; where only some
+//!   HAProxys take it, their version in `src/haproxy/versions.rs`. Files that were written before stay recognised by the
+//!   checksum at their head.
 //! - a command: `Subcommands` in `src/cli/args.rs`, and in `src/cli/mod.rs` which settings it takes; a file in
 //!   `src/commands`, a line in `dispatch`; if it answers in JSON, its schema in `templates/help/json.md`.
 //! - a docker call: a builder in `src/docker/argv.rs`; who makes it: `src/look.rs` if it reads, `src/calls.rs` if a step
@@ -86,8 +90,10 @@
 //! - a step: an `Action` in `src/plan/mod.rs`, put into plans by `src/plan/up` or `down.rs`; the compiler names the
 //!   places that have to know it.
 //! - a message of docker's: a row in the table of `src/docker/cause.rs`, from specific to general, with a hint.
-//! - a check of `doctor`: of the endpoint, a file in `src/doctor/endpoint`; of the client and its way there,
-//!   `src/doctor/client.rs`; what it needs to know is asked in `src/commands/doctor.rs`.
+//! - a check of `doctor`: of the endpoint, a file in `src/doctor/endpoint`, named in `ABOUT` and called in `checks` of its
+//!   `mod.rs`; of the client and its way there, `src/doctor/client.rs`; what it needs to know is asked in
+//!   `src/commands/doctor.rs`. What docker tells beside what is read already: a field in `src/docker/answer.rs`, and in what
+//!   the fake answers.
 //! - a topic of `help`: a text in `templates/help`, and a line of `TOPICS` in `src/help/mod.rs`.
 //!
 //! `scripts/test` runs all tests:
