@@ -7,11 +7,12 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
 use proptest::string::string_regex;
 use proptest::test_runner::TestRunner;
 use vch_lb::haproxy::Config;
 use vch_lb::service::{Spec, head::Head};
-use vch_lb::settings::{Settings, file::Assignments};
+use vch_lb::settings::{self, Settings, file::Assignments};
 
 use super::sandbox::{Flavor, Sandbox};
 
@@ -185,6 +186,18 @@ fn some_settings() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
     ];
     let (names, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
     values.prop_map(move |texts| names.iter().copied().zip(texts).collect())
+}
+
+#[test]
+fn whatever_shows_in_a_configuration_is_tried() {
+    let tree = some_settings().new_tree(&mut TestRunner::deterministic());
+    let tried = tree.unwrap().current();
+    let travelling = settings::travelling().map(|setting| setting.name);
+    let left_out: Vec<_> = travelling
+        .filter(|name| !tried.contains_key(name))
+        .collect();
+    // By address or by name is the endpoint's affair, and templates of the admin's own are tried elsewhere.
+    assert_eq!(left_out, ["SERVER_ADDRESS", "TEMPLATE"]);
 }
 
 /// The longest ones and a few beyond among them.

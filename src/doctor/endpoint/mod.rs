@@ -22,7 +22,7 @@ use crate::inventory::{Endpoint, Inventory, Kind};
 use crate::message::vch_lb;
 
 /// What can be checked only where an endpoint answers.
-pub const ABOUT: [&str; 8] = [
+pub const ABOUT: &[&str] = &[
     kind::ABOUT,
     external_network::ABOUT,
     entrance::ABOUT,
