@@ -36,7 +36,8 @@ pub fn changing(action: &Action, subject: &Subject, restarts: Restarts, config: 
                 network: &names.network(),
                 args: spec.instance_args.words(),
                 label: spec.label(),
-                image: spec.image.as_str(),
+                image: spec.kept.as_ref().unwrap_or(&spec.image).as_str(),
+                known_as: spec.kept.as_ref().map(|_| spec.image.as_str()),
                 command: &spec.instance_cmd,
             })
         }),

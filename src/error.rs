@@ -138,6 +138,8 @@ pub struct Failure {
     /// Failures while undoing: they never hide the first one.
     pub undoing: Vec<Message>,
     pub standing: Vec<Standing>,
+    /// Whether what it was about is as it was before: nothing was done, or all of it was undone.
+    pub undone: bool,
     /// Said where something was undone or kept on purpose.
     pub aftermath: Option<Message>,
     /// With `--probe`: what the change, and undoing it, cost its clients.
@@ -155,6 +157,7 @@ impl Failure {
             logs: Vec::new(),
             undoing: Vec::new(),
             standing: Vec::new(),
+            undone: false,
             aftermath: None,
             receipt: None,
             hints: Vec::new(),

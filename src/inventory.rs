@@ -12,10 +12,9 @@ use crate::haproxy::read::Found;
 use crate::haproxy::versions::Version;
 use crate::haproxy::{Config, Server};
 use crate::moment::Moment;
-use crate::service::LABEL;
-use crate::service::Service;
 use crate::service::names::{ImageRef, Names, NetworkName, Number};
 use crate::service::tuning::ServerAddress;
+use crate::service::{IMAGE_LABEL, KEPT_IMAGES, LABEL, Service};
 
 /// How much is kept of what a health check says.
 const HEALTH_LINES: usize = 5;
@@ -116,7 +115,7 @@ pub struct Container {
     pub started_at: Option<Moment>,
     pub finished_at: Option<Moment>,
     pub oom_killed: bool,
-    pub error: String,
+    pub error: Box<str>,
     /// How often its restart policy has started it again.
     pub restarts: u64,
     pub health: Health,
@@ -124,8 +123,10 @@ pub struct Container {
     pub health_said: Option<Box<str>>,
     /// Without `sha256:`, which a VCH leaves out.
     pub image_id: String,
-    /// As it was named when the container was made.
+    /// As it was named when the container was made; of an image that the tool keeps, as the admin knows it.
     pub image: String,
+    /// The name of the tool's own that it was made by.
+    pub kept_as: Option<Box<ImageRef>>,
     /// HAProxy's version: what the environment says, else the tag of an official image.
     pub haproxy: Option<Version>,
     pub labels: BTreeMap<String, String>,
@@ -186,6 +187,7 @@ impl Container {
     pub fn new(mut found: answer::Container) -> Self {
         let made_with = MadeWith::of(&mut found);
         let state = state(&found.state);
+        let (image, kept_as) = image_names(found.config_image, &found.labels);
         let addresses = found.networks.into_iter();
         let bindings = found.ports.into_iter();
         Self {
@@ -194,16 +196,14 @@ impl Container {
             started_at: Moment::parse(&found.state.started_at),
             finished_at: Moment::parse(&found.state.finished_at),
             oom_killed: found.state.oom_killed,
-            error: found.state.error,
+            error: found.state.error.into(),
             restarts: found.restart_count,
             health: health(found.state.health.as_ref()),
             health_said: found.state.health.as_ref().and_then(health_said),
             image_id: bare_id(&found.image).to_owned(),
-            haproxy: found
-                .env
-                .haproxy_version
-                .or_else(|| by_tag(&found.config_image)),
-            image: found.config_image,
+            haproxy: found.env.haproxy_version.or_else(|| by_tag(&image)),
+            image,
+            kept_as,
             labels: found.labels,
             networks: addresses
                 .map(|(name, end)| (name, address(end.unwrap_or_default())))
@@ -251,6 +251,20 @@ impl Container {
     pub fn published_at(&self, port: &str) -> Option<(&str, u16)> {
         let (_, at) = self.ports.iter().find(|(name, _)| name == port)?;
         at.first().map(|(host, port)| (host.as_str(), *port))
+    }
+}
+
+/// How the admin calls an image, and how the tool does where that is what the container was made by. Whoever makes a
+/// container may label it: a name of somebody else's stays what it is.
+fn image_names(
+    made_by: String,
+    labels: &BTreeMap<String, String>,
+) -> (String, Option<Box<ImageRef>>) {
+    let known_as = labels.get(IMAGE_LABEL);
+    let known_as = known_as.filter(|_| made_by.starts_with(KEPT_IMAGES));
+    match (known_as, ImageRef::parse(&made_by)) {
+        (Some(known_as), Ok(made_by)) => (known_as.clone(), Some(Box::new(made_by))),
+        _ => (made_by, None),
     }
 }
 
@@ -577,12 +591,13 @@ pub(crate) mod tests {
             started_at: None,
             finished_at: None,
             oom_killed: false,
-            error: String::new(),
+            error: Box::default(),
             restarts: 0,
             health: Health::None,
             health_said: None,
             image_id: format!("id-of-{image}"),
             image: image.to_owned(),
+            kept_as: None,
             haproxy: by_tag(image),
             labels: BTreeMap::new(),
             networks,

@@ -15,6 +15,7 @@
 //! ├── service         the service that is wanted: settings given meaning, and all refusals; what running instances have besides
 //! ├── look.rs         the read-only calls, and what they add up to
 //! ├── inventory.rs    what is there
+//! ├── history.rs      what was done to the service, and what it was; where one goes back to
 //! ├── digest.rs       short texts that tell whether something is still the same
 //! ├── plan            from one to the other: up, down, undo
 //! ├── calls.rs        which docker calls a step consists of
@@ -40,6 +41,7 @@
 //! │   ├── health_checks.rs  whether they pass HAProxy's own checks
 //! │   ├── serving.rs      whether the service answers, and no worse than before
 //! │   ├── probe.rs        --probe
+//! │   ├── record.rs       what became of it, written into the history
 //! │   ├── guard.rs        what this run knows of the service: what is otherwise is somebody else's
 //! │   ├── others.rs       whether somebody else changes the service at the same time
 //! │   ├── lock.rs         one change at a time: a lock in the load balancer
@@ -128,6 +130,7 @@ pub mod entrance;
 pub mod error;
 pub mod haproxy;
 pub mod help;
+pub mod history;
 pub mod host_ports;
 pub mod http;
 pub mod interrupt;

@@ -14,6 +14,7 @@ pub mod others;
 pub mod poll;
 pub mod probe;
 pub mod ready;
+pub mod record;
 pub mod reload;
 pub mod restore;
 pub mod revive;

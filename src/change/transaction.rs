@@ -363,6 +363,7 @@ impl Transaction<'_> {
         };
         let mut failure = blamed(run, failure);
         let undo = undo::plan(run.spec, self.before, happened);
+        failure.undone = undo.is_empty();
         if undo.is_empty() {
             return failure;
         }
@@ -394,11 +395,12 @@ impl Transaction<'_> {
                 standing.remove = None;
             }
         }
+        failure.undone = failure.undoing.is_empty() && failure.standing.is_empty();
         failure.aftermath = Some(if lb_is_not_back {
             "what was done could not be undone: the load balancer may send to new instances, so they stay until "
                 + vch_lb("status")
                 + " tells that it does not"
-        } else if failure.undoing.is_empty() && failure.standing.is_empty() {
+        } else if failure.undone {
             "what was done has been undone".into()
         } else {
             "what was done could not be undone wholly".into()

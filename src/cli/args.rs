@@ -23,6 +23,14 @@ pub enum Subcommands {
     /// Replace every instance, in batches; go back on failure
     #[command(after_help = "Example:\n  vch-lb rollout --instance-img httpd:2.4.59 --batch 2")]
     Rollout(RolloutArgs),
+    /// Go back to what the service was
+    ///
+    /// Without --to: to the newest state of the history that differs from what runs.
+    #[command(after_help = "Example:\n  vch-lb rollback --probe")]
+    Rollback(RollbackArgs),
+    /// Show what was done to the service, and where one can go back to
+    #[command(after_help = "Example:\n  vch-lb history --format json")]
+    History,
     /// Show the service as it is
     ///
     /// Exits with 3 if it is degraded or not deployed.
@@ -217,6 +225,27 @@ pub struct RolloutArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Change")]
+pub struct RollbackArgs {
+    /// The entry of the history to go back to
+    #[arg(long, value_name = "N")]
+    pub to: Option<u64>,
+
+    /// Replace a load balancer that had another image or network: a short outage
+    #[arg(long)]
+    pub recreate_lb: bool,
+
+    #[command(flatten)]
+    pub strategy: StrategyArgs,
+
+    #[command(flatten)]
+    pub probe: ProbeArgs,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
     /// Look again every TIME, until Ctrl-C
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", value_parser = duration)]
@@ -323,15 +352,21 @@ pub struct DockerArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// How answers and errors are written
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    /// Answers and errors as text or json
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub format: Format,
 
     /// No progress; warnings and errors stay
     #[arg(short, long, global = true)]
     pub quiet: bool,
 
-    /// Show each docker call; a long one that is repeated is shortened
+    /// Show each docker call, a repeated long one shortened
     #[arg(short, long, global = true)]
     pub verbose: bool,
 

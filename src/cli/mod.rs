@@ -21,8 +21,8 @@ use crate::settings::{INSTANCE_IMG, LB_IMG, NUM_INSTANCES, Setting, TABLE};
 
 pub use args::{
     ChangeArgs, CompletionsArgs, DockerArgs, DoctorArgs, DownArgs, DryRun, HelpArgs, LogsArgs,
-    ManArgs, OutputArgs, ProbeArgs, RolloutArgs, ScaleArgs, SettingsFileArgs, StatusArgs,
-    Subcommands, UpArgs,
+    ManArgs, OutputArgs, ProbeArgs, RollbackArgs, RolloutArgs, ScaleArgs, SettingsFileArgs,
+    StatusArgs, Subcommands, UpArgs,
 };
 pub use settings::SettingArgs;
 
@@ -222,7 +222,7 @@ fn about_itself(subcommand: &str) -> bool {
 fn takes(subcommand: &str, setting: &Setting) -> bool {
     let identity = setting.identifies;
     match subcommand {
-        "scale" | "logs" | "down" => identity,
+        "scale" | "rollback" | "history" | "logs" | "down" => identity,
         "rollout" => identity || setting.name == INSTANCE_IMG,
         "status" => identity || setting.name == NUM_INSTANCES,
         other => !about_itself(other),

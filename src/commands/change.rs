@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::Context;
+use super::{Context, locked};
 use crate::change::config_file;
+use crate::change::record::{Command, Record};
 use crate::change::run::Patience;
 use crate::change::transaction::{Report, Transaction};
 use crate::cli::{ChangeArgs, DryRun, ProbeArgs};
@@ -233,6 +234,8 @@ pub(super) struct Change<'a> {
     pub probes: Option<usize>,
     /// Where haproxy.cfg is written: found out once, so that what is checked is what is written.
     pub config_path: String,
+    /// The entry of the history that is gone back to.
+    pub of: Option<u64>,
 }
 
 impl<'a> Change<'a> {
@@ -249,6 +252,7 @@ impl<'a> Change<'a> {
             before,
             probes: None,
             config_path: config_file::behind_links(&args.config_out),
+            of: None,
         }
     }
 
@@ -292,6 +296,37 @@ impl<'a> Change<'a> {
             keeps: self.args.keep,
             probes: self.probes,
         };
-        transaction.execute(plan)
+        self.recorded(plan, || transaction.execute(plan))
+    }
+
+    /// Carries out what `execute` does, and writes down in the service's history what became of it.
+    fn recorded(
+        &self,
+        plan: &Plan,
+        execute: impl FnOnce() -> Result<Report, Failure>,
+    ) -> Result<Report, Failure> {
+        // Of what `down` leaves there is no history.
+        let record = plan.spec().map(|spec| Record {
+            docker: self.docker,
+            ui: self.context.ui,
+            before: self.before,
+            plan,
+            spec,
+            command: Command {
+                who: locked::who(),
+                words: self.context.command(),
+                of: self.of,
+            },
+        });
+        let Some(record) = record.filter(Record::is_kept) else {
+            return execute();
+        };
+        let history = record.reads_first().then(|| record.read());
+        let result = execute();
+        record.write(
+            history,
+            result.as_ref().map(|report| report.receipt.as_ref()),
+        );
+        result
     }
 }

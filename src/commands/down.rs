@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Context;
 use super::change::{Change, agreed, show};
+use crate::change::record;
 use crate::cli::DownArgs;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
@@ -50,6 +51,7 @@ pub(super) fn down(context: &Context<'_>, args: &DownArgs) -> Result<u8, Failure
         ));
     } else {
         change.execute(&plan).map_err(resumable)?;
+        record::forget_images(&docker, context.ui, &service.names);
     }
     warn_of(&left_alone, context);
     if context.ui.json() {

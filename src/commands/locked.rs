@@ -8,6 +8,7 @@ use crate::docker::spawn::Held;
 use crate::docker::{CallError, Docker};
 use crate::error::Failure;
 use crate::interrupt::Interrupt;
+use crate::text::printable;
 use crate::ui::Ui;
 
 /// A holder that was just killed is noticed a moment later: for so long it is waited in any case.
@@ -94,6 +95,11 @@ impl Taker<'_> {
             self.take();
         }
     }
+}
+
+/// `user@host`: who gives the command.
+pub(super) fn who() -> String {
+    printable(&format!("{}@{}", user(), host()))
 }
 
 fn user() -> String {

@@ -6,10 +6,12 @@ mod change;
 mod doctor;
 mod down;
 mod help;
+mod history;
 mod locked;
 mod logs;
 mod packaging;
 mod render;
+mod rollback;
 mod rollout;
 mod scale;
 mod settings;
@@ -198,6 +200,10 @@ impl Context<'_> {
         match &self.cli.command {
             Some(Subcommands::Scale(args)) => format!("scale {}", args.count),
             Some(Subcommands::Rollout(_)) => "rollout".to_owned(),
+            Some(Subcommands::Rollback(args)) => match args.to {
+                Some(number) => format!("rollback --to {number}"),
+                None => "rollback".to_owned(),
+            },
             Some(Subcommands::Down(_)) => "down".to_owned(),
             _ => "up".to_owned(),
         }
@@ -362,6 +368,8 @@ fn run(context: &Context<'_>) -> Result<u8, Failure> {
         Some(Subcommands::Up(args)) => up::up(context, args),
         Some(Subcommands::Scale(args)) => scale::scale(context, args),
         Some(Subcommands::Rollout(args)) => rollout::rollout(context, args),
+        Some(Subcommands::Rollback(args)) => rollback::rollback(context, args),
+        Some(Subcommands::History) => history::show(context),
         Some(Subcommands::Status(args)) => status::show(context, args),
         Some(Subcommands::Logs(args)) => logs::logs(context, args),
         Some(Subcommands::Down(args)) => down::down(context, args),

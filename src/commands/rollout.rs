@@ -23,6 +23,8 @@ pub(super) fn rollout(context: &Context<'_>, args: &RolloutArgs) -> Result<u8, F
     let (found, mut inventory) = context.service_as_found(&docker, &args.change)?;
     let spec = Spec {
         image: given.unwrap_or_else(|| found.image.clone()),
+        // What the name means now is what is asked for.
+        kept: None,
         ..found
     };
     let options = Options {

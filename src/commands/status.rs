@@ -243,7 +243,6 @@ fn text(
     text
 }
 
-/// Columns as wide as their widest cell, two blanks apart.
 fn table(rows: &[Row], now: SystemTime) -> String {
     let head = [
         "NAME",
@@ -258,24 +257,7 @@ fn table(rows: &[Row], now: SystemTime) -> String {
     let cells: Vec<[String; 7]> = std::iter::once(head)
         .chain(rows.iter().map(|row| cells(row, now)))
         .collect();
-    let width = |column: usize| {
-        cells
-            .iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..7).map(width).collect();
-    let mut text = String::new();
-    for row in &cells {
-        let line: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, &width)| format!("{cell:width$}"))
-            .collect();
-        let _ = writeln!(text, "{}", line.join("  ").trim_end());
-    }
-    text
+    text::columns(&cells)
 }
 
 fn cells(row: &Row, now: SystemTime) -> [String; 7] {

@@ -29,6 +29,12 @@ pub(super) fn up(context: &Context<'_>, args: &UpArgs) -> Result<u8, Failure> {
     context.refuse_other_lb(&spec.service, &inventory)?;
     before::require_external(&docker, &spec, &inventory)?;
     let spec = running::with_server_address(spec, &inventory, args.recreate_lb);
+    // After a rollback the name may mean another image: what runs stays what it is.
+    let kept = match args.pull {
+        Some(planner::Pull::Always) => None,
+        _ => running::kept(spec.image.as_str(), &inventory),
+    };
+    let spec = Spec { kept, ..spec };
     let plan = planner::plan(&spec, &inventory, options)?;
     before::check_ports(context, &docker, &inventory, &plan)?;
     before::warn_of_astray(context, &spec, &inventory);

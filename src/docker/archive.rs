@@ -43,9 +43,18 @@ pub fn unpack(archive: &[u8]) -> Result<Entry, String> {
 /// An archive for `docker cp - CONTAINER:DIRECTORY`, holding one file that everyone may read: newer HAProxy images
 /// don't run as root.
 pub fn pack(name: &str, content: &[u8]) -> Result<Vec<u8>, String> {
+    packed(name, content, 0o644)
+}
+
+/// The same with a file that only root may read there: HAProxy has no business with it.
+pub fn pack_secret(name: &str, content: &[u8]) -> Result<Vec<u8>, String> {
+    packed(name, content, 0o600)
+}
+
+fn packed(name: &str, content: &[u8], mode: u32) -> Result<Vec<u8>, String> {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
-    header.set_mode(0o644);
+    header.set_mode(mode);
     // Left out, these are no numbers, and not every reader takes that for 0.
     header.set_uid(0);
     header.set_gid(0);

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::words::quote;
 use crate::moment::Moment;
 use crate::secrets::{self, redact};
-use crate::service::LABEL;
+use crate::service::{IMAGE_LABEL, LABEL};
 
 /// The arguments of one docker call, without the program and its global options.
 ///
@@ -153,6 +153,21 @@ pub fn image_inspect(images: &[&str]) -> Argv {
     Argv::new(["image", "inspect", "--format", IMAGE_FORMAT]).and(images.iter().copied())
 }
 
+/// The names that images of a repository have.
+pub fn images(repository: &str) -> Argv {
+    Argv::new(["images", "--format", "{{.Repository}}:{{.Tag}}", repository])
+}
+
+/// Gives an image another name.
+pub fn tag(image: &str, name: &str) -> Argv {
+    Argv::new(["tag", image, name])
+}
+
+/// Takes names from images; an image goes with its last one.
+pub fn rmi(names: &[String]) -> Argv {
+    Argv::new(["rmi"]).and(names)
+}
+
 pub fn pull(image: &str) -> Argv {
     Argv::new(["pull", image])
 }
@@ -176,6 +191,8 @@ pub struct Run<'a> {
     /// The value of our label.
     pub label: Option<String>,
     pub image: &'a str,
+    /// The name that the admin knows the image by, where `image` is one of the tool's own.
+    pub known_as: Option<&'a str>,
     /// In place of the image's own command.
     pub command: &'a [String],
 }
@@ -186,7 +203,8 @@ pub fn run(run: Run<'_>) -> Argv {
         .and(["--name", run.name])
         .and(["--net", run.network])
         .and(run.args)
-        .and(label(run.label))
+        .and(label(LABEL, run.label))
+        .and(label(IMAGE_LABEL, run.known_as.map(str::to_owned)))
         .and([run.image])
         .and(run.command)
 }
@@ -216,13 +234,13 @@ pub fn create(create: Create<'_>) -> Argv {
                 .flat_map(|port| ["-p".to_owned(), format!("{port}:{port}")]),
         )
         .and(create.args)
-        .and(label(create.label))
+        .and(label(LABEL, create.label))
         .and([create.image])
 }
 
-fn label(value: Option<String>) -> impl Iterator<Item = String> {
+fn label(name: &str, value: Option<String>) -> impl Iterator<Item = String> {
     let value = value.into_iter();
-    value.flat_map(|value| ["--label".to_owned(), format!("{LABEL}={value}")])
+    value.flat_map(move |value| ["--label".to_owned(), format!("{name}={value}")])
 }
 
 pub fn network_connect(network: &str, container: &str) -> Argv {
@@ -361,9 +379,9 @@ mod tests {
             args: &[],
             label: None,
             image: "httpd",
+            known_as: None,
             command: &[],
         };
-
         let lb = Create {
             name: "lb",
             network: "routable",
@@ -466,6 +484,7 @@ mod tests {
             args: &args,
             label: Some("1 --env 'A=1 2' -- httpd -X".into()),
             image: "httpd",
+            known_as: None,
             command: &command,
         });
         assert_eq!(

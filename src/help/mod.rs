@@ -44,6 +44,7 @@ pub static TOPICS: &[Topic] = &[
     topic!("engine", "On a Docker Engine, Docker Desktop or Podman"),
     topic!("vch", "On a vSphere Integrated Containers VCH"),
     topic!("rollout", "How a change goes: ready, traffic, going back"),
+    topic!("history", "What was done, and going back"),
     topic!("json", "What --format json prints"),
     topic!("exit-codes", "What the exit codes mean"),
     topic!("limits", "What it does not do, and what to know before"),

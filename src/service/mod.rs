@@ -39,6 +39,8 @@ pub struct Service {
 pub struct Spec {
     pub service: Service,
     pub image: ImageRef,
+    /// The name of the tool's own by which the image is still there, where `image` has come to mean another one.
+    pub kept: Option<ImageRef>,
     pub count: Count,
     pub instance_port: Port,
     pub lb_port: Port,
@@ -60,6 +62,15 @@ pub struct Spec {
     pub template: Option<String>,
     /// The content of TLS_CERT, where it is to be put into the load balancer.
     pub cert: Option<Vec<u8>>,
+}
+
+/// The words of a label, arguments, `--` and command, without what comes before them.
+pub fn words_of_label(label: &str) -> &str {
+    let (version, rest) = label.split_once(' ').unwrap_or((label, ""));
+    match version.parse() {
+        Ok(DIGESTS_VERSION) => rest.split_once(' ').map_or("", |(_, words)| words),
+        _ => rest,
+    }
 }
 
 /// Whether the load balancer's ports are published.
@@ -84,6 +95,10 @@ impl Publish {
 
 /// The label on an instance that carries what it was run with beyond the script's arguments.
 pub const LABEL: &str = "vch-lb";
+/// The label on an instance that was made from an image by a name of the tool's own: the name that the admin knows it by.
+pub const IMAGE_LABEL: &str = "vch-lb.image";
+/// What all names begin with by which the tool keeps images.
+pub const KEPT_IMAGES: &str = "vch-lb/";
 /// The version of the label; it changes when an older vch-lb would misread it.
 const LABEL_VERSION: u32 = 1;
 /// The version of a label that tells, before the arguments, what they brought in: a digest each, with commas.
@@ -194,6 +209,7 @@ impl Spec {
             Some(Self {
                 service: service?,
                 image: image?,
+                kept: None,
                 count: count?,
                 instance_port: instance_port?,
                 lb_port: lb_port?,

@@ -212,6 +212,58 @@ pub fn as_found(service: &Service, own: &Own, inventory: &Inventory) -> Result<S
     })
 }
 
+/// What a service is to be again that it was before: what the history says of it, in place of what is `found`.
+#[derive(Debug, Clone, Copy)]
+pub struct Formerly<'a> {
+    pub image: &'a str,
+    /// The name of the tool's own by which that image is still there, where `image` means another one.
+    pub kept: Option<&'a str>,
+    pub instances: usize,
+    pub instance_port: u16,
+    pub lb_port: u16,
+    pub lb_image: &'a str,
+    pub label: Option<&'a str>,
+    /// As in the line at the head of haproxy.cfg.
+    pub settings: &'a str,
+    /// Whether it had the template that is `found`.
+    pub has_template: bool,
+    /// Where all that stands, for people.
+    pub from: &'a str,
+}
+
+/// The spec of a service as it was `formerly`. As with the label of a container, anybody may have written that: the same
+/// is refused.
+pub fn as_formerly(found: &Spec, formerly: &Formerly<'_>, own: &Own) -> Result<Spec, Failure> {
+    let invalid = |why: String| Failure::failed(format!("{}: {why}", formerly.from));
+    let port = |port: u16| Port::parse(&port.to_string()).map_err(invalid);
+    let image = |name: &str| ImageRef::parse(name).map_err(invalid);
+    let instance_port = port(formerly.instance_port)?;
+    let lb_image = image(formerly.lb_image)?;
+    let (instance_args, instance_cmd) = match formerly.label {
+        Some(label) => told(label, formerly.from, instance_port, own)?,
+        None => Default::default(),
+    };
+    Ok(Spec {
+        image: image(formerly.image)?,
+        kept: formerly.kept.map(image).transpose()?,
+        count: Count::parse(&formerly.instances.to_string()).map_err(invalid)?,
+        instance_port,
+        lb_port: port(formerly.lb_port)?,
+        lb_version: if lb_image == found.lb_image {
+            found.lb_version
+        } else {
+            lb_image.version_in_tag()
+        },
+        lb_image,
+        instance_args,
+        instance_cmd,
+        args_from: formerly.label.map(|_| formerly.from.to_owned()),
+        tuning: Tuning::from_assignments(formerly.settings).map_err(invalid)?,
+        template: found.template.clone().filter(|_| formerly.has_template),
+        ..found.clone()
+    })
+}
+
 /// The same but for arguments and command of the instances.
 pub fn without_args(service: &Service, inventory: &Inventory) -> Result<Spec, Failure> {
     let Some(lb) = &inventory.lb else {
@@ -225,6 +277,7 @@ pub fn without_args(service: &Service, inventory: &Inventory) -> Result<Spec, Fa
             names: service.names.clone(),
             external_net: network(lb, service),
         },
+        kept: kept(&image, inventory),
         image: ImageRef::parse(&image).map_err(invalid)?,
         count: Count::parse(&config.servers.len().to_string()).map_err(invalid)?,
         instance_port: config.instance_port,
@@ -266,10 +319,19 @@ fn config<'a>(lb: &Container, inventory: &'a Inventory) -> Result<&'a Config, Fa
 
 /// Arguments and command of the instances beyond the script's: the one that was run last tells how the next is to be run.
 fn extras(latest: &Container, port: Port, own: &Own) -> Result<(Arguments, Vec<String>), Failure> {
-    let name = &latest.name;
-    let Some(label) = latest.labels.get(LABEL) else {
-        return Ok(Default::default());
-    };
+    match latest.labels.get(LABEL) {
+        Some(label) => told(label, &latest.name, port, own),
+        None => Ok(Default::default()),
+    }
+}
+
+/// What the label of `name` tells: arguments and command.
+fn told(
+    label: &str,
+    name: &str,
+    port: Port,
+    own: &Own,
+) -> Result<(Arguments, Vec<String>), Failure> {
     let unreadable = |why: String| {
         Failure::failed(format!(
             "the label `{LABEL}` of `{name}` can't be read: {why}"
@@ -324,6 +386,15 @@ fn image(config: &Config, inventory: &Inventory) -> Option<String> {
         .into_iter()
         .max_by_key(|(_, count)| *count)
         .map(|(image, _)| image.to_owned())
+}
+
+/// The name of the tool's own that instances of `image` were made by, where they were: further ones are made alike.
+pub fn kept(image: &str, inventory: &Inventory) -> Option<ImageRef> {
+    let instances = inventory.instances.values();
+    let latest = instances
+        .filter(|instance| instance.image == image)
+        .max_by_key(|instance| instance.started_at)?;
+    latest.kept_as.as_deref().cloned()
 }
 
 /// The latest instance in the load balancer.

@@ -490,6 +490,31 @@ fn failures(judge: &Judge, flavor: Flavor) {
     );
     failed["probe"] = nothing_got_through(&[&CHANGING[..], &[Phase::Undoing]].concat());
     judge.check("vch-lb/error/1", &failed);
+    let told = || {
+        let ran = json_of(&sandbox, &["history"]).success();
+        judge.answer("vch-lb/history/1", &ran)
+    };
+    // One that failed first is all that there is: nothing was there to go back to.
+    sandbox.no_rules();
+    assert_eq!(told()["entries"][1]["outcome"], "undone");
+    quick_json(&sandbox, "scale", &["2"]).success();
+    judge.answer(
+        "vch-lb/up/1",
+        &quick_json(&sandbox, "rollback", &[]).success(),
+    );
+    sandbox.rule(json!({"when": ["run", "web-3"], "stderr": "no\n", "exit": 125}));
+    judge.error(quick_json(&sandbox, "scale", &["3", "--keep"]), 1);
+    let mut history = told();
+    let outcomes: Vec<&Value> = history["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["outcome"])
+        .collect();
+    assert_eq!(outcomes, ["found", "undone", "done", "done", "failed"]);
+    history["entries"][1]["receipt"] =
+        nothing_got_through(&[&CHANGING[..], &[Phase::Undoing]].concat());
+    judge.check("vch-lb/history/1", &history);
 
     // What HAProxy makes of its servers.
     let sandbox = Sandbox::new(flavor);

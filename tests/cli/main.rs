@@ -25,6 +25,7 @@ mod fake;
 mod gates;
 mod haproxy_check;
 mod help;
+mod history;
 mod house;
 mod interrupts;
 mod json;

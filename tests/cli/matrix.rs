@@ -36,14 +36,16 @@ enum Act {
     ScaleUp,
     ScaleDown,
     Rollout,
+    Rollback,
     Down,
 }
 
-const ACTS: [Act; 5] = [
+const ACTS: [Act; 6] = [
     Act::Deploy,
     Act::ScaleUp,
     Act::ScaleDown,
     Act::Rollout,
+    Act::Rollback,
     Act::Down,
 ];
 
@@ -54,15 +56,22 @@ impl Act {
             Self::ScaleUp => &["scale", "3"],
             Self::ScaleDown => &["scale", "1"],
             Self::Rollout => &["rollout"],
+            // To where is said: a second one would go forward again.
+            Self::Rollback => &["rollback", "--to", "1"],
             Self::Down => &["down"],
         }
+    }
+
+    /// Whether the instances that there are before make way for others.
+    fn replaces(self) -> bool {
+        matches!(self, Self::Rollout | Self::Rollback)
     }
 
     /// How many instances there are before.
     fn before(self) -> usize {
         match self {
             Self::Deploy => 0,
-            Self::ScaleUp | Self::Rollout | Self::Down => 2,
+            Self::ScaleUp | Self::Rollout | Self::Rollback | Self::Down => 2,
             Self::ScaleDown => 3,
         }
     }
@@ -70,7 +79,7 @@ impl Act {
     /// How many instances there are once it is done.
     fn after(self) -> usize {
         match self {
-            Self::Deploy | Self::Rollout => 2,
+            Self::Deploy | Self::Rollout | Self::Rollback => 2,
             Self::ScaleUp => 3,
             Self::ScaleDown => 1,
             Self::Down => 0,
@@ -83,8 +92,12 @@ impl Act {
         if self.before() > 0 {
             sandbox.script_has_run(self.before());
         }
-        if self == Self::Rollout {
+        if self.replaces() {
             sandbox.push_image("httpd");
+        }
+        if self == Self::Rollback {
+            let _lb = sandbox.serve();
+            sandbox.tool(&[&["rollout"][..], &QUICK].concat()).success();
         }
         sandbox.forget_calls();
         sandbox
@@ -299,7 +312,7 @@ impl Case {
             })
             .collect();
         assert_eq!(servers, instances, "{ran}\n{}", calls());
-        if self.act == Act::Rollout {
+        if self.act.replaces() {
             let old = old_image(sandbox);
             for name in &instances {
                 assert_ne!(sandbox.container(name)["image_id"], old, "{name}\n{ran}");
@@ -367,8 +380,9 @@ impl Scene {
 
 fn scene(act: Act, flavor: Flavor) -> Scene {
     let sandbox = act.scene(flavor);
-    if act == Act::Rollout {
-        let image = sandbox.container("web-1")["image_id"].to_string();
+    if act.replaces() {
+        let first = sandbox.containers().into_iter().find(|name| name != "lb");
+        let image = sandbox.container(&first.unwrap())["image_id"].to_string();
         fs::write(sandbox.path("old_image"), image).unwrap();
     }
     let clean = Sandbox::like(&sandbox);

@@ -23,8 +23,8 @@ const THREADS: usize = 8;
 /// Of the cases, every so manieth is tried.
 const SAMPLE: usize = 101;
 
-/// How many instances there are before.
-const BEFORE: usize = 2;
+/// How many instances there were, the last time of all before the two.
+const PAST: [usize; 3] = [2, 3, 2];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
@@ -35,9 +35,10 @@ enum Act {
     Rollout,
     Down,
     Recreate,
+    Rollback,
 }
 
-const ACTS: [Act; 7] = [
+const ACTS: [Act; 8] = [
     Act::Up,
     Act::UpOther,
     Act::ScaleUp,
@@ -45,6 +46,7 @@ const ACTS: [Act; 7] = [
     Act::Rollout,
     Act::Down,
     Act::Recreate,
+    Act::Rollback,
 ];
 
 /// A service, in short: how many instances of which image; none at all.
@@ -60,11 +62,12 @@ impl Act {
             Self::Rollout => &["rollout", "--force"],
             Self::Down => &["down"],
             Self::Recreate => &["up", "-n", "3", "--recreate-lb"],
+            Self::Rollback => &["rollback"],
         }
     }
 
-    /// What becomes of a service.
-    fn of(self, before: Service) -> Service {
+    /// What becomes of a service; `past` is what it was, the newest last.
+    fn of(self, before: Service, past: &[Service]) -> Service {
         match self {
             Self::Up | Self::Recreate => Some((3, "httpd")),
             Self::UpOther => Some((2, "httpd:2")),
@@ -72,8 +75,22 @@ impl Act {
             Self::ScaleDown => before.map(|(_, image)| (1, image)),
             Self::Rollout => before,
             Self::Down => None,
+            Self::Rollback => before.and_then(|_| {
+                let mut newest_first = past.iter().rev().copied();
+                newest_first.find(|it| *it != before).flatten()
+            }),
         }
     }
+}
+
+/// What these commands make of the scene, one after the other.
+fn after(acts: &[Act]) -> Service {
+    let mut past: Vec<Service> = PAST.map(|count| Some((count, "httpd"))).into();
+    for act in acts {
+        let now = past.last().copied().flatten();
+        past.push(act.of(now, &past));
+    }
+    past.last().copied().flatten()
 }
 
 /// Where the first one hangs.
@@ -127,12 +144,11 @@ impl Case {
         };
         let lb_ended = calls.iter().take(held.unwrap_or_default()).any(ended);
         let locked = self.flavor == Flavor::Engine && !lb_ended;
-        let before: Service = Some((BEFORE, "httpd"));
         let (a, b) = (self.first, self.second);
         let expected = match [&first, &second].map(|ran| ran.code == Some(0)) {
-            [true, true] => vec![b.of(a.of(before)), a.of(b.of(before))],
-            [true, false] => vec![a.of(before), a.of(b.of(before))],
-            [false, true] => vec![b.of(before), b.of(a.of(before))],
+            [true, true] => vec![after(&[a, b]), after(&[b, a])],
+            [true, false] => vec![after(&[a]), after(&[b, a])],
+            [false, true] => vec![after(&[b]), after(&[a, b])],
             [false, false] => vec![],
         };
         let there = found(&sandbox);
@@ -253,7 +269,16 @@ fn found(sandbox: &Sandbox) -> Result<Service, String> {
 fn scene(flavor: Flavor) -> Sandbox {
     let sandbox = Sandbox::new(flavor);
     sandbox.push_image("httpd:2");
-    sandbox.script_has_run(BEFORE);
+    sandbox.script_has_run(PAST[0]);
+    {
+        let _lb = sandbox.serve();
+        for count in &PAST[1..] {
+            let count = count.to_string();
+            sandbox
+                .tool(&[&["scale", &count][..], &QUICK].concat())
+                .success();
+        }
+    }
     sandbox.forget_calls();
     sandbox
 }

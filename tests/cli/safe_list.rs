@@ -122,6 +122,10 @@ const SAFE: &[(&str, &str)] = &[
         "exec NAME cat PATH PATH",
         "the same; only asked where it is in doubt who answers, and without an answer nothing is claimed",
     ),
+    (
+        "images --format {{.Repository}}:{{.Tag}} IMAGE",
+        "works, with the filter; on the way down, for the names that keep images",
+    ),
     // Making: the script's calls.
     ("pull IMAGE", "works where the registry serves schema 1"),
     (
@@ -153,6 +157,14 @@ const SAFE: &[(&str, &str)] = &[
         "works; may take 3 minutes, which is below --timeout",
     ),
     // Changing and removing.
+    (
+        "tag IMAGE IMAGE",
+        "works, with an ID, too; where it fails the image is not kept, and that is said",
+    ),
+    (
+        "rmi IMAGES",
+        "works; names of the tool's own alone, which all begin with vch-lb/",
+    ),
     (
         "cp - IN:PATH",
         "works; the file from before goes back this way",
@@ -237,6 +249,7 @@ fn fits(shape: &[&str], words: &[String]) -> bool {
         return words.is_empty();
     };
     match first {
+        "IMAGES" => !words.is_empty() && words.iter().all(|word| word.starts_with("vch-lb/")),
         "NAMES" => !words.is_empty() && words.iter().all(|word| is_name(word)),
         "PUBLISH*" => {
             let published = match words {

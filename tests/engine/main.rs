@@ -20,6 +20,7 @@ mod docker_help;
 mod endpoint;
 mod entrance;
 mod gates;
+mod history;
 mod interrupted;
 mod production;
 mod readme;

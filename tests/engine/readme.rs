@@ -20,11 +20,14 @@ use crate::endpoint::Endpoint;
 use crate::service::Service;
 
 /// What differs from run to run, and what is compared in its place.
-const VARIES: [(&str, &str); 13] = [
+const VARIES: [(&str, &str); 15] = [
     // How long something took, or since when it runs.
     (r"\b\d+ min \d+ s\b|\b\d+(\.\d+)? (s|ms)\b", "TIME"),
     // How many requests the probe came to send; how many of them failed is compared.
     (r"\b\d+ sent\b", "N sent"),
+    // When something was done, and by whom.
+    (r"\b\d{4}-\d\d-\d\dT[\d:]+Z", "WHEN"),
+    (r"\b[\w.-]+@[\w.-]+", "WHO"),
     // Addresses, and ports of the range that docker publishes on.
     (r"\b\d+\.\d+\.\d+\.\d+\b", "ADDRESS"),
     (r"\b(3[2-9]|[45]\d|6[0-5])\d{3}\b", "PORT"),

@@ -63,6 +63,23 @@ const SYNTAX: &[Syntax] = &[
         1,
         MANY,
     ),
+    syntax("tag", "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", "", "", 2, 2),
+    syntax(
+        "rmi",
+        "[OPTIONS] IMAGE [IMAGE...]",
+        "force/f no-prune",
+        "",
+        1,
+        MANY,
+    ),
+    syntax(
+        "images",
+        "[OPTIONS] [REPOSITORY[:TAG]]",
+        "all/a digests no-trunc quiet/q",
+        "filter/f format",
+        0,
+        1,
+    ),
     syntax(
         "network create",
         "[OPTIONS] NETWORK",
@@ -569,9 +586,9 @@ impl Parsed {
     /// Whether the call changes something on the endpoint.
     pub(crate) fn changes(&self) -> bool {
         match self.path.as_str() {
-            "pull" | "run" | "create" | "start" | "stop" | "restart" | "kill" | "rm" | "rename"
-            | "update" | "pause" | "unpause" | "network create" | "network connect"
-            | "network disconnect" | "network rm" => true,
+            "pull" | "tag" | "rmi" | "run" | "create" | "start" | "stop" | "restart" | "kill"
+            | "rm" | "rename" | "update" | "pause" | "unpause" | "network create"
+            | "network connect" | "network disconnect" | "network rm" => true,
             "cp" => self.operands[1].contains(':'),
             "exec" => self
                 .operands

@@ -1,4 +1,4 @@
-//! Images: what a registry gives, and the `pull` and `image inspect` commands.
+//! Images: what a registry gives, and the commands `pull`, `image inspect`, `tag`, `rmi` and `images`.
 //!
 //! `images/tags/REF` holds an id, `images/ids/HEX.json` an image. A tag that is pulled again after its number in
 //! `images_generation.json` went up gets a new id, as after a push.
@@ -427,6 +427,103 @@ pub(crate) fn inspect(ctx: &mut Ctx, call: &Parsed) -> Reply {
         }
     }
     found.reply()
+}
+
+pub(crate) fn tag(ctx: &mut Ctx, call: &Parsed) -> Reply {
+    let store = &ctx.store;
+    let (source, name) = (&call.operands[0], &call.operands[1]);
+    if let Err(text) = check_reference(name) {
+        return Reply::error(
+            &format!("Error parsing reference: \"{name}\" is not a valid repository/tag: {text}"),
+            1,
+        );
+    }
+    let _lock = store.lock();
+    match find(store, source) {
+        Some(image) => {
+            let tag = format!("images/tags/{}", encode(&full(name)));
+            store.write(&tag, image.id.as_bytes());
+            Reply::default()
+        }
+        None => Reply::error(&no_such(source), 1),
+    }
+}
+
+/// How an endpoint says that it has no such image.
+fn no_such(name: &str) -> String {
+    let name = if name.starts_with("sha256:") {
+        name.to_owned()
+    } else {
+        full(name)
+    };
+    format!("Error response from daemon: No such image: {name}")
+}
+
+/// Takes a name from an image, and the image itself with its last one, unless a container needs it.
+pub(crate) fn rmi(ctx: &mut Ctx, call: &Parsed) -> Reply {
+    let store = &ctx.store;
+    let mut reply = Reply::default();
+    for name in &call.operands {
+        let _lock = store.lock();
+        let tag = format!("images/tags/{}", encode(&full(name)));
+        let (Some(image), Some(_)) = (find(store, name), store.read(&tag)) else {
+            reply.fail(&no_such(name));
+            continue;
+        };
+        let others = tags(store)
+            .into_iter()
+            .filter(|(other, id)| *other != full(name) && *id == image.id);
+        let last = others.count() == 0;
+        let users = store.containers(|_| true);
+        let user = users
+            .iter()
+            .find(|container| container.image_id == image.id)
+            .filter(|_| last && !call.on("force"));
+        if let Some(user) = user {
+            reply.fail(&format!(
+                "Error response from daemon: conflict: unable to remove repository reference \"{name}\" (must force) - \
+                 container {} is using its referenced image {}",
+                &user.id[..12],
+                &image.id[..12]
+            ));
+            continue;
+        }
+        store.remove(&tag);
+        reply.out(&format!("Untagged: {}", full(name)));
+        if last {
+            store.remove(&format!("images/ids/{}.json", image.id));
+            reply.out(&format!("Deleted: sha256:{}", image.id));
+        }
+    }
+    reply
+}
+
+/// All names and the IDs that they stand for.
+fn tags(store: &Store) -> Vec<(String, String)> {
+    let names = store.names("images/tags", "").into_iter();
+    let mut tags: Vec<(String, String)> = names
+        .filter_map(|name| {
+            let id = store.read(&format!("images/tags/{}", encode(&name)))?;
+            Some((name, String::from_utf8(id).ok()?))
+        })
+        .collect();
+    tags.sort();
+    tags
+}
+
+/// `images --format {{.Repository}}:{{.Tag}} REPOSITORY`, the one form in use.
+pub(crate) fn list(ctx: &mut Ctx, call: &Parsed) -> Reply {
+    if call.value("format") != Some("{{.Repository}}:{{.Tag}}") {
+        return Reply::error("fake docker: this format of images is not simulated", 99);
+    }
+    let mut reply = Reply::default();
+    for (name, _) in tags(&ctx.store) {
+        let wanted = call.operands.first();
+        if wanted.is_none_or(|wanted| split(&name).0 == wanted) {
+            reply.out(&name);
+        }
+    }
+    reply
 }
 
 pub(crate) fn missing(config: &Config, name: &str) -> String {

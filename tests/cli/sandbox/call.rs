@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
+use vch_lb::history;
+use vch_lb::service::KEPT_IMAGES;
 
 /// One call of docker, from the fake's record.
 #[derive(Clone)]
@@ -88,6 +90,17 @@ impl Call {
     /// As a shell would show it.
     pub(crate) fn line(&self) -> String {
         format!("docker {}", shell_words::join(&self.argv))
+    }
+
+    /// Whether it keeps the service's history: it changes nothing of what serves.
+    pub(crate) fn keeps_history(&self) -> bool {
+        let file = self.stdin_tar.first().map(|file| &file["path"]);
+        file.is_some_and(|path| path == history::FILE)
+            || self
+                .words
+                .iter()
+                .any(|word| word.starts_with(KEPT_IMAGES) || word.ends_with(history::FILE))
+                && ["tag", "rmi", "images", "cp"].contains(&self.words[0].as_str())
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vch_lb::history;
 
 pub(crate) use call::Call;
 pub(crate) use listener::Listener;
@@ -389,11 +390,11 @@ impl Sandbox {
         Call::all(&text)
     }
 
-    /// The calls that change something, each as a shell would show it, in order of start.
+    /// The calls that change something of the service, each as a shell would show it, in order of start.
     pub(crate) fn changing_calls(&self) -> Vec<String> {
         let calls = self.calls().into_iter();
         calls
-            .filter(|call| call.change.is_some())
+            .filter(|call| call.change.is_some() && !call.keeps_history())
             .map(|call| self.shown(&call.line()))
             .collect()
     }
@@ -510,7 +511,7 @@ impl Sandbox {
     }
 
     /// All that a command which fails must leave as it was, to compare before and after: ids, states, addresses, files, the
-    /// configuration in force, networks. Addresses of what was stopped and started again may differ.
+    /// configuration in force, networks. The history is left out: that it failed is written there. Addresses of what was stopped and started again may differ.
     pub(crate) fn state(&self) -> Value {
         let containers: serde_json::Map<String, Value> = self
             .containers()
@@ -518,6 +519,7 @@ impl Sandbox {
             .map(|name| {
                 let state = self.container(&name);
                 let files = state["files"].as_object().unwrap().keys();
+                let files = files.filter(|path| !path.ends_with(history::FILE));
                 let files: BTreeMap<&String, Option<String>> = files
                     .map(|path| (path, self.file_in(&name, path)))
                     .collect();
