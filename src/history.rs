@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Container, Inventory};
 use crate::secrets::redact_text;
+use crate::service::names::{ImageRef, Number};
 use crate::service::running::Formerly;
 use crate::service::tuning::Tuning;
 use crate::service::{KEPT_IMAGES, LABEL, Service, Spec, running};
@@ -23,6 +24,8 @@ pub const FILE: &str = "vch-lb.history";
 const VERSION: u32 = 1;
 /// So many entries are kept.
 pub const ENTRIES: usize = 20;
+/// No entry has a higher number: there will never be so many.
+const LAST: u64 = u32::MAX as u64;
 /// So many images are kept under names of the tool's own.
 pub const IMAGES: usize = 5;
 
@@ -113,6 +116,28 @@ pub struct Event {
     pub receipt: Option<serde_json::Value>,
 }
 
+impl Entry {
+    /// Why it has no state to go back to, where it has none.
+    pub fn no_state(&self) -> String {
+        let what = match self.outcome {
+            Outcome::Found | Outcome::Done => "what there was is not known",
+            Outcome::Undone | Outcome::Failed => "that command failed",
+        };
+        match &self.why {
+            Some(why) => format!("{what} ({why})"),
+            None => what.to_owned(),
+        }
+    }
+
+    /// Whether it can be one that was written here: what of it goes into a docker call is what it should be.
+    fn is_sound(&self) -> bool {
+        let hex = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let kept = |name: &String| name.starts_with(KEPT_IMAGES) && ImageRef::parse(name).is_ok();
+        let sound = |state: &State| hex(&state.image_id) && state.kept.as_ref().is_none_or(kept);
+        self.number <= LAST && self.state.as_ref().is_none_or(sound)
+    }
+}
+
 /// All entries, the oldest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
@@ -143,9 +168,13 @@ impl State {
         }
     }
 
-    /// What is there, if that can be told.
+    /// What is there, if that can be told: of a service that is half one thing and half another it can't.
     pub fn found(service: &Service, inventory: &Inventory) -> Option<Self> {
         let spec = running::without_args(service, inventory).ok()?;
+        let servers = inventory.written_config()?.numbers();
+        if !is_whole(inventory, &servers) {
+            return None;
+        }
         let latest = of_image(inventory, spec.image.as_str())?;
         Some(Self {
             label: latest.labels.get(LABEL).cloned(),
@@ -289,6 +318,19 @@ fn hidden(name: &str, text: &str) -> String {
     }
 }
 
+/// Whether the load balancer sends to all instances that there are, and these are alike.
+fn is_whole(inventory: &Inventory, servers: &[Number]) -> bool {
+    let mut instances = inventory.instances.values();
+    let Some(first) = instances.next() else {
+        return false;
+    };
+    let alike = |other: &Container| {
+        other.image_id == first.image_id && other.labels.get(LABEL) == first.labels.get(LABEL)
+    };
+    let sent_to: BTreeSet<Number> = servers.iter().copied().collect();
+    inventory.instances.keys().eq(&sent_to) && instances.all(alike)
+}
+
 /// The latest instance of an image that the load balancer sends to.
 fn of_image<'a>(inventory: &'a Inventory, image: &str) -> Option<&'a Container> {
     let numbers = inventory.written_config()?.numbers();
@@ -319,8 +361,8 @@ impl History {
                 .and_then(|line| line["v"].as_u64());
             history.newer |= version.is_some_and(|version| version > u64::from(VERSION));
             match serde_json::from_str::<Entry>(line) {
-                Ok(entry) => history.entries.push(entry),
-                Err(_) => history.unreadable += 1,
+                Ok(entry) if entry.is_sound() => history.entries.push(entry),
+                _ => history.unreadable += 1,
             }
         }
         // A copy that was cut short and written on may have a number twice: what was written later counts.
@@ -554,6 +596,29 @@ mod tests {
         // Fields that are not known say nothing.
         let more = text.replacen("{\"v\":1,", "{\"v\":1,\"mood\":\"good\",", 1);
         assert_eq!(History::read(more.as_bytes()).entries.len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_wrote_here_gets_into_no_docker_call() {
+        let good = history(&[state("shop:1", "aa", 3)]).text();
+        for (from, to) in [
+            ("\"image_id\":\"aa\"", "\"image_id\":\"--force\""),
+            (
+                "\"image_id\":\"aa\"",
+                "\"image_id\":\"aa\",\"kept\":\"--force\"",
+            ),
+            (
+                "\"image_id\":\"aa\"",
+                "\"image_id\":\"aa\",\"kept\":\"httpd\"",
+            ),
+            ("\"number\":1", "\"number\":18446744073709551615"),
+            ("\"instances\":3", "\"instances\":-3"),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_ne!(bad, good);
+            let read = History::read(bad.as_bytes());
+            assert_eq!((read.entries.len(), read.unreadable), (0, 1), "{bad}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::service::names::Names;
 use crate::text::printable;
 use crate::ui::Ui;
 
+/// Why what was found is no state to go back to.
+const NOT_WHOLE: &str = "instances were missing, or not all alike";
 /// So much is kept of why a command failed.
 const WHY: usize = 500;
 
@@ -31,10 +33,7 @@ pub fn read(docker: &Docker, lb: &str) -> Result<History, Failure> {
 /// Takes the names of the tool's own from the images of a service that is gone; an image goes with its last name.
 pub fn forget_images(docker: &Docker, ui: &Ui, names: &Names) {
     let repository = history::repository(names.prefix.as_str());
-    let ours = |line: &&str| {
-        let tag = line.strip_prefix(repository.as_str());
-        tag.is_some_and(|tag| tag.starts_with(':'))
-    };
+    let ours = |line: &&str| is_tag_of(&repository, line);
     let argv = argv::images(&repository);
     let left = docker.query(&argv).and_then(|answer| {
         let text = answer.text();
@@ -50,6 +49,12 @@ pub fn forget_images(docker: &Docker, ui: &Ui, names: &Names) {
             printable(error.words().lines().next().unwrap_or_default())
         ));
     }
+}
+
+/// Whether `name` is one by which the tool keeps an image of the service with this repository.
+fn is_tag_of(repository: &str, name: &str) -> bool {
+    let tag = name.strip_prefix(repository);
+    tag.is_some_and(|tag| tag.starts_with(':'))
 }
 
 /// Who does what, for an entry.
@@ -92,6 +97,10 @@ impl Record<'_> {
         self.plan.actions().any(replaces)
     }
 
+    fn repository(&self) -> String {
+        history::repository(self.names().prefix.as_str())
+    }
+
     fn names(&self) -> &Names {
         self.spec.names()
     }
@@ -122,24 +131,26 @@ impl Record<'_> {
         };
         let mut history = earlier.clone();
         let spec = self.spec;
-        if let Some(found) = State::found(&spec.service, self.before)
-            && history.latest().is_none_or(|latest| !latest.is_as(&found))
-        {
+        let found = State::found(&spec.service, self.before);
+        let known = |found: &State| history.latest().is_some_and(|latest| latest.is_as(found));
+        if !found.as_ref().is_some_and(known) {
             history.add(Event {
                 at: now(),
                 who: None,
                 command: String::new(),
                 outcome: Outcome::Found,
-                why: None,
+                why: found.is_none().then(|| NOT_WHOLE.to_owned()),
                 of: None,
-                state: Some(found),
+                state: found,
                 receipt: None,
             });
         }
         history.add(self.event(docker, result));
         self.keep_images(docker, &mut history);
-        let gone = history.to_drop(&earlier);
+        let mut gone = history.to_drop(&earlier);
         history.forget(&gone);
+        // Whoever writes into the file is not to have other images removed.
+        gone.retain(|name| is_tag_of(&self.repository(), name));
         if let Err(error) = self.put(docker, &history) {
             return self.not_written(&Failure::from_call("it was not copied", &error));
         }
@@ -206,7 +217,7 @@ impl Record<'_> {
 
     /// Gives images a name of the tool's own, so that they are still there when theirs means another one.
     fn keep_images(&self, docker: &Docker, history: &mut History) {
-        let repository = history::repository(self.names().prefix.as_str());
+        let repository = self.repository();
         for id in history.to_keep() {
             let Some(number) = history
                 .states()

@@ -155,7 +155,7 @@ fn lines<'a>(
             unreachable_because: match reach {
                 Some(Err(why)) => Some(printable(&why)),
                 Some(Ok(_)) => None,
-                None => Some("the command failed".to_owned()),
+                None => Some(printable(&entry.no_state())),
             },
         });
         before = state.or(before);
@@ -218,7 +218,7 @@ fn text(lines: &[Line<'_>]) -> String {
         let number = entry.number;
         if let Some(why) = &entry.why {
             notes.push(format!("{number} {}: {why}", entry.outcome));
-        } else if let (Some(why), false) = (unreachable_because, failed) {
+        } else if let Some(why) = unreachable_because {
             notes.push(format!("{number} can't be gone back to: {why}"));
         }
     }

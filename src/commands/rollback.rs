@@ -107,11 +107,8 @@ fn target<'h>(
     let entry = history.entries.iter().find(|entry| entry.number == number);
     let what = match entry {
         Some(entry) => format!(
-            "entry {number} is no state to go back to: that command {}",
-            match &entry.why {
-                Some(why) => format!("failed ({})", printable(why)),
-                None => "failed".to_owned(),
-            }
+            "entry {number} is no state to go back to: {}",
+            printable(&entry.no_state())
         ),
         None => format!("the history has no entry {number}"),
     };

@@ -437,6 +437,44 @@ fn what_a_killed_command_left_is_found_by_the_next() {
 }
 
 #[test]
+fn what_is_half_one_thing_and_half_another_is_no_state() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.script_has_run(2);
+        let _lb = sandbox.serve();
+        sandbox.quick("scale", &["3"]).success();
+        sandbox.docker_line("rm -f web-3").success();
+        sandbox
+            .tool(&["history"])
+            .success()
+            .stderr_has("what runs is none of these");
+        // Back is what it was before somebody took one away.
+        sandbox
+            .quick("rollback", &[])
+            .success()
+            .stderr_has("going back to entry 2: 3 instances");
+        sandbox.assert_serves(3);
+        sandbox
+            .tool(&["history"])
+            .success()
+            .stdout_has("3 found: instances were missing, or not all alike");
+        assert_eq!(
+            told(&sandbox, &["number", "outcome", "instances", "runs"]),
+            [
+                "1 found 2 false",
+                "2 done 3 false",
+                "3 found null false",
+                "4 done 3 true"
+            ]
+        );
+        sandbox
+            .quick("rollback", &["--to", "3"])
+            .code(1)
+            .stderr_has("entry 3 is no state to go back to: what there was is not known (instances were missing");
+    });
+}
+
+#[test]
 fn a_dry_run_of_a_rollback_shows_what_it_would_do() {
     let sandbox = Sandbox::new(FLAVORS[0]);
     sandbox.script_has_run(2);
