@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::haproxy::read::Found;
 use crate::inventory::{Container, Inventory};
 use crate::secrets::redact_text;
-use crate::service::names::{ImageRef, Number};
+use crate::service::names::{Count, ImageRef, Number};
 use crate::service::running::Formerly;
 use crate::service::tuning::Tuning;
 use crate::service::{KEPT_IMAGES, LABEL, Service, Spec, running};
@@ -25,7 +26,7 @@ const VERSION: u32 = 1;
 /// So many entries are kept.
 pub const ENTRIES: usize = 20;
 /// No entry has a higher number: there will never be so many.
-const LAST: u64 = u32::MAX as u64;
+const LAST: u64 = 1_000_000;
 /// So many images are kept under names of the tool's own.
 pub const IMAGES: usize = 5;
 
@@ -133,7 +134,16 @@ impl Entry {
     fn is_sound(&self) -> bool {
         let hex = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let kept = |name: &String| name.starts_with(KEPT_IMAGES) && ImageRef::parse(name).is_ok();
-        let sound = |state: &State| hex(&state.image_id) && state.kept.as_ref().is_none_or(kept);
+        let port = |port: u16| port > 0;
+        let sound = |state: &State| {
+            hex(&state.image_id)
+                && state.kept.as_ref().is_none_or(kept)
+                && ImageRef::parse(&state.image).is_ok()
+                && ImageRef::parse(&state.lb_image).is_ok()
+                && Count::parse(&state.instances.to_string()).is_ok()
+                && port(state.instance_port)
+                && port(state.lb_port)
+        };
         self.number <= LAST && self.state.as_ref().is_none_or(sound)
     }
 }
@@ -172,7 +182,8 @@ impl State {
     pub fn found(service: &Service, inventory: &Inventory) -> Option<Self> {
         let spec = running::without_args(service, inventory).ok()?;
         let servers = inventory.written_config()?.numbers();
-        if !is_whole(inventory, &servers) {
+        let by_hand = |found: &Found| found.edited() || found.other_template;
+        if !is_whole(inventory, &servers) || inventory.config.as_ref().is_some_and(by_hand) {
             return None;
         }
         let latest = of_image(inventory, spec.image.as_str())?;
@@ -213,17 +224,24 @@ impl State {
     }
 
     /// By which name its image is still there: `Ok(None)` by its own. `ids` are those of the images that were looked for,
-    /// `template` is the digest of the one that lies in the load balancer. The error says why nobody gets back there.
+    /// `template` is the digest of the one that lies in the load balancer, which was made from `lb_image`. The error says why nobody gets back there.
     pub fn reachable(
         &self,
         ids: &BTreeMap<String, String>,
         template: Option<&str>,
+        lb_image: &str,
     ) -> Result<Option<&str>, String> {
         if let Err(why) = Tuning::from_assignments(&self.settings) {
             return Err(format!("its settings can't be used: {why}"));
         }
         if self.template.is_some() && self.template.as_deref() != template {
             return Err("its template is no longer in the load balancer".into());
+        }
+        if self.lb_image != lb_image && !ids.contains_key(&self.lb_image) {
+            return Err(format!(
+                "there is no image `{}` any more, which the load balancer had",
+                self.lb_image
+            ));
         }
         let there = |name: &str| ids.get(name).is_some_and(|id| *id == self.image_id);
         if there(&self.image) {
@@ -232,10 +250,10 @@ impl State {
         match self.kept.as_deref().filter(|name| there(name)) {
             Some(kept) => Ok(Some(kept)),
             None if ids.contains_key(&self.image) => Err(format!(
-                "`{}` means another image by now, and the one of then is gone",
+                "`{}` means another image by now, and the one of then is no longer kept",
                 self.image
             )),
-            None => Err(format!("the image `{}` is gone", self.image)),
+            None => Err(format!("there is no image `{}` any more", self.image)),
         }
     }
 
@@ -270,11 +288,22 @@ impl State {
             Tuning::from_assignments(&self.settings),
             Tuning::from_assignments(&next.settings),
         ) {
-            changed.extend(from.changes(&to).map(|(name, from, to)| Changed {
-                name,
-                from: hidden(name, from),
-                to: hidden(name, to),
+            changed.extend(from.changes(&to).map(|(name, from, to)| {
+                let (from, mut to) = (hidden(name, from), hidden(name, to));
+                if from == to {
+                    to.push_str(" (another value)");
+                }
+                Changed { name, from, to }
             }));
+        }
+        // What is hidden may be all that differs.
+        if self.label != next.label && self.arguments() == next.arguments() {
+            let shown = self.arguments();
+            changed.push(Changed {
+                name: INSTANCE_ARGS,
+                to: format!("{shown} (another value)"),
+                from: shown,
+            });
         }
         if self.template != next.template {
             let said = |template: &Option<String>| template.clone().unwrap_or_default();
@@ -287,6 +316,18 @@ impl State {
         changed
     }
 
+    /// Its settings that are not the defaults, in the order of the table; what is secret is hidden.
+    pub fn settings_shown(&self) -> Vec<(&'static str, String)> {
+        let Ok(tuning) = Tuning::from_assignments(&self.settings) else {
+            return Vec::new();
+        };
+        let of = Tuning::default();
+        let others = of.changes(&tuning);
+        others
+            .map(|(name, _, to)| (name, hidden(name, to)))
+            .collect()
+    }
+
     /// The image's name; with its ID where both states have that name, and mean two images.
     fn shown_image(&self, one: &Self, other: &Self) -> String {
         if one.image == other.image && one.image_id != other.image_id {
@@ -297,7 +338,7 @@ impl State {
     }
 
     /// What the label says, arguments and command, without secrets.
-    fn arguments(&self) -> String {
+    pub fn arguments(&self) -> String {
         let words = self.label.as_deref().unwrap_or_default();
         let words = service::words_of_label(words);
         redact_text(words.strip_suffix("--").unwrap_or(words).trim_end())
@@ -385,7 +426,10 @@ impl History {
 
     /// Adds what happened; the oldest entries go where there are too many. The result is its number.
     pub fn add(&mut self, event: Event) -> u64 {
-        let number = self.entries.last().map_or(0, |entry| entry.number) + 1;
+        // A line that can't be read had a number, too: nobody is to mean another entry by it.
+        let lost = u64::try_from(self.unreadable).unwrap_or_default();
+        self.unreadable = 0;
+        let number = self.entries.last().map_or(0, |entry| entry.number) + lost + 1;
         let mut state = event.state;
         if let Some(state) = state.as_mut().filter(|state| state.kept.is_none()) {
             state.kept = self.kept(&state.image_id).map(str::to_owned);
@@ -527,6 +571,8 @@ mod tests {
     use super::*;
     use crate::service::tests;
 
+    const LB: &str = "haproxy:2.6";
+
     fn state(image: &str, id: &str, instances: usize) -> State {
         State {
             image: image.into(),
@@ -535,7 +581,7 @@ mod tests {
             instances,
             instance_port: 80,
             lb_port: 80,
-            lb_image: "haproxy:2.6".into(),
+            lb_image: LB.into(),
             label: None,
             settings: String::new(),
             template: None,
@@ -613,6 +659,10 @@ mod tests {
             ),
             ("\"number\":1", "\"number\":18446744073709551615"),
             ("\"instances\":3", "\"instances\":-3"),
+            ("\"instances\":3", "\"instances\":99999999"),
+            ("\"image\":\"shop:1\"", "\"image\":\"--help\""),
+            ("\"lb_image\":\"haproxy:2.6\"", "\"lb_image\":\"-v\""),
+            ("\"lb_port\":80", "\"lb_port\":0"),
         ] {
             let bad = good.replacen(from, to, 1);
             assert_ne!(bad, good);
@@ -670,6 +720,29 @@ mod tests {
                 from: "shop:1 (aa)".into(),
                 to: "shop:1 (bb)".into()
             }]
+        );
+    }
+
+    #[test]
+    fn a_secret_that_changed_is_a_change() {
+        let with = |label: &str, settings: &str| State {
+            label: Some(label.to_owned()),
+            settings: settings.to_owned(),
+            ..state("shop:1", "aa", 3)
+        };
+        let one = with("1 --env TOKEN=one --", "LB_ARGS='--env X=one'");
+        let two = with("1 --env TOKEN=two --", "LB_ARGS='--env X=two'");
+        let told: Vec<String> = one
+            .changes(&two)
+            .into_iter()
+            .map(|change| change.to)
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "--env X=*** (another value)",
+                "--env TOKEN=*** (another value)"
+            ]
         );
     }
 
@@ -749,9 +822,9 @@ mod tests {
                 .map(|(name, id)| ((*name).to_owned(), (*id).to_owned()))
                 .collect()
         };
-        assert_eq!(one.reachable(&ids(&[("shop:1", "aa")]), None), Ok(None));
+        assert_eq!(one.reachable(&ids(&[("shop:1", "aa")]), None, LB), Ok(None));
         assert_eq!(
-            one.reachable(&ids(&[("shop:1", "bb"), ("vch-lb/web:1", "aa")]), None),
+            one.reachable(&ids(&[("shop:1", "bb"), ("vch-lb/web:1", "aa")]), None, LB),
             Ok(Some("vch-lb/web:1"))
         );
         for (there, why) in [
@@ -759,9 +832,9 @@ mod tests {
                 ids(&[("shop:1", "bb"), ("vch-lb/web:1", "cc")]),
                 "means another image",
             ),
-            (ids(&[]), "the image `shop:1` is gone"),
+            (ids(&[]), "there is no image `shop:1` any more"),
         ] {
-            let said = one.reachable(&there, None).unwrap_err();
+            let said = one.reachable(&there, None, LB).unwrap_err();
             assert!(said.contains(why), "{said}");
         }
         let templated = State {
@@ -769,13 +842,17 @@ mod tests {
             ..state("shop:1", "aa", 3)
         };
         let there = ids(&[("shop:1", "aa")]);
-        assert!(templated.reachable(&there, None).is_err());
-        assert_eq!(templated.reachable(&there, Some("0123")), Ok(None));
+        assert!(templated.reachable(&there, None, LB).is_err());
+        assert_eq!(templated.reachable(&there, Some("0123"), LB), Ok(None));
         let unknown = State {
             settings: "NO_SUCH=1".into(),
             ..state("shop:1", "aa", 3)
         };
-        assert!(unknown.reachable(&there, None).is_err());
+        assert!(unknown.reachable(&there, None, LB).is_err());
+        let said = one.reachable(&there, None, "haproxy:3").unwrap_err();
+        assert!(said.contains("which the load balancer had"), "{said}");
+        let both = ids(&[("shop:1", "aa"), (LB, "dd")]);
+        assert_eq!(one.reachable(&both, None, "haproxy:3"), Ok(None));
     }
 
     /// A state out of few: two images under one name, another name, several numbers, two arguments, two settings.

@@ -19,6 +19,7 @@ use crate::haproxy::{self, Config};
 use crate::haproxy::{log, reloaded};
 use crate::host_ports::{self, Taken};
 use crate::inventory::{Aim, Container, Endpoint, Inventory, bare_id};
+use crate::message::vch_lb_with;
 use crate::moment::Moment;
 use crate::service::Service;
 use crate::service::head::Head;
@@ -451,6 +452,21 @@ fn lb_files(docker: &Docker, lb: &str, with_cert: bool) -> Result<Option<LbFiles
 /// A file beside the load balancer's haproxy.cfg, or that itself; `None` where there is none.
 pub fn file_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Vec<u8>>, Failure> {
     Ok(lies_in(docker, lb, name)?.and_then(Lies::file))
+}
+
+/// The same, where anything else in its place, or one that is too large to be read, is a failure.
+pub fn plain_file_in(docker: &Docker, lb: &str, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    match lies_in(docker, lb, name)? {
+        None => Ok(None),
+        Some(Lies::File(bytes)) => Ok(Some(bytes)),
+        Some(Lies::Odd(_)) => Err(Failure::failed(format!(
+            "what lies in `{lb}` as {name} is no file that can be read"
+        ))
+        .hinted(
+            vch_lb_with("up", &["--recreate-lb"])
+                + " makes a load balancer without it: a short outage",
+        )),
+    }
 }
 
 /// The file at `path` in the load balancer; `None` where there is none.

@@ -16,17 +16,18 @@ use crate::plan::{Action, Plan};
 use crate::receipt::Receipt;
 use crate::service::Spec;
 use crate::service::names::Names;
-use crate::text::printable;
+use crate::text::{plural, printable};
 use crate::ui::Ui;
 
 /// Why what was found is no state to go back to.
-const NOT_WHOLE: &str = "instances were missing, or not all alike";
+const NOT_WHOLE: &str =
+    "instances were missing or not all alike, or haproxy.cfg was edited by hand";
 /// So much is kept of why a command failed.
 const WHY: usize = 500;
 
 /// The history of the service whose load balancer is called `lb`. Without a file it is empty.
 pub fn read(docker: &Docker, lb: &str) -> Result<History, Failure> {
-    let file = look::file_in(docker, lb, history::FILE)?;
+    let file = look::plain_file_in(docker, lb, history::FILE)?;
     Ok(file.map_or_else(History::default, |bytes| History::read(&bytes)))
 }
 
@@ -129,6 +130,12 @@ impl Record<'_> {
             Ok(history) => history,
             Err(failure) => return self.not_written(&failure),
         };
+        if earlier.unreadable > 0 {
+            let lines = plural(earlier.unreadable, "line");
+            self.ui.warn(&format!(
+                "{lines} of the history could not be read, and what stood there is lost"
+            ));
+        }
         let mut history = earlier.clone();
         let spec = self.spec;
         let found = State::found(&spec.service, self.before);

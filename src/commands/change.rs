@@ -7,7 +7,7 @@ use crate::change::config_file;
 use crate::change::record::{Command, Record};
 use crate::change::run::Patience;
 use crate::change::transaction::{Report, Transaction};
-use crate::cli::{ChangeArgs, DryRun, ProbeArgs};
+use crate::cli::{ChangeArgs, DryRun, ProbeArgs, Subcommands};
 use crate::docker::Docker;
 use crate::error::{Failure, exit};
 use crate::inventory::Inventory;
@@ -97,7 +97,12 @@ fn seen(
     before: &Inventory,
     plan: &Plan,
 ) -> Result<Preview, Failure> {
+    // What is gone back to no setting says.
+    let goes_back = matches!(context.cli.command, Some(Subcommands::Rollback(_)));
     let source = |name: &str| {
+        if goes_back {
+            return None;
+        }
         let value = context.settings.get(name);
         (value.origin != settings::Origin::Default).then(|| value.source())
     };

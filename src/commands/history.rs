@@ -25,9 +25,9 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
     };
     let inventory = look::look(&docker, wanted)?;
     context.refuse_other_lb(&service, &inventory)?;
-    if inventory.lb.is_none() {
+    let Some(lb) = &inventory.lb else {
         return Err(running::absent(&service.names, &inventory.endpoint));
-    }
+    };
     let history = record::read(&docker, service.names.lb.as_str())?;
     let now = State::found(&service, &inventory);
     let ids = looked_up(&docker, &history)?;
@@ -35,7 +35,11 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
     let template = template.and_then(|config| config.template.as_ref());
     let template = template.map(|text| digest::of(text.as_bytes()));
     let runs = now.as_ref().and_then(|now| history.runs(now));
-    let lines = lines(&history, runs, &ids, template.as_deref());
+    let reach = |state: &State| {
+        let kept = state.reachable(&ids, template.as_deref(), &lb.image);
+        kept.err()
+    };
+    let lines = lines(&history, runs, reach);
     if history.newer {
         context
             .ui
@@ -43,7 +47,7 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
     } else if history.unreadable > 0 {
         let lines = plural(history.unreadable, "line");
         context.ui.warn(&format!(
-            "{lines} of the history can't be read, and are left out"
+            "{lines} of the history can't be read, and left out here"
         ));
     }
     if runs.is_none() && !history.entries.is_empty() {
@@ -55,6 +59,10 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8, Failure> {
             "service": service.names.prefix.to_string(),
             "entries": lines,
         }));
+    } else if lines.is_empty() && history.unreadable > 0 {
+        context
+            .ui
+            .status("the history has no entry that can be read");
     } else if lines.is_empty() {
         context.ui.status(
             "no history yet: the first change to a deployed service writes down what it found and what it made",
@@ -107,6 +115,11 @@ struct Shown<'a> {
     image: Option<String>,
     image_id: Option<String>,
     instances: Option<usize>,
+    instance_port: Option<u16>,
+    arguments: Option<String>,
+    lb_image: Option<String>,
+    lb_port: Option<u16>,
+    settings: Option<BTreeMap<&'static str, String>>,
     receipt: Option<&'a serde_json::Value>,
 }
 
@@ -125,22 +138,32 @@ impl<'a> Shown<'a> {
             image: state.map(|state| printable(&state.image)),
             image_id: state.map(|state| printable(&state.image_id)),
             instances: state.map(|state| state.instances),
+            instance_port: state.map(|state| state.instance_port),
+            arguments: state.map(|state| printable(&state.arguments())),
+            lb_image: state.map(|state| printable(&state.lb_image)),
+            lb_port: state.map(|state| state.lb_port),
+            settings: state.map(|state| {
+                let shown = state.settings_shown().into_iter();
+                shown.map(|(name, text)| (name, printable(&text))).collect()
+            }),
             receipt: entry.receipt.as_ref(),
         }
     }
 }
 
-fn lines<'a>(
-    history: &'a History,
+fn lines(
+    history: &History,
     runs: Option<u64>,
-    ids: &BTreeMap<String, String>,
-    template: Option<&str>,
-) -> Vec<Line<'a>> {
+    why_not: impl Fn(&State) -> Option<String>,
+) -> Vec<Line<'_>> {
     let mut before: Option<&State> = None;
     let mut lines = Vec::new();
     for entry in &history.entries {
         let state = entry.state.as_ref();
-        let reach = state.map(|state| state.reachable(ids, template));
+        let why_not = match state {
+            Some(state) => why_not(state),
+            None => Some(entry.no_state()),
+        };
         let changed = before.zip(state);
         let mut changed = changed.map_or_else(Vec::new, |(before, now)| before.changes(now));
         for change in &mut changed {
@@ -151,12 +174,8 @@ fn lines<'a>(
             entry: Shown::new(entry),
             changed,
             runs: runs == Some(entry.number),
-            reachable: matches!(reach, Some(Ok(_))),
-            unreachable_because: match reach {
-                Some(Err(why)) => Some(printable(&why)),
-                Some(Ok(_)) => None,
-                None => Some(printable(&entry.no_state())),
-            },
+            reachable: why_not.is_none(),
+            unreachable_because: why_not.map(|why| printable(&why)),
         });
         before = state.or(before);
     }

@@ -10,10 +10,12 @@ use crate::cli::RollbackArgs;
 use crate::digest;
 use crate::error::Failure;
 use crate::history::{History, State};
+use crate::inventory::Inventory;
 use crate::message::{Message, vch_lb, vch_lb_with};
 use crate::plan::up::{self as planner, Options, Pull};
-use crate::service::running;
-use crate::text::{list_plain, printable};
+
+use crate::service::{Spec, running};
+use crate::text::printable;
 
 pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<u8, Failure> {
     let docker = context.docker()?;
@@ -26,7 +28,7 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<u8,
     let template = found.template.as_ref();
     let template = template.map(|text| digest::of(text.as_bytes()));
     let reach = |state: &State| {
-        let kept = state.reachable(&ids, template.as_deref());
+        let kept = state.reachable(&ids, template.as_deref(), found.lb_image.as_str());
         kept.map(|kept| kept.map(str::to_owned))
     };
     let kept = reach(state).map_err(|why| {
@@ -51,6 +53,9 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<u8,
         inventory
             .images
             .insert(spec.lb_image.to_string(), id.clone());
+    }
+    if !args.recreate_lb {
+        refuse_other_lb(number, &spec, &inventory)?;
     }
     let options = Options {
         pull: Some(Pull::Never),
@@ -82,6 +87,23 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<u8,
         ..Change::new(context, &docker, &args.change, &inventory)
     };
     carry_out(&change.probing(args.probe), &spec, &plan)
+}
+
+/// Another load balancer takes an outage, which has to be asked for.
+fn refuse_other_lb(number: u64, spec: &Spec, inventory: &Inventory) -> Result<(), Failure> {
+    let lb = inventory.lb.as_ref();
+    let differences = lb.map(|lb| planner::differences(lb, spec, inventory));
+    let differences = differences.unwrap_or_default();
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "entry {number} had another load balancer: {}",
+        differences.join("; ")
+    );
+    let number = number.to_string();
+    let again = vch_lb_with("rollback", &["--to", &number, "--recreate-lb"]);
+    Err(Failure::failed(what).hinted(again + " replaces it: a short outage"))
 }
 
 /// The entry that is gone back to.
@@ -122,9 +144,8 @@ fn unreachable(number: u64, why: &str, others: impl Iterator<Item = u64>) -> Fai
             + vch_lb_with("rollout", &["--instance-img", "IMAGE"])
             + " fetches an image"
     } else {
-        let others: Vec<&str> = others.iter().map(String::as_str).collect();
-        format!("--to reaches {}", list_plain(&others)).into()
+        format!("--to reaches {}", others.join(", ")).into()
     };
     let why = printable(why);
-    Failure::failed(format!("nobody gets back to entry {number}: {why}")).hinted(hint)
+    Failure::failed(format!("entry {number} can't be gone back to: {why}")).hinted(hint)
 }

@@ -270,7 +270,7 @@ fn what_cannot_be_reached_is_refused_with_those_that_can_before_anything_is_chan
         sandbox
             .quick("rollback", &["--to", "1"])
             .code(1)
-            .stderr_has("nobody gets back to entry 1: the image `httpd` is gone")
+            .stderr_has("entry 1 can't be gone back to: there is no image `httpd` any more")
             .stderr_has("--to reaches 2");
         assert!(sandbox.changing_calls().is_empty());
         assert_eq!(
@@ -285,7 +285,7 @@ fn what_cannot_be_reached_is_refused_with_those_that_can_before_anything_is_chan
         sandbox
             .tool(&["history"])
             .success()
-            .stdout_has("1 can't be gone back to: the image `httpd` is gone");
+            .stdout_has("1 can't be gone back to: there is no image `httpd` any more");
     });
 }
 
@@ -305,14 +305,16 @@ fn settings_and_arguments_come_back_and_secrets_are_not_shown() {
         sandbox.up(&first).success();
         let config = sandbox.loaded_config("lb");
         sandbox
-            .up(&["-n", "2", "--instance-args", "--env TOKEN=other"])
+            .up(&["-n", "2", "--instance-args", "--env TOKEN=t0psecret"])
             .success();
         let shown = sandbox.tool(&["history"]).success();
         assert!(
-            !shown.stdout.contains("s3cret") && !shown.stdout.contains("other"),
+            !shown.stdout.contains("s3cret") && !shown.stdout.contains("t0psecret"),
             "{shown}"
         );
-        shown.stdout_has("LB_BALANCE: leastconn → roundrobin");
+        shown
+            .stdout_has("LB_BALANCE: leastconn → roundrobin")
+            .stdout_has("TOKEN=*** (another value)");
         let json = sandbox.tool(&["history", "--format", "json"]).success();
         assert!(!json.stdout.contains("s3cret"), "{json}");
         sandbox.quick("rollback", &[]).success();
@@ -388,11 +390,11 @@ fn a_copy_that_is_cut_short_is_copied_again_and_one_that_fails_is_no_failure_of_
     sandbox
         .tool(&["history"])
         .success()
-        .stderr_has("1 line of the history can't be read");
+        .stderr_has("1 line of the history can't be read, and left out here");
     sandbox.quick("scale", &["2"]).success();
     assert_eq!(
         told(&sandbox, &["number", "outcome", "instances"]),
-        ["1 found 3", "2 found 4", "3 done 2"]
+        ["1 found 3", "3 found 4", "4 done 2"]
     );
 }
 
@@ -413,7 +415,8 @@ fn another_load_balancer_takes_the_history_along() {
         sandbox
             .quick("rollback", &[])
             .code(1)
-            .stderr_has("--recreate-lb");
+            .stderr_has("entry 2 had another load balancer: LB_IMG is `haproxy:1.7`")
+            .stderr_has("`vch-lb rollback --to 2 --recreate-lb` replaces it");
         sandbox.quick("rollback", &["--recreate-lb"]).success();
         assert_eq!(sandbox.container("lb")["image"], "haproxy:1.7");
         assert_eq!(entries(&sandbox).len(), 4);
@@ -457,7 +460,7 @@ fn what_is_half_one_thing_and_half_another_is_no_state() {
         sandbox
             .tool(&["history"])
             .success()
-            .stdout_has("3 found: instances were missing, or not all alike");
+            .stdout_has("3 found: instances were missing or not all alike");
         assert_eq!(
             told(&sandbox, &["number", "outcome", "instances", "runs"]),
             [
@@ -471,6 +474,32 @@ fn what_is_half_one_thing_and_half_another_is_no_state() {
             .quick("rollback", &["--to", "3"])
             .code(1)
             .stderr_has("entry 3 is no state to go back to: what there was is not known (instances were missing");
+    });
+}
+
+#[test]
+fn after_a_rollout_that_was_killed_back_is_what_was_before_it() {
+    on_both(|flavor| {
+        let sandbox = Sandbox::new(flavor);
+        sandbox.script_has_run(2);
+        let _lb = sandbox.serve();
+        sandbox.quick("scale", &["3"]).success();
+        let old = images(&sandbox);
+        sandbox.rule(json!({"when": ["kill", "-s", "HUP"], "before": false, "kill_parent": 9}));
+        let ran = sandbox.quick("rollout", &["--instance-img", "httpd:2"]);
+        assert_eq!(ran.signal, Some(9), "{ran}");
+        sandbox.no_rules();
+        assert_ne!(images(&sandbox), old);
+        sandbox
+            .tool(&["history"])
+            .success()
+            .stderr_has("what runs is none of these");
+        sandbox
+            .quick("rollback", &[])
+            .success()
+            .stderr_has("going back to entry 2: 3 instances of `httpd`");
+        sandbox.assert_serves(3);
+        assert_eq!(images(&sandbox), old);
     });
 }
 
